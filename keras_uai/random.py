@@ -1,0 +1,105 @@
+"""Counter-based random numbers: the same bits on every backend, device and day.
+
+Masks and latents are pure functions of a key, so nothing has to be stored to resume a run bit-equal, an image keeps
+its mask whichever batch it travels in, and TensorFlow and JAX see the same numbers. The generator is Threefry-2x32
+with 20 rounds (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011), written in `keras.ops` because
+`keras.random` takes neither one key per image nor gives the same stream on two backends.
+
+A *key* is a uint32 array whose last axis has length 2; leading axes are a batch of independent keys.
+"""
+
+import math
+
+import numpy as np
+from keras import ops
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = 0x1BD11BDA
+_ROUND_GROUPS = 5  # 5 groups of 4 rounds = 20 rounds
+
+
+def key(seed, *path):
+    """The key of an integer `seed`, followed along a `path` of integers (see `fold_in`).
+
+    Args:
+        seed: Python integer, or an integer tensor of any shape (its values become a batch of keys). Python integers
+            may have up to 64 bits.
+        *path: integers or integer tensors folded in one after the other.
+
+    Returns:
+        uint32 tensor of shape `(..., 2)`.
+    """
+    if isinstance(seed, (int, np.integer)):
+        seed = int(seed) % 2**64
+        keys = ops.convert_to_tensor(np.array([seed & 0xFFFFFFFF, seed >> 32], dtype="uint32"))
+    else:
+        low = ops.cast(seed, "uint32")
+        keys = ops.stack([low, ops.zeros_like(low)], axis=-1)
+    for data in path:
+        keys = fold_in(keys, data)
+    return keys
+
+
+def fold_in(keys, data):
+    """New keys from `keys` `(..., 2)` and integers `data` that broadcast against `(...)`."""
+    data = ops.cast(data, "uint32")
+    k0, k1 = keys[..., 0], keys[..., 1]
+    shape_maker = ops.zeros_like(k0 + data)
+    x0, x1 = _threefry(k0 + shape_maker, k1 + shape_maker, data + shape_maker, shape_maker)
+    return ops.stack([x0, x1], axis=-1)
+
+
+def bits(keys, shape):
+    """Random bits, uint32 `(N, *shape)`, for keys `(N, 2)`."""
+    size = math.prod(shape)
+    half = (size + 1) // 2
+    counter = ops.convert_to_tensor(np.arange(half, dtype="uint32")[None, :])
+    x0, x1 = _threefry(keys[:, 0:1], keys[:, 1:2], counter, ops.zeros_like(counter))
+    flat = ops.concatenate([x0, x1], axis=1)[:, :size]
+    return ops.reshape(flat, (-1, *shape))
+
+
+def uniform(keys, shape):
+    """Uniform float32 in [0, 1), `(N, *shape)`, for keys `(N, 2)`; 24 random bits each."""
+    return _to_unit(bits(keys, shape))
+
+
+def normal(keys, shape):
+    """Standard normal float32, `(N, *shape)`, for keys `(N, 2)` (Box-Muller)."""
+    size = math.prod(shape)
+    half = (size + 1) // 2
+    u = uniform(keys, (2, half))
+    radius = ops.sqrt(-2.0 * ops.log(1.0 - u[:, 0]))
+    angle = (2.0 * math.pi) * u[:, 1]
+    flat = ops.concatenate([radius * ops.cos(angle), radius * ops.sin(angle)], axis=1)[:, :size]
+    return ops.reshape(flat, (-1, *shape))
+
+
+def integers(keys, shape, bound):
+    """Uniform int32 in [0, bound), `(N, *shape)`, for keys `(N, 2)`; `bound` far below 2**24."""
+    return ops.cast(ops.floor(uniform(keys, shape) * float(bound)), "int32")
+
+
+def _to_unit(x):
+    return ops.cast(ops.right_shift(x, np.uint32(8)), "float32") * (2.0**-24)
+
+
+def _rotate_left(x, by):
+    return ops.bitwise_or(
+        ops.left_shift(x, np.uint32(by)), ops.right_shift(x, np.uint32(32 - by))
+    )
+
+
+def _threefry(k0, k1, x0, x1):
+    """Threefry-2x32-20 of counter `(x0, x1)` under key `(k0, k1)`; uint32 tensors that broadcast."""
+    parity = ops.convert_to_tensor(np.uint32(_PARITY))
+    schedule = (k0, k1, ops.bitwise_xor(ops.bitwise_xor(k0, k1), parity))
+    x0, x1 = x0 + schedule[0], x1 + schedule[1]
+    for group in range(_ROUND_GROUPS):
+        for by in _ROTATIONS[group % 2]:
+            x0 = x0 + x1
+            x1 = ops.bitwise_xor(_rotate_left(x1, by), x0)
+        step = group + 1
+        x0 = x0 + schedule[step % 3]
+        x1 = x1 + schedule[(step + 1) % 3] + ops.convert_to_tensor(np.uint32(step))
+    return x0, x1
