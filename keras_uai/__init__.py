@@ -6,12 +6,21 @@ package (`datasets`, `metrics`, `callbacks`, `serving`) loads when it is first u
 
 import importlib
 
-from keras_uai import measurements, random
+from keras_uai import layers, losses, measurements, models, networks, random
 from keras_uai.version import __version__
 
 _LAZY = ("callbacks", "datasets", "metrics", "serving")
 
-__all__ = ["__version__", "measurements", "random", *_LAZY]
+__all__ = [
+    "__version__",
+    "layers",
+    "losses",
+    "measurements",
+    "models",
+    "networks",
+    "random",
+    *_LAZY,
+]
 
 
 def __getattr__(name):

@@ -1,0 +1,102 @@
+"""The residual block of all networks (section 2.4): twice normalisation, ReLU, 3x3 convolution."""
+
+import keras
+
+from keras_uai.layers.modulation import Modulation, make_normalization
+from keras_uai.layers.pixel_shuffle import PixelShuffle
+from keras_uai.layers.spectral_normalization import conv2d
+
+_RESAMPLE = (None, "down", "up")
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class ResidualBlock(keras.layers.Layer):
+    """2 x (normalisation, [modulation by z,] ReLU, spectrally normalised 3x3 convolution), plus a shortcut.
+
+    `resample="down"` halves the resolution by average pooling after the second convolution, `"up"` doubles it by a
+    pixel shuffle of the first convolution's output. The shortcut is the identity where shapes agree, else a 1x1
+    convolution resampled alike.
+
+    Args:
+        filters: number of output channels.
+        resample: `None`, `"down"` or `"up"`.
+        normalization: `"batch"`, `"group"` or `None`.
+        spectral: whether convolutions are spectrally normalised.
+        modulated: whether the block takes a style `w` `(N, D)` as second argument.
+    """
+
+    def __init__(
+        self, filters, resample=None, normalization="batch", spectral=True, modulated=False, **kwargs
+    ):
+        super().__init__(**kwargs)
+        if resample not in _RESAMPLE:
+            raise ValueError(f"ResidualBlock: `resample` is one of {_RESAMPLE}. Received: resample={resample!r}")
+        self.filters = int(filters)
+        self.resample = resample
+        self.normalization = normalization
+        self.spectral = bool(spectral)
+        self.modulated = bool(modulated)
+
+    def build(self, x_shape, w_shape=None):
+        if self.modulated and w_shape is None:
+            raise ValueError("ResidualBlock(modulated=True) takes (x, w). Received: x alone.")
+        first = self.filters * (4 if self.resample == "up" else 1)
+        self.norms = [
+            make_normalization(self.normalization, channels, f"norm_{i}", affine=not self.modulated)
+            for i, channels in enumerate((x_shape[-1], self.filters))
+        ]
+        self.modulations = [Modulation(name=f"modulation_{i}") for i in range(2)] if self.modulated else []
+        self.convs = [
+            conv2d(first, 3, self.spectral, name="conv_0"),
+            conv2d(self.filters, 3, self.spectral, name="conv_1"),
+        ]
+        self.relu = keras.layers.ReLU(name="relu")
+        self.pool = keras.layers.AveragePooling2D(2, name="pool")
+        self.shuffle = PixelShuffle(2, name="shuffle")
+        self.shortcut = None
+        if self.resample == "up" or x_shape[-1] != self.filters:
+            self.shortcut = conv2d(first, 1, self.spectral, name="shortcut")
+            self.shortcut.build(x_shape)
+        shape = tuple(x_shape)
+        for i in range(2):
+            self.norms[i].build(shape)
+            if self.modulated:
+                self.modulations[i].build(shape, w_shape)
+            self.convs[i].build(shape)
+            shape = self.compute_output_shape(x_shape) if self.resample == "up" else (*shape[:3], self.filters)
+
+    def call(self, x, w=None, training=None):
+        h = self._convolve(0, x, w, training)
+        if self.resample == "up":
+            h = self.shuffle(h)
+        h = self._convolve(1, h, w, training)
+        if self.shortcut is None:
+            return self.pool(h + x) if self.resample == "down" else h + x
+        if self.resample == "down":  # pooling and 1x1 convolution commute; this order is the cheaper one
+            return self.pool(h) + self.shortcut(self.pool(x))
+        short = self.shortcut(x)
+        return h + (self.shuffle(short) if self.resample == "up" else short)
+
+    def _convolve(self, i, x, w, training):
+        x = self.norms[i](x, training=training) if self.normalization == "batch" else self.norms[i](x)
+        if self.modulated:
+            x = self.modulations[i](x, w)
+        return self.convs[i](self.relu(x))
+
+    def compute_output_shape(self, x_shape, w_shape=None):
+        batch, height, width, _ = x_shape
+        if self.resample == "up":
+            return (batch, height * 2, width * 2, self.filters)
+        if self.resample == "down":
+            return (batch, height // 2, width // 2, self.filters)
+        return (batch, height, width, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "resample": self.resample,
+            "normalization": self.normalization,
+            "spectral": self.spectral,
+            "modulated": self.modulated,
+        }

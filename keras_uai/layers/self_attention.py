@@ -1,0 +1,53 @@
+"""Self-attention over the positions of a feature map (Zhang et al., "Self-Attention GAN", ICML 2019)."""
+
+import keras
+from keras import ops
+
+from keras_uai.layers.spectral_normalization import conv2d
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class SelfAttention(keras.layers.Layer):
+    """`x + gamma * Attention(x)`, `gamma` learned from 0, so that a fresh layer is the identity.
+
+    Queries and keys have C // 8 channels and values C // 2, as in SAGAN; the softmax is computed in float32.
+    Input and output `(N, H, W, C)`.
+
+    Args:
+        spectral: whether the four 1x1 convolutions are spectrally normalised.
+    """
+
+    def __init__(self, spectral=True, **kwargs):
+        super().__init__(**kwargs)
+        self.spectral = bool(spectral)
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        narrow, half = max(1, channels // 8), max(1, channels // 2)
+        self.query = conv2d(narrow, 1, self.spectral, use_bias=False, name="query")
+        self.key = conv2d(narrow, 1, self.spectral, use_bias=False, name="key")
+        self.value = conv2d(half, 1, self.spectral, use_bias=False, name="value")
+        self.out = conv2d(channels, 1, self.spectral, use_bias=False, name="out")
+        for layer in (self.query, self.key, self.value):
+            layer.build(input_shape)
+        self.out.build((*input_shape[:-1], half))
+        self.gamma = self.add_weight(shape=(), initializer="zeros", name="gamma")
+
+    def call(self, x):
+        _, height, width, _ = x.shape
+        query, key, value = (_positions(f(x)) for f in (self.query, self.key, self.value))
+        logits = ops.cast(ops.matmul(query, ops.transpose(key, (0, 2, 1))), "float32")
+        attention = ops.cast(ops.softmax(logits, axis=-1), value.dtype)
+        mixed = ops.reshape(ops.matmul(attention, value), (-1, height, width, value.shape[-1]))
+        return x + self.gamma * self.out(mixed)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "spectral": self.spectral}
+
+
+def _positions(x):
+    """`(N, H, W, C)` to `(N, H * W, C)`."""
+    return ops.reshape(x, (-1, x.shape[1] * x.shape[2], x.shape[3]))

@@ -1,0 +1,7 @@
+"""The terms of equations 5 to 8 and the ones beyond the paper, as pure functions."""
+
+from keras_uai.losses import adversarial, reconstruction
+from keras_uai.losses.adversarial import get
+from keras_uai.losses.reconstruction import energy_score, gaussian_kl, mean_squared_error
+
+__all__ = ["adversarial", "energy_score", "gaussian_kl", "get", "mean_squared_error", "reconstruction"]

@@ -1,0 +1,237 @@
+"""What every model of the zoo shares: networks, compile, the bookkeeping of a step, sampling and saving."""
+
+import keras
+from keras import ops
+
+from keras_uai import losses, measurements, networks, random
+from keras_uai.layers import advance_power_iterations
+from keras_uai.models.sampling import SamplingMixin
+
+if keras.backend.backend() == "tensorflow":
+    from keras_uai.models.tensorflow_step import TrainStep
+else:
+    from keras_uai.models.jax_step import TrainStep
+
+
+class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
+    """A generator G that reconstructs images from observations, and what it is trained with.
+
+    A subclass builds its further networks, names its loss terms in `default_loss_weights` and writes `objective`, from
+    which the step of the backend takes gradients: `d_loss` moves the networks of `discriminator_side`, `g_loss` those
+    of `generator_side`, nothing else. See `UAI` for the arguments.
+    """
+
+    #: Loss terms and their weights in the paper's configuration.
+    default_loss_weights = {}
+    #: What a training batch must hold beside the observation.
+    needs_clean = False
+
+    def __init__(self, image_shape, measurement, latent_dim=128, average_decay=None, seed=0, generator=None,
+                 name=None):  # fmt: skip
+        super().__init__(name=name)
+        self.image_shape = tuple(int(n) for n in image_shape)
+        self.measurement = measurements.get(measurement)
+        self.measurement.check(*self.image_shape[:2])
+        self.latent_dim, self.seed = int(latent_dim), int(seed)
+        if average_decay is not None and not 0 < average_decay < 1:
+            raise ValueError(f"`average_decay` lies in (0, 1), or is None. Received: average_decay={average_decay!r}")
+        self.average_decay = average_decay
+        self._generator_config = dict(generator or {})
+        self.generator = self._network(networks.Generator, self._generator_config, latent_dim=self.latent_dim)
+        self.generator_average = None
+        if average_decay is not None:
+            config = {**self.generator.get_config(), "name": "generator_average"}
+            self.generator_average = networks.Generator.from_config(config)
+            self.generator_average.trainable = False
+            self.generator_average.set_weights(self.generator.get_weights())
+        # The only state that randomness has: noise is drawn from (seed, step, position in the batch).
+        self.step = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="step")
+        vars(self)["trackers"] = {}  # past Keras's tracking, which is closed once a model is built
+
+    def _network(self, cls, config, **defaults):
+        """A network of this model's image shape; `config` wins over `defaults`."""
+        return cls(self.image_shape, **{**defaults, **config})
+
+    def build(self, input_shape=None):
+        """Everything is built in the constructor; Keras asks for this before it saves or summarises."""
+        self.built = True
+
+    # -- compile -------------------------------------------------------------------------------------------------
+
+    def compile(self, optimizer=None, discriminator_optimizer=None, gan_loss="hinge", loss_weights=None,
+                micro_batches=1, **kwargs):  # fmt: skip
+        """Sets optimizers and losses; without arguments, the paper's (section 3.3).
+
+        Args:
+            optimizer: of the generator's side (G and E). Default `Adam(1e-4, beta_1=0, beta_2=0.99)`.
+            discriminator_optimizer: of D. Default `Adam(4e-4, beta_1=0, beta_2=0.99)`. The paper gives the betas
+                only; the rates are SAGAN's, whose networks it takes.
+            gan_loss: `"hinge"`, `"minimax"` or `"least_squares"`.
+            loss_weights: dict of the weights that differ from `default_loss_weights`; a term of weight 0 costs nothing.
+            micro_batches: K; a batch is worked through in K parts whose gradients are summed before one update, so
+                that memory holds one part only. The paper's "update every 4 steps" of 128 is a batch of 512 and K = 4.
+            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`, `auto_scale_loss` of `keras.Model.compile`.
+        """
+        for name in ("loss", "metrics", "weighted_metrics"):
+            if kwargs.pop(name, None) is not None:
+                raise ValueError(f"{type(self).__name__}.compile brings its own losses and metrics. Received: {name}=…")
+        unknown = set(loss_weights or {}) - set(self.default_loss_weights)
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__} has the loss terms {sorted(self.default_loss_weights)}. "
+                f"Received: loss_weights with {sorted(unknown)}"
+            )
+        self.loss_weights = {**self.default_loss_weights, **(loss_weights or {})}
+        self.micro_batches = measurements.base.check_integer("compile", "micro_batches", micro_batches, 1)
+        self.gan_loss = gan_loss
+        self.discriminator_loss, self.generator_loss = losses.get(gan_loss)
+        optimizer = keras.optimizers.get(optimizer or paper_adam(1e-4))
+        super().compile(optimizer=optimizer, **kwargs)
+        self.discriminator_optimizer = self._scaled(
+            keras.optimizers.get(discriminator_optimizer or paper_adam(4e-4)), kwargs.get("auto_scale_loss", True)
+        )
+        # Built now, so that load_model finds both optimizers' variables.
+        self.optimizer.build(_variables(self.generator_side(every=True)))
+        self.discriminator_optimizer.build(_variables(self.discriminator_side(every=True)))
+        vars(self)["trackers"] = {name: keras.metrics.Mean(name=name) for name in self.log_names()}
+
+    @staticmethod
+    def _scaled(optimizer, auto_scale_loss):
+        """Keras wraps only `optimizer=` under mixed_float16; this wraps the other one alike."""
+        if auto_scale_loss and keras.config.dtype_policy().name == "mixed_float16":
+            if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                return keras.optimizers.LossScaleOptimizer(optimizer, name="discriminator_loss_scale_optimizer")
+        return optimizer
+
+    def get_compile_config(self):
+        if not self.compiled:
+            return None
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "discriminator_optimizer": keras.saving.serialize_keras_object(self.discriminator_optimizer),
+            "gan_loss": self.gan_loss,
+            "loss_weights": dict(self.loss_weights),
+            "micro_batches": self.micro_batches,
+        }
+
+    def compile_from_config(self, config):
+        config = dict(config)
+        for name in ("optimizer", "discriminator_optimizer"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        self.compile(**config)
+
+    # -- what a subclass says ------------------------------------------------------------------------------------
+
+    def generator_side(self, every=False):
+        """The networks that `g_loss` moves; with `every`, also those that no term of the present weights reaches."""
+        return [self.generator]
+
+    def discriminator_side(self, every=False):
+        """The networks that `d_loss` moves, likewise."""
+        return []
+
+    def log_names(self):
+        """Names of what `objective` logs under the present weights."""
+        raise NotImplementedError
+
+    def objective(self, batch, keys, training):
+        """Both players' losses.
+
+        Args:
+            batch: dict of `y` `(N, H, W, C)`, `mask` `(N, H, W, 1)` and, where the data has it, `clean`.
+            keys: uint32 `(N, 2)`, one a image and step; fold in a purpose before drawing.
+            training: whether batch statistics are used and moved.
+
+        Returns:
+            `(d_loss, g_loss, logs)`: float32 scalars, and a dict of scalars under the names of `log_names`.
+        """
+        raise NotImplementedError
+
+    # -- a step's bookkeeping ------------------------------------------------------------------------------------
+
+    def unpack(self, data):
+        """Batches of `y`, or dicts with "observation" and, where known, "mask" and "clean", as one kind of dict."""
+        data = data[0] if isinstance(data, (tuple, list)) else data
+        if not isinstance(data, dict):
+            data = {"observation": data}
+        if "observation" not in data:
+            raise ValueError(f'A batch is y, or a dict with "observation". Received: a dict with {sorted(data)}')
+        if self.needs_clean and "clean" not in data:
+            raise ValueError(
+                f"{type(self).__name__} is trained with supervision: each batch must hold clean images under "
+                f'"clean" (datasets.load(..., clean=True)). Received: a batch with {sorted(data)}'
+            )
+        y = ops.cast(data["observation"], "float32")
+        if tuple(y.shape[1:]) != self.image_shape:
+            raise ValueError(
+                f"The model is made for images of {self.image_shape}. Received: observations of shape {y.shape}"
+            )
+        if data.get("mask") is None:
+            mask = self.measurement.recover(y)
+        else:
+            mask = ops.cast(data["mask"], "float32")
+            y = self.measurement(y, mask)  # whatever lies under the mask is not for the model to see
+        batch = {"y": y, "mask": mask}
+        if data.get("clean") is not None:
+            batch["clean"] = ops.cast(data["clean"], "float32")
+        return batch
+
+    def step_keys(self, count, *path):
+        """One key an image of the present step's batch, `(count, 2)`."""
+        return random.key(self.seed, *path, self.step, ops.arange(count))
+
+    def draw_z(self, keys, purpose):
+        """`z ~ p_z = N(0, I)`, `(N, z_dim)`."""
+        return random.normal(random.fold_in(keys, purpose), (self.generator.z_dim,))
+
+    def paste(self, image, y, mask):
+        """`G(y, z) * (1 - mask) + y` (equation 4): observed pixels come back bit-equal."""
+        return ops.where(mask > 0.5, y, ops.cast(image, y.dtype))
+
+    def after_update(self):
+        """Once a step: power iterations, the generator average, the step counter."""
+        for network in (*self.generator_side(), *self.discriminator_side()):
+            advance_power_iterations(network)
+        if self.generator_average is not None:
+            # Warm-up: an average over the whole (short) past before one over the last 1 / (1 - decay) steps.
+            t = ops.cast(self.step, "float32")
+            decay = ops.minimum(self.average_decay, (1.0 + t) / (10.0 + t))
+            for mean, value in zip(self.generator_average.weights, self.generator.weights, strict=True):
+                mean.assign(mean + (1.0 - decay) * (value - mean))
+        self.step.assign(self.step + 1)
+
+    def track(self, logs):
+        """Adds the step's numbers to the running means and returns these."""
+        for name, value in logs.items():
+            self.trackers[name].update_state(value)
+        return {name: self.trackers[name].result() for name in logs}
+
+    @property
+    def metrics(self):
+        return list(self.trackers.values())
+
+    # -- saving --------------------------------------------------------------------------------------------------
+
+    def get_config(self):
+        return {
+            "image_shape": self.image_shape,
+            "measurement": keras.saving.serialize_keras_object(self.measurement),
+            "latent_dim": self.latent_dim,
+            "average_decay": self.average_decay,
+            "seed": self.seed,
+            "generator": self._generator_config,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+def paper_adam(learning_rate):
+    """Adam as in section 3.3: beta_1 = 0, beta_2 = 0.99."""
+    return keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=0.99)
+
+
+def _variables(side):
+    return [variable for network in side for variable in network.trainable_variables]

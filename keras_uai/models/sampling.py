@@ -1,0 +1,131 @@
+"""Reconstructions from a trained model: many a image, seeded, whatever the batch an image travels in."""
+
+import numpy as np
+from keras import ops
+
+from keras_uai import random
+
+_EVALUATION = 0x45564C  # keeps evaluation's noise apart from training's
+
+
+class SamplingMixin:
+    """`inpaint`, `sample`, `call` and the scores of `evaluate`, for any model with a `generator`."""
+
+    @property
+    def sampling_generator(self):
+        """The generator that reconstructs: the average where the model keeps one."""
+        return self.generator if self.generator_average is None else self.generator_average
+
+    def sample(self, y, mask, seeds, num_samples):
+        """`num_samples` reconstructions of each image as a graph: what `inpaint` and the exports run.
+
+        Args:
+            y: `(N, H, W, C)` float in [-1, 1], tau where missing.
+            mask: `(N, H, W, 1)`, 1 = observed.
+            seeds: integers `(N,)`, one an image: the same image and seed give the same samples in any batch.
+            num_samples: K, an integer or scalar tensor.
+
+        Returns:
+            `(N, K, H, W, C)` in [-1, 1]; observed pixels equal y's.
+        """
+        generator = self.sampling_generator
+        height, width, channels = self.image_shape
+        features = generator.observe(y, mask)
+        keys = random.key(ops.cast(seeds, "int32")[:, None], ops.arange(num_samples)[None, :])
+        z = random.normal(ops.reshape(keys, (-1, 2)), (generator.z_dim,))
+        features = [ops.repeat(f, num_samples, axis=0) for f in features]
+        image = ops.clip(generator.decode(features, z), -1.0, 1.0)
+        image = ops.reshape(image, (-1, num_samples, height, width, channels))
+        return self.paste(image, y[:, None], mask[:, None])
+
+    def inpaint(self, y, mask=None, num_samples=10, seed=0, batch_size=32):
+        """Samples reconstructions of damaged images.
+
+        Args:
+            y: array `(N, H, W, C)` float in [-1, 1], `measurement.tau` where missing.
+            mask: array `(N, H, W, 1)` or `(N, H, W)`, 1 = observed; `None` recovers it from y as `T(y)`.
+            num_samples: reconstructions of each image.
+            seed: an integer (image i then has the seed `seed + i`), or N integers, one an image.
+            batch_size: images worked on at a time.
+
+        Returns:
+            float32 array `(N, num_samples, H, W, C)` in [-1, 1]; observed pixels are bit-equal to y's.
+        """
+        y, mask = self._check_images(y, mask)
+        if num_samples < 1:
+            raise ValueError(f"`num_samples` must be at least 1. Received: num_samples={num_samples!r}")
+        seeds = np.asarray(seed, dtype="int64")
+        seeds = seeds + np.arange(len(y)) if seeds.ndim == 0 else seeds
+        if seeds.shape != (len(y),):
+            raise ValueError(f"`seed` is one integer or one an image ({len(y)}). Received: shape {seeds.shape}")
+        seeds = (seeds % 2**31).astype("int32")
+        run = self._compiled_sample(int(num_samples))
+        parts = []
+        for start in range(0, len(y), batch_size):
+            part = slice(start, start + batch_size)
+            parts.append(ops.convert_to_numpy(run(y[part], mask[part], seeds[part])))
+        return np.concatenate(parts)
+
+    def _check_images(self, y, mask):
+        y = np.asarray(y, dtype="float32")
+        if y.shape[1:] != self.image_shape or not len(y):
+            raise ValueError(f"`y` must have shape (N, {self.image_shape}). Received: shape {y.shape}")
+        if not np.isfinite(y).all():
+            raise ValueError("`y` must be finite. Received: NaN or infinite values")
+        if np.abs(y).max() > 1.0 + 1e-6:
+            raise ValueError(
+                f"`y` must lie in [-1, 1] (v / 127.5 - 1 for 8-bit v). Received: values from {y.min()} to {y.max()}"
+            )
+        if mask is None:
+            return y, np.asarray(ops.convert_to_numpy(self.measurement.recover(y)))
+        mask = np.asarray(mask, dtype="float32")
+        mask = mask[..., None] if mask.ndim == 3 else mask
+        if mask.shape != (*y.shape[:3], 1):
+            raise ValueError(f"`mask` must have shape {(*y.shape[:3], 1)} or {y.shape[:3]}. Received: {mask.shape}")
+        return np.where(mask > 0.5, y, np.float32(self.measurement.tau)), mask
+
+    def _compiled_sample(self, num_samples):
+        """`sample` compiled for `num_samples`; weights are read at every call, so training may go on between calls."""
+        compiled = self.__dict__.setdefault("_sample_functions", {})
+        if num_samples not in compiled:
+            compiled[num_samples] = self.compile_function(
+                lambda y, mask, seeds: self.sample(y, mask, seeds, num_samples)
+            )
+        return compiled[num_samples]
+
+    def call(self, inputs, training=False):
+        """One reconstruction `(N, H, W, C)` of each observation, with noise fixed by the model's seed.
+
+        `inputs` is y, or a dict with "observation" and, where known, "mask". `predict` runs this.
+        """
+        batch = self.unpack(inputs)
+        keys = self.evaluation_keys(ops.shape(batch["y"])[0])
+        z = self.draw_z(keys, 0)
+        generator = self.sampling_generator
+        image = generator.decode(generator.observe(batch["y"], batch["mask"]), z)
+        return self.paste(ops.clip(image, -1.0, 1.0), batch["y"], batch["mask"])
+
+    def evaluation_keys(self, count):
+        """One key an image of a batch, the same for every batch: evaluation has no state."""
+        return random.key(self.seed, _EVALUATION, ops.arange(count))
+
+    def score(self, batch, keys):
+        """What `evaluate` reports: `std`, and with clean images `mse` and `mse_mean`, from two samples an image."""
+        generator = self.sampling_generator
+        features = generator.observe(batch["y"], batch["mask"])
+        x_1, x_2 = (
+            self.paste(ops.clip(generator.decode(features, self.draw_z(keys, i)), -1, 1), batch["y"], batch["mask"])
+            for i in range(2)
+        )
+        logs = {"std": pair_std(x_1, x_2, batch["mask"])}
+        if "clean" in batch:
+            logs["mse"] = ops.mean(ops.square(x_1 - batch["clean"]))
+            logs["mse_mean"] = ops.mean(ops.square(0.5 * (x_1 + x_2) - batch["clean"]))
+        return logs
+
+
+def pair_std(x_1, x_2, mask):
+    """Root mean over missing pixels of the samples' variance, estimated from two samples an image."""
+    missing = 1.0 - mask
+    total = ops.sum(0.5 * ops.square(x_1 - x_2) * missing)
+    return ops.sqrt(total / ops.maximum(ops.sum(missing) * x_1.shape[-1], 1.0) + 1e-12)

@@ -1,0 +1,207 @@
+"""UAI: Unsupervised Adversarial Image Inpainting (Pajot, de Bézenac, Gallinari)."""
+
+import keras
+from keras import ops
+
+from keras_uai import losses, networks, random
+from keras_uai.models.base import InpaintingModel
+from keras_uai.models.sampling import pair_std
+
+# Purposes of a step's random numbers; each is folded into the image's key.
+_MASK_TILDE, _Z, _Z_SECOND, _Z_TILDE, _Z_TILDE_LOCAL, _HIDE, _HIDE_SHARE, _Z_DIVERSITY = range(8)
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class UAI(InpaintingModel):
+    """Learns to inpaint, and to sample reconstructions, from damaged images only: Algorithm 1 of the paper.
+
+    A step draws z and a fresh mask, reconstructs the observation, damages the reconstruction again, and asks D whether
+    the result looks like an observation of the data set (equation 5). Two further terms make z matter: E recovers z
+    from what G invented (equation 6), and the observation must come back from its own second measurement and the
+    latent that E reads from it (equation 7). Weights of 0 give the four rows of Table 1.
+
+    Where the paper disagrees with itself, Algorithm 1 is followed: D is trained on y and y_tilde (on y_hat as well,
+    as equation 7 has it, with `discriminate_y_hat=True`); `"y"` weights the whole of L^y (equation 8) and
+    `"y_squared_error"` its squared error within it (Algorithm 1's lambda_rec_y); equations 5 to 7 lose the factor
+    `1 - mask` that equation 4 has. Squared norms are means over values, so that weights do not depend on the size.
+
+    Beyond the paper, off by default: `"energy"` hides some of the observed pixels from G and scores two samples on
+    them with the energy score, `"splitting"` scores one with the squared error. With either, the whole game is played
+    on the observation that is left. See `keras_uai.losses.energy_score`.
+
+    Args:
+        image_shape: `(side, side, channels)`, a side of 16, 32, 64, 128 or 256 and 1 or 3 channels.
+        measurement: a `keras_uai.measurements.Measurement`, or a string such as `"Patch(90, 10)"`.
+        latent_dim: length of the global part of z, which E recovers.
+        average_decay: decay of the average of G's weights used by `inpaint`, `predict` and exports; `None` for none.
+        discriminate_y_hat: whether D is trained on y_hat, too.
+        hide: `(low, high)`: the share of the observed pixels hidden by the terms beyond the paper is uniform in it,
+            one draw an image.
+        energy_windows: see `losses.energy_score`.
+        seed: of all noise.
+        generator, discriminator, encoder: dicts of arguments of the networks that differ from their defaults.
+
+    Example:
+
+    >>> measurement = keras_uai.measurements.DropPixel(0.9)
+    >>> ds = keras_uai.datasets.load("drawn_faces", image_size=32, measurement=measurement, batch_size=32)
+    >>> model = keras_uai.models.UAI.recommended((32, 32, 3), measurement)
+    >>> model.fit(ds, epochs=10)
+    >>> y = next(iter(ds))
+    >>> model.inpaint(y, num_samples=10, seed=0).shape
+    (32, 10, 32, 32, 3)
+    """
+
+    default_loss_weights = {
+        "gan": 1.0, "z": 1.0, "y": 1.0, "y_squared_error": 10.0, "energy": 0.0, "splitting": 0.0,
+    }  # fmt: skip
+
+    def __init__(self, image_shape, measurement, latent_dim=128, average_decay=None, discriminate_y_hat=False,
+                 hide=(0.1, 0.5), energy_windows=(None,), seed=0, generator=None, discriminator=None, encoder=None,
+                 name="uai"):  # fmt: skip
+        super().__init__(image_shape, measurement, latent_dim, average_decay, seed, generator, name)
+        self.discriminate_y_hat = bool(discriminate_y_hat)
+        self.hide, self.energy_windows = tuple(hide), tuple(energy_windows)
+        if len(self.hide) != 2 or not 0 < self.hide[0] <= self.hide[1] < 1:
+            raise ValueError(f"`hide` is (low, high) with 0 < low <= high < 1. Received: hide={hide!r}")
+        self._discriminator_config, self._encoder_config = dict(discriminator or {}), dict(encoder or {})
+        self.discriminator = self._network(networks.Discriminator, self._discriminator_config)
+        self.encoder = self._network(networks.Encoder, self._encoder_config, latent_dim=self.latent_dim)
+        self.build()
+
+    # -- the two players -----------------------------------------------------------------------------------------
+
+    def generator_side(self, every=False):
+        encodes = self.loss_weights["z"] or self.loss_weights["y"]
+        return [self.generator, self.encoder] if encodes or every else [self.generator]
+
+    def discriminator_side(self, every=False):
+        judges = self.loss_weights["gan"] or self.loss_weights["y"]
+        return [self.discriminator] if judges or every else []
+
+    def log_names(self):
+        w = self.loss_weights
+        names = ["g_loss", "std", "mse", "mse_mean"]
+        names += ["d_loss", "d_y"] if self.discriminator_side() else []
+        names += ["gan_loss", "d_y_tilde"] if w["gan"] else []
+        names += ["z_loss"] if w["z"] else []
+        names += ["y_loss", "y_squared_error", "d_y_hat"] if w["y"] else []
+        return names + [f"{name}_loss" for name in ("energy", "splitting") if w[name]]
+
+    # -- Algorithm 1 ---------------------------------------------------------------------------------------------
+
+    def objective(self, batch, keys, training):
+        w, y, mask_y = self.loss_weights, batch["y"], batch["mask"]
+        logs, g_loss, d_loss = {}, 0.0, 0.0
+        y_seen, mask_seen = self._hide(y, mask_y, keys)
+        # Sample m_tilde from p_M and z from p_z.
+        mask_tilde = self.measurement.sample(random.fold_in(keys, _MASK_TILDE), *self.image_shape[:2])
+        z = self.draw_z(keys, _Z)
+        # x_tilde = G(y, z) * (1 - m^y) + y
+        features = self.generator.observe(y_seen, mask_seen, training=training)
+        image = self.generator.decode(features, z, training=training)
+        x_tilde = self.paste(image, y_seen, mask_seen)
+        # y_tilde = F(x_tilde, m_tilde)
+        y_tilde = self.measurement(x_tilde, mask_tilde)
+        if self.discriminator_side():
+            real = self.discriminator.score(y, mask_y, training=training)
+            logs["d_y"] = ops.mean(real)
+            fakes = []
+        if w["gan"]:
+            fakes.append(self.discriminator.score(y_tilde, mask_tilde, training=training))
+            logs["gan_loss"], logs["d_y_tilde"] = self.generator_loss(fakes[-1]), ops.mean(fakes[-1])
+            g_loss += w["gan"] * logs["gan_loss"]
+        if w["z"]:
+            logs["z_loss"] = self._z_loss(z, y_tilde, mask_tilde * (1.0 - mask_seen), training)
+            g_loss += w["z"] * logs["z_loss"]
+        if w["y"]:
+            y_hat = self._y_hat(y, mask_y, y_tilde, mask_tilde, keys, training)
+            fake = self.discriminator.score(y_hat, mask_y, training=training)
+            if self.discriminate_y_hat or not fakes:
+                fakes.append(fake)
+            logs["y_squared_error"], logs["d_y_hat"] = losses.mean_squared_error(y_hat, y, mask_y), ops.mean(fake)
+            logs["y_loss"] = self.generator_loss(fake) + w["y_squared_error"] * logs["y_squared_error"]
+            g_loss += w["y"] * logs["y_loss"]
+        if self.discriminator_side():
+            d_loss = sum(self.discriminator_loss(real, fake) for fake in fakes) / len(fakes)
+            logs["d_loss"] = d_loss
+        hidden = mask_y - mask_seen
+        if w["splitting"]:
+            logs["splitting_loss"] = losses.mean_squared_error(image, y, hidden)
+            g_loss += w["splitting"] * logs["splitting_loss"]
+        if w["energy"]:
+            second = self.generator.decode(features, self.draw_z(keys, _Z_SECOND), training=training)
+            logs["energy_loss"] = losses.energy_score(image, second, y, hidden, self.energy_windows)
+            g_loss += w["energy"] * logs["energy_loss"]
+            logs["std"] = pair_std(image, second, mask_seen)
+        else:
+            logs["std"] = self._diversity(features, image, mask_seen, keys)
+        logs["g_loss"] = g_loss
+        return d_loss, g_loss, logs
+
+    def _hide(self, y, mask_y, keys):
+        """The observation that G is shown: y itself, or what is left of it where the loss scores hidden pixels."""
+        if not (self.loss_weights["energy"] or self.loss_weights["splitting"]):
+            return y, mask_y
+        low, high = self.hide
+        share = low + (high - low) * random.uniform(random.fold_in(keys, _HIDE_SHARE), ())
+        mask_seen = self.measurement.thin(mask_y, random.fold_in(keys, _HIDE), share)
+        return self.measurement(y, mask_seen), mask_seen
+
+    def _z_loss(self, z, y_tilde, invented, training):
+        """Equation 6 with `z_hat = E(y_tilde * (1 - m^y))`: E sees only what G invented."""
+        z_hat, _ = self.encoder.encode(self.measurement(y_tilde, invented), invented, training=training)
+        return losses.mean_squared_error(z_hat, z[:, : self.latent_dim])
+
+    def _y_hat(self, y, mask_y, y_tilde, mask_tilde, keys, training):
+        """Equation 7: the observation comes back from its second measurement and the latent E reads from it."""
+        # z_tilde ~ E(y)
+        mean, log_variance = self.encoder.encode(y, mask_y, training=training)
+        noise = self.draw_z(keys, _Z_TILDE)
+        z_tilde = mean + ops.exp(0.5 * log_variance) * noise[:, : self.latent_dim]
+        z_tilde = ops.concatenate([z_tilde, noise[:, self.latent_dim :]], axis=-1)
+        # x_hat = G(y_tilde, z_tilde) * (1 - m_tilde) + y_tilde, y_hat = F(x_hat, m^y)
+        features = self.generator.observe(y_tilde, mask_tilde, training=training)
+        x_hat = self.paste(self.generator.decode(features, z_tilde, training=training), y_tilde, mask_tilde)
+        return self.measurement(x_hat, mask_y)
+
+    def _diversity(self, features, image, mask_seen, keys, count=8):
+        """The std of two samples of the batch's first images; costs one small decoder pass and moves nothing."""
+        z = self.draw_z(keys[:count], _Z_DIVERSITY)
+        second = self.generator.decode([f[:count] for f in features], z, training=False)
+        first = self.generator.decode([f[:count] for f in features], self.draw_z(keys[:count], _Z), training=False)
+        return ops.stop_gradient(pair_std(first, second, mask_seen[:count]))
+
+    # -- distributions of the latent -----------------------------------------------------------------------------
+
+    @property
+    def prior(self):
+        """`p_z` of the global latent, a TensorFlow Probability distribution with event shape `(latent_dim,)`."""
+        return _gaussian(ops.zeros((self.latent_dim,)), ops.ones((self.latent_dim,)))
+
+    def posterior(self, y, mask=None):
+        """`E(y)` as a TensorFlow Probability distribution, batch shape `(N,)`, event shape `(latent_dim,)`."""
+        y, mask = self._check_images(y, mask)
+        mean, log_variance = self.encoder.encode(y, mask)
+        return _gaussian(mean, ops.exp(0.5 * log_variance))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "discriminate_y_hat": self.discriminate_y_hat,
+            "hide": self.hide,
+            "energy_windows": self.energy_windows,
+            "discriminator": self._discriminator_config,
+            "encoder": self._encoder_config,
+        }
+
+
+def _gaussian(mean, scale):
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            "`prior` and `posterior` are TensorFlow Probability distributions and need the TensorFlow backend. "
+            f"Received: KERAS_BACKEND={keras.backend.backend()}. Use `encoder.encode` for mean and log-variance."
+        )
+    import tensorflow_probability as tfp
+
+    return tfp.distributions.MultivariateNormalDiag(mean, scale)

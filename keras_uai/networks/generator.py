@@ -1,0 +1,182 @@
+"""The reconstruction network G(y, mask, z) (section 2.4: an image-to-image variant of SAGAN's generator)."""
+
+import keras
+from keras import layers, ops
+
+from keras_uai.layers import (
+    Modulation,
+    PixelShuffle,
+    PixelUnshuffle,
+    PushPull,
+    ResidualBlock,
+    SelfAttention,
+    conv2d,
+    make_normalization,
+)
+from keras_uai.networks.sizes import check_image_shape, levels
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class Generator(keras.Model):
+    """`G(y, mask, z)`: the image behind an observation, `(N, H, W, C)`; one image a latent.
+
+    Two graphs. `observe(y, mask)` is all that depends on the observation alone, a pyramid of features; `decode(features,
+    z)` makes an image of it. For many z the first runs once. The decoder's residual blocks are modulated by z at every
+    scale, and each scale also gets its part of a noise map where `noise_channels > 0`, so that z *can* matter from the
+    layout down to single pixels.
+
+    The latent `z` is one vector `(N, z_dim)`: `latent_dim` global values, which the encoder recovers, then the noise
+    maps' values. G's output at observed pixels is meaningless: the model replaces it by y (equation 4).
+
+    Args:
+        image_shape: `(side, side, channels)`.
+        latent_dim: length of the global part of z.
+        width: channels at the finest feature level.
+        max_width: most channels at any level.
+        depth: residual blocks a level, in each of the two graphs.
+        stem: the finest features have `side / stem` pixels; what is in a `stem x stem` cell becomes channels (pixel
+            unshuffle) and comes back by pixel shuffle. 1 is the paper's; 2 costs a quarter.
+        normalization: `"batch"` (paper), `"group"` or `None`.
+        spectral: spectral normalisation of the convolutions (paper: yes).
+        attention_size: side of the feature level with self-attention; `None` for none.
+        fill: give G a push-pull fill of the missing pixels instead of y, and let it predict the residual to it. The
+            output is then unbounded; without `fill` it passes a tanh.
+        noise_channels: channels of the noise map at each decoder level.
+
+    Call arguments:
+        `[y, mask, z]`: `(N, H, W, C)` in [-1, 1], `(N, H, W, 1)` with 1 = observed, `(N, z_dim)` standard normal.
+    """
+
+    def __init__(
+        self,
+        image_shape,
+        latent_dim=128,
+        width=64,
+        max_width=256,
+        depth=1,
+        stem=1,
+        normalization="batch",
+        spectral=True,
+        attention_size=32,
+        fill=False,
+        noise_channels=0,
+        name="generator",
+        **kwargs,
+    ):
+        height, _, channels = check_image_shape(image_shape)
+        self_levels = levels(image_shape, stem, width, max_width)
+        options = {"normalization": normalization, "spectral": spectral}
+        noise_shapes = [(side, side, noise_channels) for side, _ in self_levels] if noise_channels else []
+
+        # === Graph: what depends on y alone ===
+        y = keras.Input((height, height, channels), name="observation")
+        mask = keras.Input((height, height, 1), name="mask")
+        base = PushPull(name="fill")(y, mask) if fill else y
+        x = layers.Concatenate(name="observe_input")([base, mask])
+        if stem > 1:
+            x = PixelUnshuffle(stem, name="observe_unshuffle")(x)
+        x = conv2d(width, 3, spectral, name="observe_stem")(x)
+        features = []
+        for level, (side, filters) in enumerate(self_levels):
+            for block in range(depth):
+                resample = "down" if level and not block else None
+                x = ResidualBlock(filters, resample, **options, name=f"observe_{side}_{block}")(x)
+            if side == attention_size:
+                x = SelfAttention(spectral, name=f"observe_{side}_attention")(x)
+            features.append(x)
+        outputs = [*features, base] if fill else features
+        observer = keras.Model([y, mask], outputs, name="observer")
+
+        # === Graph: what depends on z, too ===
+        inputs = [keras.Input(f.shape[1:], name=f"features_{i}") for i, f in enumerate(outputs)]
+        z_dim = latent_dim + sum(side * side * c for side, _, c in noise_shapes)
+        z = keras.Input((z_dim,), name="z")
+        split = SplitLatent(latent_dim, noise_shapes, name="split_latent")(z)
+        style = split[0] if noise_shapes else split
+        for i in range(2):
+            style = layers.Dense(latent_dim, activation="relu", name=f"style_{i}")(style)
+        x = None
+        for level, (side, filters) in reversed(list(enumerate(self_levels))):
+            skip = conv2d(filters, 1, spectral, name=f"decode_{side}_skip")(inputs[level])
+            if x is None:
+                x = skip
+            else:
+                x = ResidualBlock(filters, "up", modulated=True, **options, name=f"decode_{side}_up")(x, style)
+                x = layers.Add(name=f"decode_{side}_merge")([x, skip])
+            if noise_channels:
+                noise = conv2d(filters, 1, False, use_bias=False, name=f"decode_{side}_noise")(split[1 + level])
+                x = layers.Add(name=f"decode_{side}_add_noise")([x, noise])
+            if side == attention_size:
+                x = SelfAttention(spectral, name=f"decode_{side}_attention")(x)
+            for block in range(depth):
+                x = ResidualBlock(filters, modulated=True, **options, name=f"decode_{side}_{block}")(x, style)
+        x = make_normalization(normalization, width, "head_norm", affine=False)(x)
+        x = layers.ReLU(name="head_relu")(Modulation(name="head_modulation")(x, style))
+        if stem > 1:
+            x = conv2d(max(16, width // 4) * stem * stem, 3, spectral, name="head_expand")(x)
+            x = layers.ReLU(name="head_shuffle_relu")(PixelShuffle(stem, name="head_shuffle")(x))
+        # Near 0 at the start: a fresh G returns its fill, or grey. float32 also under mixed precision.
+        small = keras.initializers.VarianceScaling(0.1, "fan_in", "normal")
+        image = layers.Conv2D(
+            channels, 3, padding="same", kernel_initializer=small, dtype="float32", name="head_image"
+        )(x)
+        if fill:
+            image = layers.Add(dtype="float32", name="head_residual")([image, inputs[-1]])
+        else:
+            image = layers.Activation("tanh", dtype="float32", name="head_tanh")(image)
+        decoder = keras.Model([*inputs, z], image, name="decoder")
+
+        # === Functional model ===
+        super().__init__([y, mask, z], decoder([*observer([y, mask]), z]), name=name, **kwargs)
+
+        # === Config ===
+        self.observer, self.decoder = observer, decoder
+        self.image_shape, self.latent_dim, self.width, self.max_width = tuple(image_shape), latent_dim, width, max_width
+        self.depth, self.stem, self.normalization, self.spectral = depth, stem, normalization, spectral
+        self.attention_size, self.fill, self.noise_channels = attention_size, fill, noise_channels
+        self.z_dim = z_dim
+
+    def observe(self, y, mask, training=False):
+        """The features of `(y, mask)`: a list of `(N, h, w, c)`, finest first; compute them once for many z."""
+        return self.observer([y, mask], training=training)
+
+    def decode(self, features, z, training=False):
+        """The image `(N, H, W, C)` that `features` and `z` `(N, z_dim)` stand for."""
+        return self.decoder([*features, z], training=training)
+
+    def get_config(self):
+        names = (
+            "image_shape", "latent_dim", "width", "max_width", "depth", "stem", "normalization", "spectral",
+            "attention_size", "fill", "noise_channels", "name",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class SplitLatent(layers.Layer):
+    """Splits `z` `(N, z_dim)` into its global part `(N, latent_dim)` and the noise maps of `noise_shapes`."""
+
+    def __init__(self, latent_dim, noise_shapes, **kwargs):
+        super().__init__(**kwargs)
+        self.latent_dim = latent_dim
+        self.noise_shapes = [tuple(shape) for shape in noise_shapes]
+
+    def call(self, z):
+        parts, start = [z[:, : self.latent_dim]], self.latent_dim
+        for height, width, channels in self.noise_shapes:
+            size = height * width * channels
+            parts.append(ops.reshape(z[:, start : start + size], (-1, height, width, channels)))
+            start += size
+        return parts if self.noise_shapes else parts[0]
+
+    def compute_output_shape(self, z_shape):
+        shapes = [(z_shape[0], self.latent_dim), *((z_shape[0], *shape) for shape in self.noise_shapes)]
+        return shapes if self.noise_shapes else shapes[0]
+
+    def get_config(self):
+        return {**super().get_config(), "latent_dim": self.latent_dim, "noise_shapes": self.noise_shapes}
