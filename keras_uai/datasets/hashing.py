@@ -1,0 +1,46 @@
+"""Counter-based random numbers for the host: the data side of `keras_uai.random`, in NumPy and
+for whole arrays at once.
+
+Splits, orders and drawn faces are functions of (seed, index), the same whichever backend, version
+of NumPy or part of the data set is loaded. NumPy's own generators promise neither a stable stream
+between versions nor one key an index.
+"""
+
+import numpy as np
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+def bits(seed, *path):
+    """64 random bits for an integer `seed` followed along a `path` of integers or integer arrays.
+
+    Each step is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+    generators", OOPSLA 2014): the state so far plus (step + 1) times the golden ratio, finalised.
+
+    Returns:
+        uint64 array, of the shape the path broadcasts to.
+    """
+    state = np.full((), int(seed) % 2**64, dtype="uint64")
+    with np.errstate(over="ignore"):
+        for step in path:
+            step = np.asarray(step).astype("int64").astype("uint64")
+            state = _finalise(state + (step + np.uint64(1)) * _GOLDEN)
+    return state
+
+
+def uniform(seed, *path):
+    """Uniform float64 in [0, 1) from 53 of the `bits`."""
+    return (bits(seed, *path) >> np.uint64(11)).astype("float64") * 2.0**-53
+
+
+def permutation(count, seed, *path):
+    """A random order of `range(count)`, int64 `(count,)`: the indices sorted by their `bits`."""
+    return np.argsort(bits(seed, *path, np.arange(count)), kind="stable")
+
+
+def _finalise(z):
+    z = (z ^ (z >> np.uint64(30))) * _MIX_1
+    z = (z ^ (z >> np.uint64(27))) * _MIX_2
+    return z ^ (z >> np.uint64(31))
