@@ -1,11 +1,13 @@
 """Counter-based random numbers: the same bits on every backend, device and day.
 
-Masks and latents are pure functions of a key, so nothing has to be stored to resume a run bit-equal, an image keeps
-its mask whichever batch it travels in, and TensorFlow and JAX see the same numbers. The generator is Threefry-2x32
-with 20 rounds (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011), written in `keras.ops` because
-`keras.random` takes neither one key per image nor gives the same stream on two backends.
+Masks and latents are pure functions of a key, so nothing has to be stored to resume a run
+bit-equal, an image keeps its mask whichever batch it travels in, and TensorFlow and JAX see the
+same numbers. The generator is Threefry-2x32 with 20 rounds (Salmon et al., "Parallel Random
+Numbers: As Easy as 1, 2, 3", SC 2011), written in `keras.ops` because `keras.random` takes neither
+one key per image nor gives the same stream on two backends.
 
-A *key* is a uint32 array whose last axis has length 2; leading axes are a batch of independent keys.
+A *key* is a uint32 array whose last axis has length 2; leading axes are a batch of independent
+keys.
 """
 
 import math
@@ -21,14 +23,22 @@ _ROUND_GROUPS = 5  # 5 groups of 4 rounds = 20 rounds
 def key(seed, *path):
     """The key of an integer `seed`, followed along a `path` of integers (see `fold_in`).
 
+    A key that draws numbers should not be a step on the path to other keys: `fold_in(keys, i)` is
+    what `bits(keys, ...)` holds at place i. Fold in a constant that names the purpose first.
+
     Args:
-        seed: Python integer, or an integer tensor of any shape (its values become a batch of keys). Python integers
-            may have up to 64 bits.
+        seed: Python integer, or an integer tensor of any shape (its values become a batch of keys).
+            Python integers may have up to 64 bits, tensors' values 32.
         *path: integers or integer tensors folded in one after the other.
 
     Returns:
         uint32 tensor of shape `(..., 2)`.
+
+    Raises:
+        TypeError: if `seed` is a float.
     """
+    if isinstance(seed, float):
+        raise TypeError(f"A seed is an integer, or a tensor of integers. Received: seed={seed!r}")
     if isinstance(seed, (int, np.integer)):
         seed = int(seed) % 2**64
         keys = ops.convert_to_tensor(np.array([seed & 0xFFFFFFFF, seed >> 32], dtype="uint32"))
@@ -41,7 +51,13 @@ def key(seed, *path):
 
 
 def fold_in(keys, data):
-    """New keys from `keys` `(..., 2)` and integers `data` that broadcast against `(...)`."""
+    """New keys from `keys` `(..., 2)` and 32-bit integers `data` that broadcast against `(...)`.
+
+    Raises:
+        ValueError: if `data` is a Python integer of more than 32 bits.
+    """
+    if isinstance(data, int) and not -(2**31) <= data < 2**32:
+        raise ValueError(f"`fold_in` takes integers of 32 bits. Received: data={data!r}")
     data = ops.cast(data, "uint32")
     k0, k1 = keys[..., 0], keys[..., 1]
     shape_maker = ops.zeros_like(k0 + data)
@@ -76,7 +92,13 @@ def normal(keys, shape):
 
 
 def integers(keys, shape, bound):
-    """Uniform int32 in [0, bound), `(N, *shape)`, for keys `(N, 2)`; `bound` far below 2**24."""
+    """Uniform int32 in [0, bound), `(N, *shape)`, for keys `(N, 2)`.
+
+    Raises:
+        ValueError: if `bound` is not in [1, 2**24]; small bounds are the most uniform.
+    """
+    if not 1 <= bound <= 2**24:
+        raise ValueError(f"`bound` must lie in [1, 2**24]. Received: bound={bound!r}")
     return ops.cast(ops.floor(uniform(keys, shape) * float(bound)), "int32")
 
 
@@ -85,13 +107,11 @@ def _to_unit(x):
 
 
 def _rotate_left(x, by):
-    return ops.bitwise_or(
-        ops.left_shift(x, np.uint32(by)), ops.right_shift(x, np.uint32(32 - by))
-    )
+    return ops.bitwise_or(ops.left_shift(x, np.uint32(by)), ops.right_shift(x, np.uint32(32 - by)))
 
 
 def _threefry(k0, k1, x0, x1):
-    """Threefry-2x32-20 of counter `(x0, x1)` under key `(k0, k1)`; uint32 tensors that broadcast."""
+    """Threefry-2x32-20 of counter `(x0, x1)` under key `(k0, k1)`; uint32 that broadcast."""
     parity = ops.convert_to_tensor(np.uint32(_PARITY))
     schedule = (k0, k1, ops.bitwise_xor(ops.bitwise_xor(k0, k1), parity))
     x0, x1 = x0 + schedule[0], x1 + schedule[1]
