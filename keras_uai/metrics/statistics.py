@@ -1,0 +1,240 @@
+"""Features -> statistics: streaming, float64, independent of the batch size, and stamped.
+
+The second of the three steps of a distance. `Moments` gathers the mean and the covariance of any
+number of features; `Statistics` is what it ends in, with the stamp that says where it came from.
+Rows are summed up in blocks of fixed size, so that how they arrive changes no bit of the result.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+
+import numpy as np
+
+from keras_uai.metrics import checks, stamps
+
+FILE_VERSION = 1
+_BLOCK = 512  # rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """Mean and covariance of a set of features, and where they came from.
+
+    Args:
+        stamp: dict of JSON-able values: `extractor`, `weights` (their digest), `resize`,
+            `image_size`, `dataset`, `split`, `seed`, `images`; others are carried along.
+        features: `(N, D)` float32 where they were kept, which the kernel distance needs and which
+            makes the Fréchet distance of fewer images than dimensions fast; else None.
+        moments: `(mean (D,), covariance (D, D))` float64; computed from `features` by default.
+    """
+
+    stamp: dict
+    features: np.ndarray | None = None
+    moments: tuple | None = None
+
+    def __post_init__(self):
+        if self.count < 2:
+            raise ValueError(
+                "A covariance needs at least 2 images, and a meaningful one more than there are "
+                f"dimensions. Received: images={self.count}"
+            )
+        if self.features is None and self.moments is None:
+            raise ValueError("Statistics need `features` or `moments`. Received: neither")
+
+    @property
+    def count(self):
+        """How many images."""
+        return self.stamp["images"]
+
+    @property
+    def dimension(self):
+        """How many features an image, D."""
+        return (self.features if self.features is not None else self.moments[1]).shape[1]
+
+    @functools.cached_property
+    def _moments(self):
+        if self.moments is not None:
+            return self.moments
+        gathered = Moments()
+        gathered.update(self.features)
+        return gathered.mean_and_covariance()
+
+    @property
+    def mean(self):
+        """`(D,)` float64."""
+        return self._moments[0]
+
+    @property
+    def covariance(self):
+        """`(D, D)` float64, divided by N - 1."""
+        return self._moments[1]
+
+    @functools.cached_property
+    def centred(self):
+        """Features minus their mean, over sqrt(N - 1): `(N, D)` float64; covariance = X^T X."""
+        features = self.features.astype("float64")
+        return (features - features.mean(axis=0)) / np.sqrt(len(features) - 1.0)
+
+    def save(self, path):
+        """Writes an `.npz` that `Statistics.load` reads; appears whole or not at all."""
+        header = json.dumps({"version": FILE_VERSION, **self.stamp}, sort_keys=True)
+        arrays = {"header": np.frombuffer(header.encode(), "uint8")}
+        if self.features is not None:
+            arrays["features"] = self.features
+        else:
+            arrays["mean"], arrays["covariance"] = self.moments
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        temporary = f"{path}.{os.getpid()}.partial"
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path, expected=None):
+        """Reads what `save` wrote.
+
+        Args:
+            path: the file.
+            expected: stamp, or a part of one, that the file must have been made with.
+
+        Raises:
+            ValueError: where the file is no such file, or was made with anything else; the message
+                lists the differences.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                stamp = json.loads(file["header"].tobytes().decode())
+                arrays = {name: file[name] for name in file.files}
+            features = arrays.get("features")
+            moments = None if features is not None else (arrays["mean"], arrays["covariance"])
+        except (OSError, KeyError, ValueError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise ValueError(
+                f"Not a file of statistics of keras_uai: make one with tools/reference_statistics. "
+                f"Received: {path} ({error})"
+            ) from error
+        version = stamp.pop("version", None)
+        if version != FILE_VERSION:
+            raise ValueError(
+                f"Statistics of version {FILE_VERSION} are read: make them again with "
+                f"tools/reference_statistics. Received: {path} of version {version}"
+            )
+        wrong = stamps.differences(stamp, expected or {})
+        if wrong:
+            raise ValueError(
+                f"These statistics were made from something else ({'; '.join(wrong)}): make them "
+                f"again with tools/reference_statistics. Received: {path}"
+            )
+        return cls(stamp, features, moments)
+
+
+class Moments:
+    """Mean and covariance of rows that arrive in any portions; float64, two-pass within blocks."""
+
+    def __init__(self):
+        self.count = 0
+        self._mean = self._scatter = None
+        self._waiting = []
+        self._waiting_rows = 0
+
+    def update(self, features):
+        """Adds rows `(N, D)`."""
+        features = np.asarray(features)
+        if features.ndim != 2:
+            raise ValueError(f"`features` must have shape (N, D). Received: {features.shape}")
+        self._waiting.append(features)
+        self._waiting_rows += len(features)
+        if self._waiting_rows >= _BLOCK:
+            rows = np.concatenate(self._waiting)
+            full = len(rows) - len(rows) % _BLOCK
+            for start in range(0, full, _BLOCK):
+                self._add(rows[start : start + _BLOCK])
+            self._waiting, self._waiting_rows = [rows[full:]], len(rows) - full
+
+    def mean_and_covariance(self):
+        """`(mean (D,), covariance (D, D))` of all rows so far; the covariance over N - 1."""
+        if self._waiting_rows:
+            self._add(np.concatenate(self._waiting))
+            self._waiting, self._waiting_rows = [], 0
+        if self.count < 2:
+            raise ValueError(f"A covariance needs at least 2 rows. Received: {self.count}")
+        return self._mean, self._scatter / (self.count - 1.0)
+
+    def _add(self, rows):
+        """Chan, Golub and LeVeque (1979): the moments of a union from those of its parts."""
+        rows = rows.astype("float64")
+        mean = rows.mean(axis=0)
+        centred = rows - mean
+        scatter = centred.T @ centred
+        if self.count:
+            total = self.count + len(rows)
+            shift = mean - self._mean
+            scatter += self._scatter
+            scatter += np.outer(shift, shift) * (self.count * len(rows) / total)
+            mean = self._mean + shift * (len(rows) / total)
+        self.count += len(rows)
+        self._mean, self._scatter = mean, scatter
+
+
+def compute(extractor, batches, *, keep_features=True, max_images=None, progress=False, **stamp):
+    """Statistics of images.
+
+    Args:
+        extractor: `keras_uai.metrics.extractors.Extractor`.
+        batches: iterable of images `(N, H, W, C)` in [-1, 1], or of dicts with `"clean"`.
+        keep_features: whether to keep every feature vector (4 D bytes an image) and not only mean
+            and covariance.
+        max_images: stop after so many.
+        progress: whether to show a progress bar.
+        **stamp: `dataset`, `split`, `seed`, and whatever else the images owe their selection to.
+
+    Returns:
+        `Statistics`.
+    """
+    from tqdm import tqdm
+
+    kept, moments, count, size = [], Moments(), 0, None
+    with tqdm(total=max_images, unit="image", disable=not progress, desc=extractor.name) as bar:
+        for images in _chunks(batches, extractor.chunk, max_images):
+            size = size or images.shape[1:]
+            if images.shape[1:] != size:
+                raise ValueError(
+                    "All images must have the same size. "
+                    f"Received: {size} and then {images.shape[1:]}"
+                )
+            features = extractor(images)
+            kept.append(features) if keep_features else moments.update(features)
+            count += len(images)
+            bar.update(len(images))
+    if not count:
+        raise ValueError("There is no image to make statistics of. Received: no batch.")
+    stamp = {
+        **extractor.stamp(),
+        "image_size": "x".join(map(str, size)),
+        **stamp,
+        "images": count,
+    }
+    if keep_features:
+        return Statistics(stamp, np.concatenate(kept))
+    return Statistics(stamp, None, moments.mean_and_covariance())
+
+
+def _chunks(batches, size, limit):
+    """The images of any batches, in arrays of `size`, so that the batch size changes nothing."""
+    waiting, count = [], 0
+    for batch in batches:
+        images = checks.images("images", batch["clean"] if isinstance(batch, dict) else batch)
+        if limit is not None:
+            images = images[: limit - count]
+        count += len(images)
+        waiting.extend(images)
+        while len(waiting) >= size:
+            yield np.stack(waiting[:size])
+            del waiting[:size]
+        if limit is not None and count >= limit:
+            break
+    if waiting:
+        yield np.stack(waiting)
