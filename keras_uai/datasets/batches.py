@@ -14,12 +14,14 @@ import numpy as np
 from keras_uai.datasets import hashing
 
 _STREAM = 2  # of the seed's random numbers (splits: 1)
-_LEVELS = np.arange(256, dtype="float32") / np.float32(127.5) - np.float32(1.0)
 
 
 def normalize(images):
     """uint8 to float32 in [-1, 1], `v / 127.5 - 1`."""
-    return _LEVELS[images]
+    x = images.astype("float32")
+    x /= np.float32(127.5)
+    x -= np.float32(1.0)
+    return x
 
 
 class Elements:
@@ -62,7 +64,9 @@ class Elements:
         self.tau = 0.0 if measurement is None else measurement.tau
         # T(y) is exact unless tau is one of the 256 values a pixel can have: then the mask goes
         # along.
-        self.explicit_mask = measurement is None or bool((np.float32(self.tau) == _LEVELS).any())
+        self.explicit_mask = measurement is None or bool(
+            (np.float32(self.tau) == normalize(np.arange(256))).any()
+        )
         count = len(indices)
         if drop_remainder and count < batch_size:
             raise ValueError(
@@ -131,10 +135,13 @@ class Batches(keras.utils.PyDataset):
             1, thread_name_prefix="keras_uai_batches"
         )
         self._pending = {}
-        size = elements.store.shape[0]
-        self._masks = None
+        self._draw = None
         if elements.measurement is not None:
-            self._masks = _KnownMasks(elements.measurement, elements.indices, size, elements.seed)
+            size = elements.store.shape[0]
+            self._known = KnownMasks(elements.indices, size)
+            self._draw = _drawing(
+                lambda chosen: elements.measurement.masks(chosen, size, size, elements.seed)
+            )
 
     @property
     def num_batches(self):
@@ -167,11 +174,9 @@ class Batches(keras.utils.PyDataset):
         elements = self.elements
         chosen = elements.batch_indices(epoch, number)
         x = normalize(elements.store.gather(chosen))
-        if self._masks is None:
-            mask = elements.store.gather_masks(chosen)
-        else:
-            mask = self._masks(chosen)
-        y = np.where(mask > 0.5, x, np.float32(elements.tau))
+        mask = self._mask(chosen)
+        observed = np.repeat(mask > 0.5, x.shape[-1], axis=-1)  # faster than broadcasting
+        y = np.where(observed, x, np.float32(elements.tau))
         element = {"observation": y}
         if elements.explicit_mask:
             element["mask"] = mask
@@ -180,6 +185,12 @@ class Batches(keras.utils.PyDataset):
         if elements.index:
             element["index"] = chosen.astype("int32")
         return element if len(element) > 1 else y
+
+    def _mask(self, chosen):
+        if self._draw is None:
+            return self.elements.store.gather_masks(chosen)
+        mask, known = self._known.lookup(chosen)
+        return mask if known else self._known.keep(chosen, np.array(self._draw(chosen)))
 
     def _take(self, epoch, number):
         """One element, and the next ones ordered."""
@@ -198,43 +209,52 @@ class Batches(keras.utils.PyDataset):
                 epoch, number = epoch + 1, 0
 
 
-class _KnownMasks:
-    """The masks of images, computed at the first epoch and remembered as bits: an image is
-    damaged once.
+class KnownMasks:
+    """The masks of images, remembered as bits once they are drawn: an image is damaged once.
+
+    Drawing costs more than all else that is done to an image (DropPixel sorts its pixels), so from
+    the second epoch on a batch is several times as fast.
+
+    Args:
+        indices: int64, ascending: the images.
+        size: side of an image in pixels.
     """
 
-    def __init__(self, measurement, indices, size, seed):
+    def __init__(self, indices, size):
         self.indices, self.size = indices, size
         self.packed = np.empty((len(indices), -(-size * size // 8)), "uint8")
         self.known = np.zeros((len(indices),), bool)
-        self.draw = _drawing(lambda chosen: measurement.masks(chosen, size, size, seed))
 
-    def __call__(self, chosen):
+    def lookup(self, chosen):
+        """`(masks, True)`, float32 `(N, S, S, 1)`; or `(none, False)` where one is not known."""
         rows = np.searchsorted(self.indices, chosen)
-        if not self.known[rows].all():
-            drawn = np.asarray(self.draw(chosen.astype("int32"))) > 0.5
-            self.packed[rows] = np.packbits(drawn.reshape(len(chosen), -1), axis=1)
-            self.known[rows] = True
-        flat = np.unpackbits(self.packed[rows], axis=1, count=self.size**2)
-        return flat.reshape(-1, self.size, self.size, 1).astype("float32")
+        known = bool(self.known[rows].all())
+        packed = self.packed[rows] if known else self.packed[:0]
+        flat = np.unpackbits(packed, axis=1, count=self.size**2)
+        return flat.reshape(-1, self.size, self.size, 1).astype("float32"), known
+
+    def keep(self, chosen, masks):
+        """Remembers the masks of `chosen`, and returns them."""
+        rows = np.searchsorted(self.indices, chosen)
+        self.packed[rows] = np.packbits(masks.reshape(len(chosen), -1) > 0.5, axis=1)
+        self.known[rows] = True
+        return masks
 
 
 def _drawing(masks):
-    """`masks` compiled, and on the host's processor, so that drawing them does not wait for the
-    training step.
-    """
+    """`masks` compiled, for the host's processor: drawing must not wait for the training step."""
     if keras.backend.backend() != "jax":
-        return lambda chosen: keras.ops.convert_to_numpy(masks(chosen))
+        return lambda chosen: keras.ops.convert_to_numpy(masks(chosen.astype("int32")))
     import jax
 
     compiled = jax.jit(masks)
     try:
         host = jax.devices("cpu")[0]
     except RuntimeError:  # only the accelerator's platform is enabled
-        return compiled
+        return lambda chosen: compiled(chosen.astype("int32"))
 
     def draw(chosen):
         with jax.default_device(host):
-            return compiled(chosen)
+            return compiled(chosen.astype("int32"))
 
     return draw

@@ -5,6 +5,8 @@ gathered and damaged.
 import numpy as np
 import tensorflow as tf
 
+from keras_uai.datasets.batches import KnownMasks
+
 
 def make_dataset(elements):
     """A tf.data.Dataset of `keras_uai.datasets.batches.Elements`.
@@ -18,6 +20,7 @@ def make_dataset(elements):
     store, measurement = elements.store, elements.measurement
     size, _, channels = store.shape
     rows = elements.batch_size if elements.drop_remainder else None
+    known = None if measurement is None else KnownMasks(elements.indices, size)
     iterators = iter(range(elements.start_epoch, 2**31))
 
     def orders():
@@ -27,6 +30,10 @@ def make_dataset(elements):
             yield elements.batch_indices(epoch, number)
             number += 1
 
+    def draw(chosen):
+        mask = measurement.masks(chosen, size, size, elements.seed)
+        return tf.numpy_function(known.keep, [chosen, mask], tf.float32)
+
     def gather(chosen):
         images = tf.numpy_function(store.gather, [chosen], tf.uint8, stateful=False)
         images.set_shape((rows, size, size, channels))
@@ -34,7 +41,8 @@ def make_dataset(elements):
         if measurement is None:
             mask = tf.numpy_function(store.gather_masks, [chosen], tf.float32, stateful=False)
         else:
-            mask = measurement.masks(chosen, size, size, elements.seed)
+            mask, is_known = tf.numpy_function(known.lookup, [chosen], [tf.float32, tf.bool])
+            mask = tf.cond(is_known, lambda: mask, lambda: draw(chosen))
         mask = tf.ensure_shape(mask, (rows, size, size, 1))
         y = tf.where(mask > 0.5, x, tf.constant(elements.tau, tf.float32))
         element = {"observation": y}

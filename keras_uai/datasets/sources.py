@@ -7,7 +7,6 @@ or rejected.
 import dataclasses
 import hashlib
 import json
-import os
 
 import numpy as np
 
@@ -23,9 +22,7 @@ def digest(values):
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """How an image becomes a square of `image_size`: see `keras_uai.datasets.load` for the
-    arguments.
-    """
+    """How an image becomes a square of `image_size`; see `keras_uai.datasets.load`."""
 
     image_size: int | None = None
     crop_size: int | None = None
@@ -40,26 +37,28 @@ class Source:
         name: what messages call it.
         size: number of images listed, readable or not.
         preparation: the `Preparation`, with `image_size` and `channels` settled.
+        enlarged: indices of images that were enlarged to `image_size`.
     """
 
     name = "images"
     size = 0
     chunk = 32  # images a job of the thread pool decodes
+    enlarged = frozenset()
+
+    @property
+    def shape(self):
+        return (self.preparation.image_size,) * 2 + (self.preparation.channels,)
 
     @property
     def has_masks(self):
         return self.preparation.mask_from is not None
 
     def identity(self):
-        """A dict of JSON values: which images, prepared how. A cache on disk has a folder for
-        each.
-        """
+        """A dict of JSON values: which images, prepared how. One cache folder on disk for each."""
         return {"source": self.name, **dataclasses.asdict(self.preparation)}
 
     def fingerprint(self):
-        """A dict of JSON values: everything that determines the pixels. A cache is used only if
-        all of it is equal.
-        """
+        """A dict of JSON values: all that determines the pixels, and must equal a cache's."""
         return {"format": _FORMAT, "size": self.size, **self.identity()}
 
     def label(self, index):
@@ -67,9 +66,7 @@ class Source:
         return f"image {index} of {self.name}"
 
     def jobs(self, indices):
-        """Yields `(start, job)` for consecutive chunks of `indices`, in order; runs in one
-        thread.
-        """
+        """Yields `(start, job)` for consecutive chunks of `indices`; runs in one thread."""
         for start in range(0, len(indices), self.chunk):
             yield start, [int(i) for i in indices[start : start + self.chunk]]
 
@@ -85,38 +82,23 @@ class Source:
 
 
 class EncodedSource(Source):
-    """A source of encoded images (files, or bytes): decodes, crops, resizes, finds the missing
-    pixels.
-    """
+    """A source of encoded images (files, or bytes): decodes, crops, resizes, finds the damage."""
 
     def settle(self, preparation):
-        """Takes image size and channels from the first readable image where the caller left them
-        open.
-        """
+        """Takes size and channels from the first readable image where the caller left them open."""
         self.kind, self.color = damage.parse(preparation.mask_from)
-        for name in ("image_size", "crop_size"):
-            value = getattr(preparation, name)
-            if value is not None and (
-                isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1
-            ):
-                raise ValueError(
-                    f"`{name}` must be a positive integer or None. Received: {name}={value!r}"
-                )
-        if preparation.channels not in (None, 1, 3):
-            raise ValueError(
-                f"`channels` must be 1 (gray), 3 (RGB) or None (as in the files). "
-                f"Received: channels={preparation.channels!r}"
-            )
-        self.preparation = preparation
-        self.first = None
-        size, channels = preparation.image_size, preparation.channels
-        if size is None or channels is None:
-            pixels = self._first_readable()
-            size = size or preparation.crop_size or min(pixels.shape[:2])
-            channels = channels or pixels.shape[-1]
-        self.preparation = dataclasses.replace(
-            preparation, image_size=int(size), channels=int(channels)
-        )
+        size = check_size("image_size", preparation.image_size)
+        crop = check_size("crop_size", preparation.crop_size)
+        channels = check_channels(preparation.channels)
+        self.enlarged = set()
+        self.first = self.free_size = self.free_channels = None
+        if (size is None and crop is None) or channels is None:
+            self.first, pixels = self._first_readable()
+            if size is None and crop is None:
+                self.free_size = size = min(pixels.shape[:2])
+            if channels is None:
+                self.free_channels = channels = pixels.shape[-1]
+        self.preparation = Preparation(size or crop, crop, channels, preparation.mask_from)
 
     def file(self, index):
         """Path or encoded bytes of one image."""
@@ -142,9 +124,7 @@ class EncodedSource(Source):
         reason = None
         for index in range(self.size):
             try:
-                pixels, _ = imagefile.decode(self.file(index))
-                self.first = (index, pixels.shape)
-                return pixels
+                return index, imagefile.decode(self.file(index))[0]
             except imagefile.UnreadableImageError as error:
                 reason = reason or f"{self.label(index)}: {error}"
         raise ValueError(
@@ -155,23 +135,9 @@ class EncodedSource(Source):
         want = self.preparation
         pixels, alpha = imagefile.decode(file)
         observed = self._observed(index, pixels, alpha)
-        height, width, channels = pixels.shape
-        side = want.crop_size or min(height, width)
-        if min(height, width) < side:
-            raise ValueError(
-                f"An image is smaller than the crop. Received: {self.label(index)} of {width} x "
-                f"{height} pixels "
-                f"(width x height), crop_size={side}. Use a crop_size of at most "
-                f"{min(height, width)}, or remove it."
-            )
-        if channels != want.channels and self.first is not None and self.first[1][-1] != channels:
-            raise ValueError(
-                f"Images have different numbers of channels. Received: "
-                f"{self.label(self.first[0])} with "
-                f"{self.first[1][-1]} and {self.label(index)} with {channels}. Use channels=3 "
-                f"(gray becomes RGB) or "
-                "channels=1 (colour becomes gray)."
-            )
+        side = self._check(index, pixels)
+        if side < want.image_size:
+            self.enlarged.add(index)
         pixels = imagefile.center_crop(imagefile.to_channels(pixels, want.channels), side)
         pixels = imagefile.resize(pixels, want.image_size)
         if observed is None:
@@ -179,14 +145,38 @@ class EncodedSource(Source):
         observed = imagefile.resize_observed(imagefile.center_crop(observed, side), want.image_size)
         return np.where(observed[..., None], pixels, np.uint8(0)), observed
 
+    def _check(self, index, pixels):
+        """The side of the square to cut out of an image that fits the others."""
+        height, width, channels = pixels.shape
+        what = f"{self.label(index)} of {width} x {height} pixels (width x height)"
+        least = min(height, width)
+        side = self.preparation.crop_size or least
+        if least < side:
+            raise ValueError(
+                f"An image is smaller than the crop. Received: {what}, crop_size={side}. Use a "
+                f"crop_size of at most {least}, or remove the image."
+            )
+        if self.free_size not in (None, least):
+            raise ValueError(
+                f"Images have different sizes. Received: {what}, but the smaller side of "
+                f"{self.label(self.first)} is {self.free_size}. Say which size you want: "
+                "image_size=..., and crop_size=... to cut instead of to shrink."
+            )
+        if self.free_channels not in (None, channels):
+            raise ValueError(
+                f"Images have different numbers of channels. Received: {self.label(self.first)} "
+                f"with {self.free_channels} and {self.label(index)} with {channels}. Use "
+                "channels=3 (gray becomes RGB) or channels=1 (colour becomes gray)."
+            )
+        return side
+
     def _observed(self, index, pixels, alpha):
         if self.kind is None:
             if alpha is not None and (alpha < 255).any():
                 raise ValueError(
                     f"An image has transparent pixels. Received: {self.label(index)}, "
-                    f"mask_from=None. Use "
-                    'mask_from="alpha" (transparent = missing), or save it without an alpha '
-                    "channel."
+                    'mask_from=None. Use mask_from="alpha" (transparent = missing), or save it '
+                    "without an alpha channel."
                 )
             return None
         if self.kind == "alpha":
@@ -201,104 +191,26 @@ class EncodedSource(Source):
         if observed.shape != pixels.shape[:2]:
             raise ValueError(
                 f"A mask must have the size of its image. Received: {self.label(index)} of "
-                f"{pixels.shape[1]} x "
-                f"{pixels.shape[0]} pixels, its mask {path} of {observed.shape[1]} x "
-                f"{observed.shape[0]}."
+                f"{pixels.shape[1]} x {pixels.shape[0]} pixels, its mask {path} of "
+                f"{observed.shape[1]} x {observed.shape[0]}."
             )
         return observed
 
 
-class FolderSource(EncodedSource):
-    """The JPEG, PNG and WebP files of a folder and the folders in it, sorted by path.
-
-    Args:
-        folder: path.
-        preparation: a `Preparation`.
-        name: what messages call it; the path by default.
-
-    Raises:
-        ValueError: no such folder, no images in it, mask files missing or not asked for.
-    """
-
-    def __init__(self, folder, preparation, name=None):
-        self.folder = os.path.abspath(os.path.expanduser(os.fspath(folder)))
-        self.name = name or f"the folder {self.folder}"
-        if not os.path.isdir(self.folder):
-            raise ValueError(
-                f"There is no such folder. Received: {os.fspath(folder)!r} (that is {self.folder})."
-            )
-        paths, other = _listing(self.folder)
-        self.paths, sidecars = damage.split_listing(paths)
-        if not self.paths:
-            raise ValueError(
-                f"The folder holds no images ({', '.join(imagefile.EXTENSIONS)}, also in the "
-                f"folders in it). "
-                f"Received: {self.folder}, with {other} other files."
-            )
-        self.size = len(self.paths)
-        self.masks = None
-        if preparation.mask_from == "sidecar":
-            self._match_masks(sidecars)
-        elif sidecars:
-            raise ValueError(
-                f"The folder holds {len(sidecars)} mask files, such as "
-                f"{next(iter(sidecars.values()))}, of already "
-                f"damaged images. Received: {self.folder}, mask_from={preparation.mask_from!r}. "
-                f"Use "
-                'mask_from="sidecar", or move them out of the folder.'
-            )
-        self.settle(preparation)
-
-    def _match_masks(self, sidecars):
-        beside = os.path.join(os.path.dirname(self.folder), "masks")
-        root = self.folder
-        if not sidecars and os.path.isdir(beside):
-            root = os.path.dirname(self.folder)
-            sidecars = damage.split_listing([f"masks/{path}" for path in _listing(beside)[0]])[1]
-        stems = [os.path.splitext(path)[0] for path in self.paths]
-        without = [
-            path for path, stem in zip(self.paths, stems, strict=True) if stem not in sidecars
-        ]
-        if without:
-            raise ValueError(
-                f"{len(without)} of {self.size} images have no mask file. Received: {self.folder}, "
-                f'mask_from="sidecar", the first without: {without[0]}. Add NAME.mask.png or '
-                f"NAME_mask.png beside it, "
-                "or the same path in a folder `masks` (white = observed, black = missing)."
-            )
-        self.masks = [os.path.join(root, *sidecars[stem].split("/")) for stem in stems]
-
-    def label(self, index):
-        return os.path.join(self.folder, *self.paths[index].split("/"))
-
-    def file(self, index):
-        return self.label(index)
-
-    def mask_file(self, index):
-        return self.masks[index]
-
-    def identity(self):
-        return {**super().identity(), "source": self.folder}
-
-    def fingerprint(self):
-        files = hashlib.sha256()
-        for path in [self.label(i) for i in range(self.size)] + (self.masks or []):
-            stat = os.stat(path)
-            files.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-        return {**super().fingerprint(), "files": files.hexdigest()}
+def check_size(name, value):
+    """A size as an int or None, or a ValueError that names it."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"`{name}` must be a positive integer or None. Received: {name}={value!r}")
+    return int(value)
 
 
-def _listing(folder):
-    """Relative paths (with `/`) of the image files in a folder and below, sorted, and the number
-    of other files.
-    """
-    paths, other = [], 0
-    for root, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inside = os.path.relpath(root, folder).replace(os.sep, "/")
-        for name in files:
-            if name.lower().endswith(imagefile.EXTENSIONS) and not name.startswith("."):
-                paths.append(name if inside == "." else f"{inside}/{name}")
-            else:
-                other += 1
-    return sorted(paths), other
+def check_channels(value):
+    """1, 3 or None, or a ValueError."""
+    if value not in (None, 1, 3):
+        raise ValueError(
+            "`channels` must be 1 (gray), 3 (RGB) or None (as in the files). "
+            f"Received: channels={value!r}"
+        )
+    return value

@@ -34,7 +34,7 @@ _PARTS = {
 SPLITS = tuple(_PARTS)
 SHUFFLED = ("train", "supervised_train", "damaged", "unpaired")
 
-_STREAM = 1  # of the seed's random numbers; orders and drawn faces use others
+_STREAM, _LIMIT_STREAM = 1, 3  # of the seed's random numbers (orders: 2)
 
 
 def indices(count, split, seed=0, limit=None):
@@ -53,10 +53,7 @@ def indices(count, split, seed=0, limit=None):
     Raises:
         ValueError: `split` is not known, or has no image.
     """
-    if split not in _PARTS:
-        raise ValueError(
-            f"Unknown split. Received: split={split!r}. Use one of: {', '.join(SPLITS)}."
-        )
+    check(split, limit)
     order = hashing.permutation(count, seed, _STREAM)
     withheld = round(WITHHELD * count)
     test = withheld + round(TEST * count)
@@ -74,11 +71,21 @@ def indices(count, split, seed=0, limit=None):
             'Add images, or use split="all".'
         )
     if limit is not None:
-        if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
-            raise ValueError(
-                f"`limit`, the number of images to use at most, must be a positive integer or "
-                f"None. "
-                f"Received: limit={limit!r}"
-            )
-        chosen = chosen[:limit]  # the parts stand in the order of `order`
+        ranks = hashing.bits(seed, _LIMIT_STREAM, chosen)
+        chosen = chosen[np.argsort(ranks, kind="stable")][:limit]
     return np.sort(chosen)
+
+
+def check(split, limit=None):
+    """Raises ValueError where there is no such split, or `limit` cannot be."""
+    if split not in _PARTS:
+        raise ValueError(
+            f"Unknown split. Received: split={split!r}. Use one of: {', '.join(SPLITS)}."
+        )
+    if limit is None:
+        return
+    if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1:
+        raise ValueError(
+            "`limit`, the number of images to use at most, must be a positive integer or None. "
+            f"Received: limit={limit!r}"
+        )
