@@ -153,8 +153,8 @@ def run_layer_test(cls, arguments, input_shapes, output_shape, trainable, non_tr
     """What every layer must do, with inputs of `input_shapes` (a shape, or several; no batch axis).
 
     It has the given number of weights, none of which moves in a call; its output has `output_shape`
-    for any batch size, as `compute_output_shape` and a symbolic call say; its weights move to a copy
-    made from its config, which then computes the same.
+    for any batch size, as `compute_output_shape` and a symbolic call say; its weights move to a
+    copy made from its config, which then computes the same.
     """
     several = isinstance(input_shapes[0], (tuple, list))
     shapes = [tuple(s) for s in (input_shapes if several else [input_shapes])]

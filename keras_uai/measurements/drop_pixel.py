@@ -1,5 +1,7 @@
 """DropPixel(p): a fraction p of the pixels is missing, all channels together (section 3.2)."""
 
+import numbers
+
 import keras
 from keras import ops
 
@@ -9,7 +11,7 @@ from keras_uai.measurements.base import Measurement
 
 @keras.saving.register_keras_serializable("keras_uai")
 class DropPixel(Measurement):
-    """Drops exactly `round(p * H * W)` pixels, chosen uniformly; the paper's second masking process (section 3.2).
+    """Drops exactly `round(p * H * W)` pixels, chosen uniformly (section 3.2).
 
     Args:
         p: fraction of missing pixels, in [0, 1).
@@ -24,23 +26,26 @@ class DropPixel(Measurement):
 
     def __init__(self, p, tau=0.0):
         super().__init__(tau)
-        if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p < 1:
+        if isinstance(p, bool) or not isinstance(p, numbers.Real) or not 0 <= p < 1:
             raise ValueError(
-                f"DropPixel: `p`, the fraction of missing pixels, must lie in [0, 1). Received: p={p!r}"
+                "DropPixel: `p`, the fraction of missing pixels, must lie in [0, 1). "
+                f"Received: p={p!r}"
             )
         self.p = float(p)
 
     def check(self, height, width):
         if round(self.p * height * width) >= height * width:
             raise ValueError(
-                f"DropPixel: p={self.p} leaves no pixel of an image of {height} x {width}. Use a smaller `p`."
+                f"DropPixel: p={self.p} leaves no pixel of an image of {height} x {width}. "
+                f"Use a smaller `p`. Received: p={self.p}"
             )
 
     def sample(self, keys, height, width):
         size = height * width
         missing = round(self.p * size)
         order = ops.argsort(random.uniform(keys, (size,)), axis=-1)
-        rank = ops.argsort(order, axis=-1)  # the inverse permutation: exact also where two uniforms tie
+        # The inverse permutation: exactly `missing` ranks are low, also where two uniforms tie.
+        rank = ops.argsort(order, axis=-1)
         return ops.reshape(ops.cast(rank >= missing, "float32"), (-1, height, width, 1))
 
     def get_config(self):

@@ -1,23 +1,29 @@
 """Patch(n, k): n patches of k x k pixels are kept, everything else is missing (section 3.2)."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_uai import random
-from keras_uai.measurements.base import Measurement, check_integer
+from keras_uai.measurements.base import THIN, Measurement, check_integer
+
+_MOST_SQUARES = 1024  # that `thin` draws an image
 
 
 @keras.saving.register_keras_serializable("keras_uai")
 class Patch(Measurement):
     """Keeps `n` patches of `k` x `k` pixels; the paper's first masking process (section 3.2).
 
-    The top left corner of each patch is uniform; a border of `border` pixels is never sampled. Patches may overlap.
+    The top left corner of each patch is uniform; a border of `border` pixels is never sampled.
+    Patches may overlap.
 
     Args:
         n: number of patches.
         k: side of a patch, in pixels.
-        border: width of the frame that is always missing, in pixels (the paper: 4, at 128 and 64 pixels).
+        border: width of the frame that is always missing, in pixels (the paper: 4, at 128 and 64
+            pixels).
         tau: value of missing pixels.
 
     Example:
@@ -37,31 +43,49 @@ class Patch(Measurement):
         side = self.k + 2 * self.border
         if height < side or width < side:
             raise ValueError(
-                f"Patch: a patch of {self.k} x {self.k} pixels inside a border of {self.border} needs images of at "
-                f"least {side} x {side} pixels. Received: k={self.k}, border={self.border}, image size "
-                f"{height} x {width}. Use a smaller `k` or `border`, or larger images."
+                f"Patch: a patch of {self.k} x {self.k} pixels inside a border of {self.border} "
+                f"needs images of at least {side} x {side} pixels. Use a smaller `k` or `border`, "
+                f"or larger images. Received: k={self.k}, border={self.border}, image size "
+                f"{height} x {width}"
             )
 
     def sample(self, keys, height, width):
         return self._cover(keys, self.n, height, width)
 
     def thin(self, mask, keys, fraction):
-        """Hides the observed pixels under a few patches, or under one side of a cut where few patches are observed.
+        """Hides the observed pixels under random squares that cover about `fraction` of them.
 
-        Patches cover a pixel with probability `1 - (1 - k^2 / HW)^m`; `m` is drawn so that this is `fraction` on
-        average. One patch alone would mostly be hidden whole or not at all, so the hiding patches have half the side.
+        Squares of the patches' side, or of half of it where so few patches are observed (under 8)
+        that one square would hide all of them or nothing. A pixel escapes m squares with
+        probability `(1 - p)^m`, p depending on its place; m is drawn for each image so that this
+        is `1 - fraction` in the geometric mean over its observed pixels.
         """
         height, width = mask.shape[1:3]
-        side = max(1, self.k // 2) if self.n < 8 else self.k
-        probability = side * side / max(1, (height - 2 * self.border) * (width - 2 * self.border))
-        fraction = ops.cast(fraction, "float32") + ops.zeros_like(mask[:, 0, 0, 0])
-        wanted = ops.log(1.0 - ops.clip(fraction, 0.0, 0.95)) / float(np.log1p(-min(probability, 0.95)))
-        most = int(np.ceil(np.log(0.05) / np.log1p(-min(probability, 0.95))))
-        hidden = self._cover(keys, most, height, width, side, wanted)
+        area = (height - 2 * self.border) * (width - 2 * self.border)
+        side = self.k if self.n >= 8 else -(-self.k // 2)
+        # Not so small that it takes more than _MOST_SQUARES to hide 95%, nor half the image.
+        side = max(side, math.ceil(math.sqrt(-math.log(0.05) * area / _MOST_SQUARES)))
+        side = max(1, min(side, (min(height, width) - 2 * self.border) // 3))
+        rows, columns = (self._covered_share(size, side) for size in (height, width))
+        escape = np.log1p(-np.outer(rows, columns)).astype("float32")[None, :, :, None]
+        escape = ops.sum(mask * escape, axis=(1, 2, 3)) / (ops.sum(mask, axis=(1, 2, 3)) + 1e-6)
+        most = math.ceil(math.log(0.05) / math.log1p(-side * side / area))
+        wanted = ops.log(1.0 - ops.clip(ops.cast(fraction, "float32"), 0.0, 0.95))
+        wanted = ops.minimum(wanted / ops.minimum(escape, -1e-6), most)
+        hidden = self._cover(random.fold_in(keys, THIN), most, height, width, side, wanted)
         return mask * ops.cast(1.0 - hidden, mask.dtype)
 
+    def _covered_share(self, size, side):
+        """The share of the intervals of length `side` that cover each of `size` positions."""
+        corners = np.arange(self.border, size - self.border - side + 1)
+        positions = np.arange(size)[:, None]
+        return ((positions >= corners) & (positions < corners + side)).mean(1)
+
     def _cover(self, keys, n, height, width, side=None, wanted=None):
-        """1 under `n` random squares a key, `(N, height, width, 1)`; with `wanted` `(N,)` only about so many count."""
+        """1 under `n` random squares a key, `(N, height, width, 1)`.
+
+        With `wanted`, floats `(N,)`, only so many of the n squares count, on average.
+        """
         side = side or self.k
         u = random.uniform(keys, (3, n))
         free = np.array([height, width], dtype="float32") - 2 * self.border - side + 1
@@ -70,9 +94,10 @@ class Patch(Measurement):
         rows = _interval(top, side, height)
         columns = _interval(left, side, width)
         if wanted is not None:
-            # Rounded up or down at random, so that the mean is right also where less than one patch is wanted.
+            # Rounded up or down at random: the mean is right also where less than one is wanted.
             count = ops.floor(wanted[:, None] + u[:, 2, :1])
-            rows = rows * ops.cast(np.arange(n, dtype="float32")[None, :] < count, "float32")[:, :, None]
+            counts = ops.cast(np.arange(n, dtype="float32")[None, :] < count, "float32")
+            rows = rows * counts[:, :, None]
         hits = ops.matmul(ops.transpose(rows, (0, 2, 1)), columns)
         return ops.cast(hits > 0.5, "float32")[..., None]
 

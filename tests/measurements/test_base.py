@@ -1,0 +1,208 @@
+"""F and T(y) exactly, one mask an image index wherever it is drawn, and how they are written."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from keras_uai import measurements, random
+from keras_uai.measurements import DropPixel, Empirical, Measurement, Patch
+from tests.testing import images, same_bits
+
+BANK = np.random.default_rng(0).integers(0, 2, (7, 16, 24))
+ALL = [DropPixel(0.7), Patch(3, 5, border=2), Patch(12, 3, border=1), Empirical(BANK)]
+ids = [str(m)[:12] for m in ALL]
+
+
+def masks(measurement, count=64, seed=0):
+    return np.array(measurement.masks(np.arange(count), 16, 24, seed))
+
+
+# -- F and T --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tau", [0.0, -1.0, 0.3])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("measurement", ALL, ids=ids)
+def test_observed_pixels_stay_bit_equal_and_the_others_become_tau(measurement, channels, tau):
+    measurement.tau, mask = tau, masks(measurement, 5)
+    x = images(5, (16, 24, channels))
+    y = np.array(measurement(ops.convert_to_tensor(x), mask))
+    seen = np.broadcast_to(mask == 1, x.shape)
+    same_bits(y[seen], x[seen])
+    same_bits(y[~seen], np.full_like(y[~seen], tau))
+    measurement.tau = 0.0
+
+
+def test_f_is_a_selection_that_lets_nothing_through():
+    x = ops.convert_to_tensor(np.array([np.nan, np.inf, -0.25, 0.5], "float32").reshape(1, 2, 2, 1))
+    mask = np.array([0, 0, 0, 1], "float32").reshape(1, 2, 2, 1)
+    same_bits(DropPixel(0.5)(x, mask), np.array([0, 0, 0, 0.5], "float32").reshape(1, 2, 2, 1))
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.25])
+def test_gradient_of_f_is_the_mask(tau):
+    measurement, x = DropPixel(0.5, tau=tau), tf.constant(images(2, (8, 8, 3)))
+    mask = measurement.masks([0, 1], 8, 8)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = measurement(x, mask)
+    same_bits(tape.gradient(y, x), np.broadcast_to(mask, x.shape).astype("float32"))
+
+
+def test_recovers_the_mask_of_every_8_bit_value():
+    v = np.arange(256)
+    x = (v / 127.5 - 1).astype("float32").reshape(1, 16, 16, 1)
+    assert (x != 0).all()
+    measurement = DropPixel(0.5)
+    for index in range(20):
+        mask = measurement.masks([index], 16, 16)
+        same_bits(measurement.recover(measurement(ops.convert_to_tensor(x), mask)), mask)
+
+
+@pytest.mark.parametrize("measurement", ALL, ids=ids)
+def test_recovered_mask_is_the_mask(measurement):
+    mask = masks(measurement)
+    for channels in (1, 3):
+        x = ops.convert_to_tensor(images(64, (16, 24, channels)))
+        same_bits(measurement.recover(measurement(x, mask)), mask)
+
+
+def test_a_pixel_is_missing_where_all_its_channels_are_tau():
+    y = np.full((1, 1, 3, 3), 0.3, "float32")
+    y[0, 0, 1, 2] = 0.5
+    y[0, 0, 2] = 0.0
+    assert np.array(Measurement(tau=0.3).recover(y)).ravel().tolist() == [0, 1, 1]
+    assert np.array(Measurement().recover(y)).ravel().tolist() == [1, 1, 0]
+
+
+def test_complement():
+    mask = masks(ALL[0], 2)
+    same_bits(Measurement.complement(mask), np.float32(1) - mask)
+
+
+# -- one index, one mask --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measurement", ALL, ids=ids)
+def test_a_mask_depends_on_its_index_and_seed_alone(measurement):
+    together = masks(measurement)
+    assert together.shape == (64, 16, 24, 1)
+    assert together.dtype == np.float32
+    assert set(np.unique(together)) <= {0.0, 1.0}
+    order = [63, 0, 17, 17]
+    same_bits(measurement.masks(order, 16, 24), together[order])
+    same_bits(measurement.masks(tf.constant([5], tf.int64), 16, 24), together[5:6])
+    same_bits(measurement.masks(5, 16, 24), together[5:6])
+    assert measurement.masks([], 16, 24).shape == (0, 16, 24, 1)
+    same_bits(measurement.masks(np.arange(64), 16, 24, seed=0), together)
+    assert (masks(measurement, seed=1) != together).any()
+    assert len(np.unique(together, axis=0)) > 5
+
+
+@pytest.mark.parametrize("measurement", ALL, ids=ids)
+def test_graphs_datasets_and_xla_draw_the_same_bits(measurement):
+    expected = masks(measurement, 12)
+
+    def draw(index):
+        return measurement.masks(index, 16, 24)
+
+    same_bits(tf.function(draw)(tf.range(12)), expected)
+    same_bits(tf.function(draw, jit_compile=True)(tf.range(12)), expected)
+    unknown = tf.function(draw, input_signature=[tf.TensorSpec([None], tf.int64)])
+    same_bits(unknown(tf.range(12, dtype=tf.int64)), expected)
+    dataset = tf.data.Dataset.range(12).batch(5).map(draw, num_parallel_calls=2)
+    same_bits(np.concatenate(list(dataset.as_numpy_iterator())), expected)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_f_t_and_thin_in_graphs(jit_compile):
+    x, keys = tf.constant(images(4, (16, 24, 3))), random.key(3, np.arange(4))
+    for measurement in ALL:
+
+        def damage(x, keys, measurement=measurement):
+            mask = measurement.sample(keys, 16, 24)
+            y = measurement(x, mask)
+            return y, measurement.recover(y), measurement.thin(mask, keys, 0.3)
+
+        compiled = tf.function(damage, jit_compile=jit_compile)(x, keys)
+        for a, b in zip(compiled, damage(x, keys), strict=True):
+            same_bits(a, b)
+
+
+@pytest.mark.parametrize("measurement", ALL, ids=ids)
+def test_thin_hides_some_of_the_mask(measurement):
+    """The same keys as the masks': what is hidden must not hang together with what is missing."""
+    keys = random.key(0, np.arange(400))
+    mask = np.array(measurement.sample(keys, 16, 24))
+    nothing = np.array(measurement.thin(mask, keys, 0.0))
+    same_bits(nothing, mask)
+    fraction = np.where(np.arange(400) % 2, 0.15, 0.45).astype("float32")
+    seen = np.array(measurement.thin(mask, keys, fraction))
+    assert seen.dtype == np.float32
+    assert (seen <= mask).all()
+    assert set(np.unique(seen)) <= {0.0, 1.0}
+    hidden = 1 - seen.sum((1, 2, 3)) / mask.sum((1, 2, 3))
+    for wanted in (0.15, 0.45):
+        got = hidden[fraction == np.float32(wanted)]
+        standard_error = got.std() / np.sqrt(len(got))
+        assert abs(got.mean() - wanted) < 4 * standard_error + 0.07 * wanted, got.mean()
+    same_bits(measurement.thin(mask[7:9], keys[7:9], fraction[7:9]), seen[7:9])
+
+
+def test_thin_of_single_pixels_is_independent():
+    keys = random.key(0, np.arange(300))
+    mask = np.array(DropPixel(0.2).sample(keys, 16, 16))
+    hidden = (mask - np.array(DropPixel(0.2).thin(mask, keys, 0.3))).ravel()[mask.ravel() == 1]
+    assert abs(hidden.mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / hidden.size)
+
+
+# -- how measurements are written -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Patch(90, 10)", Patch(90, 10)),
+        (" Patch(n=1, k=32, border=0) ", Patch(1, 32, border=0)),
+        ("DropPixel(0.9)", DropPixel(0.9)),
+        ("DropPixel(p=.5, tau=-1)", DropPixel(0.5, tau=-1)),
+    ],
+)
+def test_get(text, expected):
+    assert measurements.get(text) == expected
+    assert measurements.get(expected) is expected
+    assert measurements.get(keras.saving.serialize_keras_object(expected)) == expected
+    assert measurements.get(repr(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "DropPixel", "Patch(90)", "Patch(1, 2, side=3)", "Dense(3)", "Patch(n, k)", "P("]
+)
+def test_get_says_what_it_understands(text):
+    with pytest.raises(
+        ValueError, match=r"Patch\(n, k\).*Received: '" + text.replace("(", r"\(")[:5]
+    ):
+        measurements.get(text)
+
+
+@pytest.mark.parametrize("value", [None, 0.9, {}, {"class_name": "x"}, Patch])
+def test_get_refuses_what_is_no_measurement(value):
+    with pytest.raises(ValueError, match="Received: "):
+        measurements.get(value)
+
+
+def test_equality_is_that_of_configs():
+    assert Patch(3, 5) == Patch(3, 5)
+    assert hash(Patch(3, 5)) == hash(Patch(3, 5))
+    others = [Patch(3, 4), Patch(2, 5), Patch(3, 5, border=3), Patch(3, 5, tau=0.1), DropPixel(0.5)]
+    assert all(Patch(3, 5) != other for other in others)
+    assert len({Patch(3, 5), *others, Patch(3, 5)}) == 6
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="Received: tau=nan"):
+        DropPixel(0.5, tau=float("nan"))
+    with pytest.raises(TypeError, match="Measurement draws no masks"):
+        Measurement().masks([0], 4, 4)

@@ -1,0 +1,65 @@
+"""DropPixel(p): exact counts, and every set of pixels alike."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from keras_uai import random
+from keras_uai.measurements import DropPixel
+from tests.testing import run_serialization_test
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("size", [(16, 16), (32, 32), (20, 28), (128, 128), (7, 200)])
+def test_drops_exactly_round_p_h_w(p, size):
+    height, width = size
+    mask = np.array(DropPixel(p).masks(np.arange(4), height, width))
+    assert ((mask == 0).sum((1, 2, 3)) == round(p * height * width)).all()
+
+
+def test_exact_also_where_uniforms_tie(monkeypatch):
+    monkeypatch.setattr(random, "uniform", lambda keys, shape: np.full((3, *shape), 0.5, "float32"))
+    mask = np.array(DropPixel(0.9).masks([0, 1, 2], 16, 16))
+    assert (mask.sum((1, 2, 3)) == 256 - 230).all()
+
+
+def test_every_pixel_is_dropped_equally_often_and_independently_of_its_neighbour():
+    p, count = 0.75, 8000
+    missing = 1 - np.array(DropPixel(p).masks(np.arange(count), 8, 8))[..., 0]
+    # Sums of hypergeometric draws: variance p (1 - p) an image and pixel, covariance negative.
+    expected = count * p
+    statistic = ((missing.sum(0) - expected) ** 2).sum() / (count * p * (1 - p)) * 63 / 64
+    assert scipy.stats.chi2.sf(statistic, 63) > 1e-3
+    together = (missing[:, :, 1:] * missing[:, :, :-1]).mean()
+    expected = 48 / 64 * 47 / 63  # drawn without replacement
+    assert abs(together - expected) < 4 * np.sqrt(expected * (1 - expected) / (count * 56))
+
+
+def test_a_pixel_is_dropped_for_all_channels():
+    mask = DropPixel(0.5).masks([0], 16, 16)
+    x = np.random.default_rng(0).uniform(0.1, 1, (1, 16, 16, 3)).astype("float32")
+    y = np.array(DropPixel(0.5)(x, mask))
+    missing = (y == 0).sum(-1)
+    assert set(np.unique(missing)) == {0, 3}
+
+
+def test_serialization():
+    copy = run_serialization_test(DropPixel, {"p": 0.3, "tau": -0.5})
+    assert copy == DropPixel(0.3, tau=-0.5)
+
+
+@pytest.mark.parametrize("p", [-0.1, 1, 1.0, 1.5, float("nan"), "0.5", None, True])
+def test_p_must_be_a_fraction(p):
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\)\. Received: p="):
+        DropPixel(p)
+
+
+def test_numpy_numbers_are_numbers():
+    assert DropPixel(np.float32(0.5)) == DropPixel(np.float64(0.5)) == DropPixel(0.5)
+    assert DropPixel(0).p == 0.0
+
+
+def test_something_must_be_left():
+    with pytest.raises(ValueError, match=r"no pixel of an image of 4 x 4.*Received: p=0\.99"):
+        DropPixel(0.99).masks([0], 4, 4)
+    DropPixel(0.99).check(16, 16)
