@@ -1,0 +1,163 @@
+"""One run: flags in, a run folder with a trained model, its scores and its pictures out."""
+
+import contextlib
+import datetime
+import json
+import os
+import sys
+
+import keras
+
+from keras_uai.experiment import building, evaluation, grids, hardware, run_folder, training
+from keras_uai.experiment import settings as settings_module
+
+
+class UsageError(Exception):
+    """Something that whoever started the run can put right; the message says how."""
+
+
+def main(given, command=None):
+    """Runs what the flags say, and prints what a user should know.
+
+    Args:
+        given: dict of the flags that were given, by name; see `settings.resolve`.
+        command: the command line, for the records.
+
+    Returns:
+        the process's exit code: 0, 2 after a usage error, 128 + n after signal n.
+    """
+    try:
+        return run(given, command)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run(given, command=None):
+    """`main`, with errors raised."""
+    given = {name: value for name, value in given.items() if value is not None}
+    places = {name: given.get(name, value) for name, value in settings_module.NOT_SETTINGS.items()}
+    folder = places["resume"]
+    settings = _saved_settings(folder, given) if folder else _resolve(given)
+    if places["dry_run"]:
+        return _dry_run(settings, places)
+    if folder and os.path.exists(os.path.join(folder, run_folder.SCORES)):
+        print(f"{folder} is finished: there is nothing to resume.")
+        return 0
+    precision = keras.config.dtype_policy()
+    try:
+        with _usage_errors():
+            per_epoch = settings["steps_per_epoch"] or len(building.train_data(settings, places))
+            dataset = building.withheld_data(settings, places, settings["eval_images"] or 1)
+            model = building.make_model(
+                settings,
+                building.image_shape(dataset),
+                building.make_measurement(settings, places),
+                building.total_steps(settings, per_epoch),
+            )
+        folder = folder or _start(settings, places, command)
+        return _train_and_score(settings, places, folder, model, command)
+    finally:
+        keras.config.set_dtype_policy(precision)
+
+
+# -- before ---------------------------------------------------------------------------------------
+
+
+def _resolve(given):
+    with _usage_errors():
+        return settings_module.resolve(given)
+
+
+def _saved_settings(folder, given):
+    """The settings of the run to resume; an error that lists what was given and differs."""
+    path = os.path.join(folder, run_folder.SETTINGS)
+    if not os.path.exists(path):
+        raise UsageError(f"There is no run to resume: no file {path}. Received: --resume={folder}")
+    saved = run_folder.read_json(path)["settings"]
+    with _usage_errors():
+        changed = settings_module.differences(saved, given)
+    if changed:
+        lines = [f"  --{flag}: saved {old!r}, given {new!r}" for flag, old, new in changed]
+        raise UsageError(
+            "A run is resumed with the settings it was started with. These differ:\n"
+            + "\n".join(lines)
+            + f"\nLeave them out to resume {folder}, or leave out --resume to start a new run."
+        )
+    return saved
+
+
+def _dry_run(settings, places):
+    print(json.dumps(settings, indent=2))
+    if not places["resume"]:
+        number = run_folder.next_number(places["runs"])
+        name = f"{number:04d}-{run_folder.run_name(settings)}"
+        print(f"The run would be {os.path.join(places['runs'], name)}. Nothing was written.")
+    return 0
+
+
+def _start(settings, places, command):
+    """Makes the run's folder, and prints and saves the settings."""
+    folder = run_folder.create(places["runs"], run_folder.run_name(settings))
+    print(json.dumps(settings, indent=2))
+    started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    record = {"settings": settings, "command": command, "started": started}
+    run_folder.write_json(os.path.join(folder, run_folder.SETTINGS), {**record, **_made_with()})
+    return folder
+
+
+@contextlib.contextmanager
+def _usage_errors():
+    """Turns the errors that name a wrong value or a missing file into `UsageError`."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        raise UsageError(str(error)) from error
+
+
+# -- the run --------------------------------------------------------------------------------------
+
+
+def _train_and_score(settings, places, folder, model, command):
+    print(f"Run folder: {folder}")
+    evaluator = evaluation.Evaluator(settings, places, model)
+    pictures = grids.Grids(settings, places, folder, model)
+    monitor = evaluation.Monitor(settings, evaluator, pictures)
+    state, interrupted = training.train(settings, places, folder, model, [monitor])
+    if interrupted:
+        print(
+            f"Stopped after {state['steps']} steps; everything is saved. Go on with:\n"
+            f"  python experiments/run.py --resume={folder}"
+        )
+        return 128 + interrupted
+    _save_model(folder, model)
+    picture = pictures.draw("final")
+    scores = evaluator.scores()
+    table = evaluation.table(scores, evaluator.title())
+    record = {
+        "scores": scores,
+        "data": evaluator.describe_data(),
+        "steps": state["steps"],
+        "images_seen": state["images"],
+        "minutes": state["seconds"] / 60.0,
+        "parameters": sum(w.numpy().size for w in model.generator.trainable_weights),
+        "seed": settings["seed"],
+        "command": command,
+        **_made_with(),
+    }
+    run_folder.write_json(os.path.join(folder, run_folder.SCORES), record)
+    run_folder.remove_checkpoints(folder)  # model.keras holds the same
+    print(f"\n{table}\n")
+    print(f"{state['images']:,} images seen in {state['seconds'] / 60.0:.1f} minutes of training")
+    print(f"model: {os.path.join(folder, run_folder.MODEL)}\npictures: {picture}")
+    return 0
+
+
+def _save_model(folder, model):
+    unfinished = os.path.join(folder, "unfinished.keras")
+    model.save(unfinished)
+    os.replace(unfinished, os.path.join(folder, run_folder.MODEL))
+
+
+def _made_with():
+    return {"versions": hardware.versions(), "hardware": hardware.hardware()}

@@ -1,0 +1,300 @@
+"""A run's settings: one flat dict of JSON values, complete, made of the flags that were given."""
+
+import inspect
+import json
+
+from keras_uai import losses, measurements, models, networks
+from keras_uai.experiment import compact
+from keras_uai.experiment.presets import PRESETS
+from keras_uai.models import InpaintingModel
+
+#: What neither the preset nor a flag says. None: not set.
+DEFAULTS = {
+    # data
+    "data": None,
+    "image_size": None,
+    "crop_size": None,
+    "channels": None,
+    "split_seed": 0,
+    "limit": None,
+    "mask_from": None,
+    "strict": False,
+    "measurement": None,
+    # model
+    "model": "UAI",
+    "preset": "recommended",
+    "seed": 0,
+    # compile
+    "jit_compile": "auto",
+    "precision": "float32",
+    # training ends at whichever limit is reached first
+    "epochs": None,
+    "steps": None,
+    "minutes": None,
+    "steps_per_epoch": None,
+    # evaluation
+    "eval_images": 1000,
+    "num_samples": 10,
+    "extractor": None,
+    "eval_every": 5,
+    "monitor_images": 100,
+    "grid_images": 8,
+    "grid_samples": 4,
+    # the run
+    "tag": None,
+}
+
+#: Flags that say where things are or what to do, and not what is computed: `--resume` lets them
+#: change.
+NOT_SETTINGS = {
+    "runs": "runs",
+    "resume": None,
+    "dry_run": False,
+    "data_dir": None,
+    "download": False,
+    "checkpoint_minutes": 5.0,
+}
+
+#: The networks whose arguments are flags, written as `compact.parse` reads them.
+NETWORKS = {
+    "generator": networks.Generator,
+    "discriminator": networks.Discriminator,
+    "encoder": networks.Encoder,
+}
+_LEAVE_OUT = ("image_shape", "measurement", "latent_dim", "name")
+
+#: Constructor arguments of the models that have flags of their own.
+MODEL_ARGUMENTS = ("latent_dim", "average_decay", "seed", *NETWORKS)
+
+
+def model_classes():
+    """`{name: class}` of the models that can be trained, all of `keras_uai.models`."""
+    found = {name: getattr(models, name) for name in models.__all__}
+    return {
+        name: value
+        for name, value in found.items()
+        if inspect.isclass(value)
+        and issubclass(value, InpaintingModel)
+        and value is not InpaintingModel
+    }
+
+
+def loss_terms():
+    """All names of loss terms of all models, sorted: there is a flag `lambda_NAME` for each."""
+    return sorted({term for cls in model_classes().values() for term in cls.default_loss_weights})
+
+
+def names():
+    """The names of all settings of any model."""
+    preset = (name for name in PRESETS["paper"] if name != "loss_weights")
+    return [*DEFAULTS, *preset, *(f"lambda_{term}" for term in loss_terms())]
+
+
+def resolve(given):
+    """The complete settings.
+
+    Args:
+        given: dict of the flags that were given, by name; others come from `given["preset"]`, then
+            from `DEFAULTS`.
+
+    Returns:
+        dict of JSON values in a fixed order, without the flags of `NOT_SETTINGS`.
+
+    Raises:
+        ValueError: a flag is unknown, or its value cannot be; the message names both.
+    """
+    given = {n: v for n, v in given.items() if v is not None and n not in NOT_SETTINGS}
+    preset_name = given.get("preset", DEFAULTS["preset"])
+    preset = dict(_choice("preset", preset_name, PRESETS))
+    cls = _choice("model", given.get("model", DEFAULTS["model"]), model_classes())
+    weights = {**cls.default_loss_weights, **preset.pop("loss_weights")}
+    for name in given:
+        if name not in names():
+            raise ValueError(f"There is no setting of this name. Received: {name}={given[name]!r}")
+    settings = {**DEFAULTS, **preset, **given}
+    for name, network in NETWORKS.items():
+        chosen = _complete(compact.parse(given.get(name), name), network, name)
+        settings[name] = {**_complete(preset[name], network, name, full=True), **chosen}
+    settings["model_arguments"] = _model_arguments(cls, preset, given)
+    for term in cls.default_loss_weights:
+        settings[f"lambda_{term}"] = float(given.get(f"lambda_{term}", weights[term]))
+    _check_data(settings)
+    _check_model(cls, given, settings)
+    _check_numbers(settings)
+    settings = {name: settings[name] for name in sorted(settings, key=_place)}
+    return json.loads(json.dumps(settings))
+
+
+def differences(saved, given):
+    """What was given now and differs from a run's saved settings.
+
+    Args:
+        saved: dict of `resolve`.
+        given: the flags given now, as for `resolve`. Those that were not given cannot differ.
+
+    Returns:
+        list of `(flag, saved value, given value)`.
+    """
+    found = []
+    for name, value in given.items():
+        if value is None or name in NOT_SETTINGS:
+            continue
+        if name in (*NETWORKS, "model_arguments"):
+            for argument, new in compact.parse(value, name).items():
+                old = saved.get(name, {}).get(argument)
+                if new != old:
+                    found.append((f"{name}={argument}", old, new))
+            continue
+        value = _measurement_text(value) if name == "measurement" else value
+        if _plain(value) != saved.get(name):
+            found.append((name, saved.get(name), _plain(value)))
+    return found
+
+
+def model_arguments(settings):
+    """The constructor arguments that the settings stand for, beside image shape and measurement."""
+    cls = model_classes()[settings["model"]]
+    accepted = inspect.signature(cls).parameters
+    arguments = {name: settings[name] for name in MODEL_ARGUMENTS if name in accepted}
+    arguments["average_decay"] = settings["average_decay"] or None
+    return {**arguments, **settings["model_arguments"]}
+
+
+def loss_weights(settings):
+    """The `loss_weights` of `compile`."""
+    cls = model_classes()[settings["model"]]
+    return {term: settings[f"lambda_{term}"] for term in cls.default_loss_weights}
+
+
+# -- checks ---------------------------------------------------------------------------------------
+
+
+def _complete(arguments, function, flag, full=False):
+    """`arguments` checked; with `full`, all that the function has."""
+    leave_out = (*_LEAVE_OUT, *(MODEL_ARGUMENTS if flag == "model_arguments" else ()))
+    complete = compact.complete(arguments, function, flag, leave_out)
+    return complete if full else arguments
+
+
+def _model_arguments(cls, preset, given):
+    """What the model takes beyond the arguments with flags of their own, complete."""
+    chosen = compact.parse(given.get("model_arguments"), "model_arguments")
+    _complete(chosen, cls, "model_arguments")
+    accepted = inspect.signature(cls).parameters
+    of_preset = {n: v for n, v in preset.get("model_arguments", {}).items() if n in accepted}
+    return _complete({**of_preset, **chosen}, cls, "model_arguments", full=True)
+
+
+def _check_model(cls, given, settings):
+    accepted = inspect.signature(cls).parameters
+    for name in MODEL_ARGUMENTS:
+        if name in given and name not in accepted:
+            raise ValueError(f"{cls.__name__} takes no --{name}. Received: --{name}={given[name]}")
+    for name in given:
+        if (
+            name.startswith("lambda_")
+            and name.removeprefix("lambda_") not in cls.default_loss_weights
+        ):
+            raise ValueError(
+                f"{cls.__name__} has the loss terms {', '.join(cls.default_loss_weights)}. "
+                f"Received: --{name}={given[name]}"
+            )
+    losses.get(settings["gan_loss"])
+
+
+def _check_numbers(settings):
+    at_least = {
+        "image_size": 1, "crop_size": 1, "channels": 1, "limit": 1, "epochs": 1, "steps": 1,
+        "steps_per_epoch": 1, "batch_size": 1, "micro_batches": 1, "latent_dim": 1,
+        "eval_images": 0, "monitor_images": 0, "eval_every": 0, "num_samples": 2,
+        "grid_images": 0, "grid_samples": 1, "warmup_steps": 0,
+    }  # fmt: skip
+    for name, minimum in at_least.items():
+        value = settings[name]
+        if value is not None and (not isinstance(value, int) or value < minimum):
+            raise ValueError(f"--{name} is an integer of at least {minimum}. Received: {value!r}")
+    for name in ("learning_rate", "discriminator_learning_rate", "minutes"):
+        value = settings[name]
+        if value is not None and not value > 0:
+            raise ValueError(f"--{name} is above 0. Received: --{name}={value!r}")
+    if settings["batch_size"] % settings["micro_batches"]:
+        raise ValueError(
+            "--batch_size must be a multiple of --micro_batches. Received: batch_size="
+            f"{settings['batch_size']}, micro_batches={settings['micro_batches']}"
+        )
+    if not (settings["epochs"] or settings["steps"] or settings["minutes"]):
+        raise ValueError(
+            "How long is the training? Give --minutes, --epochs or --steps (it ends at whichever "
+            "is reached first). Received: none of them"
+        )
+    _choice("schedule", settings["schedule"], ("constant", "cosine"))
+    _choice("jit_compile", settings["jit_compile"], ("auto", "true", "false"))
+    _choice("precision", settings["precision"], ("float32", "mixed_float16", "mixed_bfloat16"))
+
+
+def _check_data(settings):
+    if not settings["data"]:
+        raise ValueError(
+            "Which images? Give --data=NAME (drawn_faces, celeb_a, ...) or --data=FOLDER. "
+            "Received: no --data"
+        )
+    if settings["measurement"] is None and settings["mask_from"]:
+        settings["measurement"] = "Empirical()"
+    if settings["measurement"] is None:
+        raise ValueError(
+            'How are the images damaged? Give --measurement="DropPixel(0.9)" or "Patch(90, 10)" '
+            "for clean images, or --mask_from=alpha (sidecar, color:R,G,B) for damaged ones. "
+            "Received: neither"
+        )
+    settings["measurement"] = _measurement_text(settings["measurement"])
+    empirical = settings["measurement"].startswith("Empirical")
+    if empirical and not settings["mask_from"]:
+        raise ValueError(
+            "Empirical takes the masks of damaged images; say where these have them: --mask_from="
+            f"alpha, sidecar or color:R,G,B. Received: --measurement={settings['measurement']}"
+        )
+
+
+def empirical_arguments(text):
+    """The arguments of `Empirical.from_dataset` in a measurement `"Empirical(max_masks=500)"`."""
+    inside = text.strip().removeprefix("Empirical").strip().removeprefix("(").removesuffix(")")
+    return compact.parse(inside.replace(" ", ""), "measurement")
+
+
+def _measurement_text(text):
+    """A measurement's one way of being written, so that `Patch(90,10)` equals `Patch(90, 10)`."""
+    if str(text).strip().startswith("Empirical"):
+        arguments = compact.complete(
+            empirical_arguments(text),
+            measurements.Empirical.from_dataset,
+            "measurement",
+            ("dataset",),
+        )
+        return f"Empirical({', '.join(f'{n}={v!r}' for n, v in arguments.items())})"
+    return repr(measurements.get(text))
+
+
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _choice(name, value, known):
+    """`known[value]` (or `value`, of a tuple), or an error that lists the choices."""
+    if value not in known:
+        raise ValueError(f"--{name} is one of {', '.join(known)}. Received: --{name}={value}")
+    return known[value] if isinstance(known, dict) else value
+
+
+_ORDER = [*DEFAULTS][: [*DEFAULTS].index("seed")]
+
+
+def _place(name):
+    """Data, model, losses, the rest: the order of the printed dict."""
+    if name in _ORDER:
+        return (0, _ORDER.index(name), name)
+    if name in MODEL_ARGUMENTS:
+        return (1, MODEL_ARGUMENTS.index(name), name)
+    if name in ("gan_loss",) or name.startswith("lambda_"):
+        return (2, 0, name)
+    rest = [*PRESETS["paper"], *DEFAULTS]
+    return (3, rest.index(name), name)
