@@ -21,8 +21,8 @@ class PushPull(keras.layers.Layer):
         weighted, weight = ops.cast(y * mask, "float32"), ops.cast(mask, "float32")
         levels.append((weighted, weight))
         while size % 2 == 0 and size > 1:
-            weighted = ops.average_pool(weighted, 2)
-            weight = ops.average_pool(weight, 2)
+            weighted = ops.average_pool(weighted, (2, 2), strides=(2, 2))
+            weight = ops.average_pool(weight, (2, 2), strides=(2, 2))
             # A cell counts fully as soon as it has seen one pixel: its average is then the best there is.
             share = ops.minimum(1.0, 4.0 * weight)
             weighted = weighted * (share / ops.maximum(weight, 1e-6))

@@ -18,26 +18,31 @@ def mean_squared_error(x, y, weight=None):
     return ops.mean(_mean_over(error, weight))
 
 
-def energy_score(x_1, x_2, y, weight, windows=(None,)):
+def energy_score(x_1, x_2, y, weight, scales=(None,)):
     """The energy score of two samples on the selected pixels: a strictly proper scoring rule.
 
-    `1/2 (|x_1 - y| + |x_2 - y|) - 1/2 |x_1 - x_2|`, with `|.|` the Euclidean norm over the selected values of a window,
-    divided by the root of their number. Least in expectation when x_1 and x_2 are independent draws from the true
-    conditional distribution of y (Gneiting and Raftery, JASA 2007, section 4.2). `y` is compared, never copied: the
-    pixels it selects must have been hidden from the network.
+    `1/2 (|x_1 - y| + |x_2 - y|) - 1/2 |x_1 - x_2|`, least in expectation when x_1 and x_2 are independent draws from
+    the true conditional distribution of y (Gneiting and Raftery, JASA 2007, section 4.2). `|.|` is the Euclidean norm
+    over all selected values of an image (`None` among the scales), divided by the root of their number. One norm over
+    many values hardly sees how they depend on each other: samples that put all their spread into one fine pattern
+    score almost as well as right ones. So a scale `s` scores the *averages* of the selected pixels of s x s cells (half
+    overlapping), each cell a vector of its own: pixels at 1, and at coarser scales whether neighbours err together.
+    Every average is a function of the image, so each scale is proper, and so is their mean.
 
     Args:
         x_1, x_2: two independent samples, `(N, H, W, C)`.
-        y: the observation, `(N, H, W, C)`.
-        weight: `(N, H, W, 1)`, 1 on pixels that were observed and hidden.
-        windows: the sides, in pixels, of the square windows a norm spans; `None` spans the image. The mean over
-            several is taken. Small windows see local detail, the image its long-range structure.
+        y: the observation, `(N, H, W, C)`; it is compared, never copied.
+        weight: `(N, H, W, 1)`, 1 on pixels that were observed and hidden from the network.
+        scales: sides of the cells in pixels, `None` for the norm over the image; their mean is taken.
     """
     x_1, x_2, y, weight = (ops.cast(v, "float32") for v in (x_1, x_2, y, weight))
-    squares = [ops.square(x_1 - y), ops.square(x_2 - y), ops.square(x_1 - x_2)]
     scores = []
-    for window in windows:
-        d_1, d_2, d_12 = (_distance(square, weight, window) for square in squares)
+    for scale in scales:
+        if scale is None:
+            distances = [_root(_mean_over(ops.square(d), weight)) for d in (x_1 - y, x_2 - y, x_1 - x_2)]
+        else:
+            distances = _cell_distances(x_1, x_2, y, weight, scale)
+        d_1, d_2, d_12 = distances
         scores.append(ops.mean(0.5 * (d_1 + d_2) - 0.5 * d_12))
     return sum(scores) / len(scores)
 
@@ -48,15 +53,19 @@ def gaussian_kl(mean, log_variance):
     return 0.5 * ops.mean(ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance)
 
 
-def _distance(square, weight, window):
-    """Root mean square over the selected values of each window, weighted so that windows count by what they hold."""
-    if window is None:
-        return _root(_mean_over(square, weight))
-    channels = square.shape[-1]
-    held = ops.average_pool(weight, window)
-    total = ops.average_pool(ops.sum(square * weight, axis=-1, keepdims=True), window)
-    distance = _root(total / (ops.maximum(held, 1e-6) * channels))
-    return ops.sum(distance * held, axis=(1, 2, 3)) / ops.maximum(ops.sum(held, axis=(1, 2, 3)), 1e-6)
+def _cell_distances(x_1, x_2, y, weight, scale):
+    """Distances between the averages over cells, root mean square over channels; cells count by what they hold."""
+
+    stride = max(1, scale // 2)
+
+    def pool(v):
+        return v if scale == 1 else ops.average_pool(v, (scale, scale), strides=(stride, stride))
+
+    held = pool(weight)
+    a_1, a_2, a_y = (pool(v * weight) / ops.maximum(held, 1e-6) for v in (x_1, x_2, y))
+    share = (held / ops.maximum(ops.sum(held, axis=(1, 2), keepdims=True), 1e-6))[..., 0]
+    roots = (_root(ops.mean(ops.square(d), axis=-1)) for d in (a_1 - a_y, a_2 - a_y, a_1 - a_2))
+    return [ops.sum(root * share, axis=(1, 2)) for root in roots]
 
 
 def _mean_over(values, weight):

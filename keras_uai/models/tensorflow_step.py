@@ -73,4 +73,4 @@ class TrainStep:
 
     def compile_function(self, function):
         """`function` as a graph; a batch of another size traces once more."""
-        return tf.function(function, reduce_retracing=True)
+        return tf.function(function, autograph=False, reduce_retracing=True)

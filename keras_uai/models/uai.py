@@ -37,7 +37,7 @@ class UAI(InpaintingModel):
         discriminate_y_hat: whether D is trained on y_hat, too.
         hide: `(low, high)`: the share of the observed pixels hidden by the terms beyond the paper is uniform in it,
             one draw an image.
-        energy_windows: see `losses.energy_score`.
+        energy_scales: see `losses.energy_score`.
         seed: of all noise.
         generator, discriminator, encoder: dicts of arguments of the networks that differ from their defaults.
 
@@ -57,13 +57,18 @@ class UAI(InpaintingModel):
     }  # fmt: skip
 
     def __init__(self, image_shape, measurement, latent_dim=128, average_decay=None, discriminate_y_hat=False,
-                 hide=(0.1, 0.5), energy_windows=(None,), seed=0, generator=None, discriminator=None, encoder=None,
+                 hide=(0.1, 0.5), energy_scales=(None, 1, 2, 4, 8, 16), seed=0, generator=None, discriminator=None, encoder=None,
                  name="uai"):  # fmt: skip
         super().__init__(image_shape, measurement, latent_dim, average_decay, seed, generator, name)
         self.discriminate_y_hat = bool(discriminate_y_hat)
-        self.hide, self.energy_windows = tuple(hide), tuple(energy_windows)
+        self.hide, self.energy_scales = tuple(hide), tuple(energy_scales)
         if len(self.hide) != 2 or not 0 < self.hide[0] <= self.hide[1] < 1:
             raise ValueError(f"`hide` is (low, high) with 0 < low <= high < 1. Received: hide={hide!r}")
+        if any(scale is not None and not 1 <= scale <= self.image_shape[0] for scale in self.energy_scales):
+            raise ValueError(
+                f"`energy_scales` are None or sides of cells from 1 to {self.image_shape[0]} pixels. "
+                f"Received: energy_scales={energy_scales!r}"
+            )
         self._discriminator_config, self._encoder_config = dict(discriminator or {}), dict(encoder or {})
         self.discriminator = self._network(networks.Discriminator, self._discriminator_config)
         self.encoder = self._network(networks.Encoder, self._encoder_config, latent_dim=self.latent_dim)
@@ -127,11 +132,12 @@ class UAI(InpaintingModel):
             logs["d_loss"] = d_loss
         hidden = mask_y - mask_seen
         if w["splitting"]:
-            logs["splitting_loss"] = losses.mean_squared_error(image, y, hidden)
+            mean = features[-1] if self.generator.predicts_mean else image
+            logs["splitting_loss"] = losses.mean_squared_error(mean, y, hidden)
             g_loss += w["splitting"] * logs["splitting_loss"]
         if w["energy"]:
             second = self.generator.decode(features, self.draw_z(keys, _Z_SECOND), training=training)
-            logs["energy_loss"] = losses.energy_score(image, second, y, hidden, self.energy_windows)
+            logs["energy_loss"] = losses.energy_score(image, second, y, hidden, self.energy_scales)
             g_loss += w["energy"] * logs["energy_loss"]
             logs["std"] = pair_std(image, second, mask_seen)
         else:
@@ -190,7 +196,7 @@ class UAI(InpaintingModel):
             **super().get_config(),
             "discriminate_y_hat": self.discriminate_y_hat,
             "hide": self.hide,
-            "energy_windows": self.energy_windows,
+            "energy_scales": self.energy_scales,
             "discriminator": self._discriminator_config,
             "encoder": self._encoder_config,
         }

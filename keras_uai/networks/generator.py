@@ -41,6 +41,9 @@ class Generator(keras.Model):
         attention_size: side of the feature level with self-attention; `None` for none.
         fill: give G a push-pull fill of the missing pixels instead of y, and let it predict the residual to it. The
             output is then unbounded; without `fill` it passes a tanh.
+        predicts_mean: let `observe` itself decode its features to a mean reconstruction (trained by the `"splitting"`
+            term alone), and `decode` predict what z adds to it. One pass then gives the best single answer, and the
+            samples' score does not have to teach the mean.
         noise_channels: channels of the noise map at each decoder level.
 
     Call arguments:
@@ -59,6 +62,7 @@ class Generator(keras.Model):
         spectral=True,
         attention_size=32,
         fill=False,
+        predicts_mean=False,
         noise_channels=0,
         name="generator",
         **kwargs,
@@ -84,7 +88,10 @@ class Generator(keras.Model):
             if side == attention_size:
                 x = SelfAttention(spectral, name=f"observe_{side}_attention")(x)
             features.append(x)
-        outputs = [*features, base] if fill else features
+        if predicts_mean:
+            features, residual = _mean_path(features, self_levels, depth, stem, channels, options)
+            base = layers.Add(dtype="float32", name="mean")([residual, base])
+        outputs = [*features, base] if fill or predicts_mean else features
         observer = keras.Model([y, mask], outputs, name="observer")
 
         # === Graph: what depends on z, too ===
@@ -110,18 +117,11 @@ class Generator(keras.Model):
                 x = SelfAttention(spectral, name=f"decode_{side}_attention")(x)
             for block in range(depth):
                 x = ResidualBlock(filters, modulated=True, **options, name=f"decode_{side}_{block}")(x, style)
-        x = make_normalization(normalization, width, "head_norm", affine=False)(x)
-        x = layers.ReLU(name="head_relu")(Modulation(name="head_modulation")(x, style))
-        if stem > 1:
-            x = conv2d(max(16, width // 4) * stem * stem, 3, spectral, name="head_expand")(x)
-            x = layers.ReLU(name="head_shuffle_relu")(PixelShuffle(stem, name="head_shuffle")(x))
-        # Near 0 at the start: a fresh G returns its fill, or grey. float32 also under mixed precision.
-        small = keras.initializers.VarianceScaling(0.1, "fan_in", "normal")
-        image = layers.Conv2D(
-            channels, 3, padding="same", kernel_initializer=small, dtype="float32", name="head_image"
-        )(x)
-        if fill:
-            image = layers.Add(dtype="float32", name="head_residual")([image, inputs[-1]])
+        image = _head(x, style, width, stem, channels, options, "head")
+        if fill or predicts_mean:
+            # The mean is trained by its own loss only; a fill has nothing to train.
+            base = StopGradient(name="fixed_mean")(inputs[-1]) if predicts_mean else inputs[-1]
+            image = layers.Add(dtype="float32", name="head_residual")([image, base])
         else:
             image = layers.Activation("tanh", dtype="float32", name="head_tanh")(image)
         decoder = keras.Model([*inputs, z], image, name="decoder")
@@ -133,8 +133,8 @@ class Generator(keras.Model):
         self.observer, self.decoder = observer, decoder
         self.image_shape, self.latent_dim, self.width, self.max_width = tuple(image_shape), latent_dim, width, max_width
         self.depth, self.stem, self.normalization, self.spectral = depth, stem, normalization, spectral
-        self.attention_size, self.fill, self.noise_channels = attention_size, fill, noise_channels
-        self.z_dim = z_dim
+        self.attention_size, self.fill, self.predicts_mean = attention_size, fill, predicts_mean
+        self.noise_channels, self.z_dim = noise_channels, z_dim
 
     def observe(self, y, mask, training=False):
         """The features of `(y, mask)`: a list of `(N, h, w, c)`, finest first; compute them once for many z."""
@@ -147,7 +147,7 @@ class Generator(keras.Model):
     def get_config(self):
         names = (
             "image_shape", "latent_dim", "width", "max_width", "depth", "stem", "normalization", "spectral",
-            "attention_size", "fill", "noise_channels", "name",
+            "attention_size", "fill", "predicts_mean", "noise_channels", "name",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -155,6 +155,41 @@ class Generator(keras.Model):
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
 
+
+
+def _mean_path(features, sizes, depth, stem, channels, options):
+    """The way back up inside `observe`: its features, finest first, and the residual of the mean to the fill."""
+    x, decoded = features[-1], [features[-1]]
+    for (side, filters), skip in reversed(list(zip(sizes[:-1], features[:-1], strict=True))):
+        x = ResidualBlock(filters, "up", **options, name=f"mean_{side}_up")(x)
+        x = layers.Add(name=f"mean_{side}_merge")([x, skip])
+        for block in range(depth):
+            x = ResidualBlock(filters, **options, name=f"mean_{side}_{block}")(x)
+        decoded.insert(0, x)
+    return decoded, _head(x, None, sizes[0][1], stem, channels, options, "mean_head")
+
+
+def _head(x, style, width, stem, channels, options, name):
+    """Features to an image near 0 at the start, so that a fresh G returns its fill, or grey. float32 throughout."""
+    x = make_normalization(options["normalization"], width, f"{name}_norm", affine=style is None)(x)
+    if style is not None:
+        x = Modulation(name=f"{name}_modulation")(x, style)
+    x = layers.ReLU(name=f"{name}_relu")(x)
+    if stem > 1:
+        x = conv2d(max(16, width // 4) * stem * stem, 3, options["spectral"], name=f"{name}_expand")(x)
+        x = layers.ReLU(name=f"{name}_shuffle_relu")(PixelShuffle(stem, name=f"{name}_shuffle")(x))
+    small = keras.initializers.VarianceScaling(0.1, "fan_in", "normal")
+    return layers.Conv2D(
+        channels, 3, padding="same", kernel_initializer=small, dtype="float32", name=f"{name}_image"
+    )(x)
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class StopGradient(layers.Layer):
+    """The identity, through which no gradient flows."""
+
+    def call(self, x):
+        return ops.stop_gradient(x)
 
 
 @keras.saving.register_keras_serializable("keras_uai")
