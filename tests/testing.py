@@ -22,9 +22,15 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TINY = {"width": 8, "max_width": 16, "stem": 2}
 
 
+def array(x, dtype=None):
+    """A tensor, variable or array as a numpy array of its own."""
+    x = x.numpy() if isinstance(x, keras.Variable) else ops.convert_to_numpy(x)
+    return np.array(x, dtype=dtype)
+
+
 def same_bits(a, b):
     """Asserts that two arrays are equal to the last bit (NaN and the sign of 0 included)."""
-    a, b = np.asarray(a), np.asarray(b)
+    a, b = array(a), array(b)
     assert a.dtype == b.dtype
     assert a.shape == b.shape
     assert a.tobytes() == b.tobytes(), f"largest difference: {np.abs(a - b).max()}"
@@ -175,10 +181,11 @@ def run_layer_test(cls, arguments, input_shapes, output_shape, trainable, non_tr
     # As part of a functional model, and with the weights of another instance.
     symbols = [keras.Input(s) for s in shapes]
     copy = cls.from_config(layer.get_config())
-    model = keras.Model(symbols, copy(*symbols))
+    model = keras.Model(symbols if several else symbols[0], copy(*symbols))
     assert model.output.shape == (None, *output_shape)
     copy.set_weights(before)
-    np.testing.assert_allclose(model(inputs if several else inputs[0]), output, atol=1e-6)
+    got = model(inputs if several else inputs[0])
+    np.testing.assert_allclose(got, output, atol=1e-6)
     return layer
 
 

@@ -1,4 +1,4 @@
-"""Pixel shuffle (Shi et al., CVPR 2016) and its inverse: resolution traded for channels without a copy of weights."""
+"""Pixel shuffle (Shi et al., CVPR 2016) and its inverse: resolution traded for channels."""
 
 import keras
 from keras import ops
@@ -6,7 +6,9 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_uai")
 class PixelShuffle(keras.layers.Layer):
-    """`(N, H, W, r*r*C)` to `(N, r*H, r*W, C)`: `out[n, r*h+i, r*w+j, c] = in[n, h, w, (i*r+j)*C+c]`.
+    """`(N, H, W, r*r*C)` to `(N, r*H, r*W, C)`, cells of r x r pixels made of channels.
+
+    `out[n, r*h + i, r*w + j, c] = in[n, h, w, (i*r + j)*C + c]`.
 
     Args:
         factor: r, how many times larger the output is.
@@ -21,7 +23,8 @@ class PixelShuffle(keras.layers.Layer):
         _, height, width, channels = x.shape
         if channels % (r * r):
             raise ValueError(
-                f"PixelShuffle({r}) needs a multiple of {r * r} channels. Received: input of shape {x.shape}"
+                f"PixelShuffle({r}) needs a multiple of {r * r} channels. "
+                f"Received: input of shape {x.shape}"
             )
         x = ops.reshape(x, (-1, height, width, r, r, channels // (r * r)))
         x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
@@ -53,7 +56,8 @@ class PixelUnshuffle(keras.layers.Layer):
         _, height, width, channels = x.shape
         if height % r or width % r:
             raise ValueError(
-                f"PixelUnshuffle({r}) needs a height and a width that {r} divides. Received: input of shape {x.shape}"
+                f"PixelUnshuffle({r}) needs a height and a width that {r} divides. "
+                f"Received: input of shape {x.shape}"
             )
         x = ops.reshape(x, (-1, height // r, r, width // r, r, channels))
         x = ops.transpose(x, (0, 1, 3, 2, 4, 5))

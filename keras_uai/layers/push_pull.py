@@ -1,4 +1,4 @@
-"""A first guess of the missing pixels, in the graph (Gortler et al., "The Lumigraph", SIGGRAPH 1996: pull-push)."""
+"""A first guess of the missing pixels: pull-push (Gortler et al., "The Lumigraph", 1996)."""
 
 import keras
 from keras import ops
@@ -8,12 +8,14 @@ from keras import ops
 class PushPull(keras.layers.Layer):
     """Fills missing pixels from the nearest scale at which something was observed.
 
-    Pull: averages of the observed pixels over 2x2 cells, level by level, each with the share it saw. Push: from the
-    coarsest level back, what a level did not see is taken from the level above, interpolated bilinearly.
-    Differentiable in `y`, a few additions a pixel, observed pixels are kept. A convolution at full resolution sees a
-    nearly empty image where 90% of the pixels are missing; after this fill it sees a blurred one.
+    Pull: averages of the observed pixels over 2x2 cells, level by level; a cell that saw any pixel
+    counts as seen. Push: from the coarsest level back, what a level did not see is taken from the
+    level above, interpolated bilinearly. Differentiable in `y`, a few additions a pixel, observed
+    pixels are kept. A convolution at full resolution sees a nearly empty image where 90% of the
+    pixels are missing; after this fill it sees a blurred one.
 
-    Inputs `y` `(N, H, W, C)` and `mask` `(N, H, W, 1)`, 1 = observed; output `(N, H, W, C)`. Computed in float32.
+    Inputs `y` `(N, H, W, C)` and `mask` `(N, H, W, 1)`, 1 = observed; output `(N, H, W, C)`.
+    Computed in float32.
     """
 
     def call(self, y, mask):
@@ -23,7 +25,7 @@ class PushPull(keras.layers.Layer):
         while size % 2 == 0 and size > 1:
             weighted = ops.average_pool(weighted, (2, 2), strides=(2, 2))
             weight = ops.average_pool(weight, (2, 2), strides=(2, 2))
-            # A cell counts fully as soon as it has seen one pixel: its average is then the best there is.
+            # A cell counts fully as soon as it has seen one pixel: the best guess there is.
             share = ops.minimum(1.0, 4.0 * weight)
             weighted = weighted * (share / ops.maximum(weight, 1e-6))
             weight = share
@@ -38,3 +40,6 @@ class PushPull(keras.layers.Layer):
             filled = ops.image.resize(filled, weighted.shape[1:3], interpolation="bilinear")
             filled = weighted + (1.0 - weight) * filled
         return ops.cast(filled, self.compute_dtype)
+
+    def compute_output_shape(self, y_shape, mask_shape=None):
+        return y_shape

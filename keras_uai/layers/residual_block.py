@@ -11,11 +11,11 @@ _RESAMPLE = (None, "down", "up")
 
 @keras.saving.register_keras_serializable("keras_uai")
 class ResidualBlock(keras.layers.Layer):
-    """2 x (normalisation, [modulation by z,] ReLU, spectrally normalised 3x3 convolution), plus a shortcut.
+    """2 x (normalisation, [modulation by z,] ReLU, 3x3 convolution), plus a shortcut.
 
-    `resample="down"` halves the resolution by average pooling after the second convolution, `"up"` doubles it by a
-    pixel shuffle of the first convolution's output. The shortcut is the identity where shapes agree, else a 1x1
-    convolution resampled alike.
+    `resample="down"` halves the resolution by average pooling after the second convolution, `"up"`
+    doubles it by a pixel shuffle of the first convolution's output. The shortcut is the identity
+    where shapes agree, else a 1x1 convolution resampled alike.
 
     Args:
         filters: number of output channels.
@@ -26,11 +26,19 @@ class ResidualBlock(keras.layers.Layer):
     """
 
     def __init__(
-        self, filters, resample=None, normalization="batch", spectral=True, modulated=False, **kwargs
+        self,
+        filters,
+        resample=None,
+        normalization="batch",
+        spectral=True,
+        modulated=False,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         if resample not in _RESAMPLE:
-            raise ValueError(f"ResidualBlock: `resample` is one of {_RESAMPLE}. Received: resample={resample!r}")
+            raise ValueError(
+                f"ResidualBlock: `resample` is one of {_RESAMPLE}. Received: resample={resample!r}"
+            )
         self.filters = int(filters)
         self.resample = resample
         self.normalization = normalization
@@ -41,21 +49,26 @@ class ResidualBlock(keras.layers.Layer):
         if self.modulated and w_shape is None:
             raise ValueError("ResidualBlock(modulated=True) takes (x, w). Received: x alone.")
         first = self.filters * (4 if self.resample == "up" else 1)
+        policy = self.dtype_policy
         self.norms = [
-            make_normalization(self.normalization, channels, f"norm_{i}", affine=not self.modulated)
+            make_normalization(
+                self.normalization, channels, f"norm_{i}", not self.modulated, policy
+            )
             for i, channels in enumerate((x_shape[-1], self.filters))
         ]
-        self.modulations = [Modulation(name=f"modulation_{i}") for i in range(2)] if self.modulated else []
+        self.modulations = []
+        if self.modulated:
+            self.modulations = [Modulation(dtype=policy, name=f"modulation_{i}") for i in range(2)]
         self.convs = [
-            conv2d(first, 3, self.spectral, name="conv_0"),
-            conv2d(self.filters, 3, self.spectral, name="conv_1"),
+            conv2d(first, 3, self.spectral, dtype=policy, name="conv_0"),
+            conv2d(self.filters, 3, self.spectral, dtype=policy, name="conv_1"),
         ]
-        self.relu = keras.layers.ReLU(name="relu")
-        self.pool = keras.layers.AveragePooling2D(2, name="pool")
-        self.shuffle = PixelShuffle(2, name="shuffle")
+        self.relu = keras.layers.ReLU(dtype=policy, name="relu")
+        self.pool = keras.layers.AveragePooling2D(2, dtype=policy, name="pool")
+        self.shuffle = PixelShuffle(2, dtype=policy, name="shuffle")
         self.shortcut = None
         if self.resample == "up" or x_shape[-1] != self.filters:
-            self.shortcut = conv2d(first, 1, self.spectral, name="shortcut")
+            self.shortcut = conv2d(first, 1, self.spectral, dtype=policy, name="shortcut")
             self.shortcut.build(x_shape)
         shape = tuple(x_shape)
         for i in range(2):
@@ -63,7 +76,9 @@ class ResidualBlock(keras.layers.Layer):
             if self.modulated:
                 self.modulations[i].build(shape, w_shape)
             self.convs[i].build(shape)
-            shape = self.compute_output_shape(x_shape) if self.resample == "up" else (*shape[:3], self.filters)
+            shape = (*shape[:3], self.filters)
+            if self.resample == "up":
+                shape = self.compute_output_shape(x_shape)
 
     def call(self, x, w=None, training=None):
         h = self._convolve(0, x, w, training)
@@ -72,13 +87,15 @@ class ResidualBlock(keras.layers.Layer):
         h = self._convolve(1, h, w, training)
         if self.shortcut is None:
             return self.pool(h + x) if self.resample == "down" else h + x
-        if self.resample == "down":  # pooling and 1x1 convolution commute; this order is the cheaper one
+        if self.resample == "down":
+            # Pooling and 1x1 convolution commute; this order is the cheaper one.
             return self.pool(h) + self.shortcut(self.pool(x))
         short = self.shortcut(x)
         return h + (self.shuffle(short) if self.resample == "up" else short)
 
     def _convolve(self, i, x, w, training):
-        x = self.norms[i](x, training=training) if self.normalization == "batch" else self.norms[i](x)
+        options = {"training": training} if self.normalization == "batch" else {}
+        x = self.norms[i](x, **options)
         if self.modulated:
             x = self.modulations[i](x, w)
         return self.convs[i](self.relu(x))

@@ -1,4 +1,4 @@
-"""Self-attention over the positions of a feature map (Zhang et al., "Self-Attention GAN", ICML 2019)."""
+"""Self-attention over the positions of a feature map (Zhang et al., ICML 2019: SAGAN)."""
 
 import keras
 from keras import ops
@@ -10,8 +10,8 @@ from keras_uai.layers.spectral_normalization import conv2d
 class SelfAttention(keras.layers.Layer):
     """`x + gamma * Attention(x)`, `gamma` learned from 0, so that a fresh layer is the identity.
 
-    Queries and keys have C // 8 channels and values C // 2, as in SAGAN; the softmax is computed in float32.
-    Input and output `(N, H, W, C)`.
+    Queries and keys have C // 8 channels and values C // 2, as in SAGAN; the softmax is computed in
+    float32. Input and output `(N, H, W, C)`.
 
     Args:
         spectral: whether the four 1x1 convolutions are spectrally normalised.
@@ -24,10 +24,11 @@ class SelfAttention(keras.layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         narrow, half = max(1, channels // 8), max(1, channels // 2)
-        self.query = conv2d(narrow, 1, self.spectral, use_bias=False, name="query")
-        self.key = conv2d(narrow, 1, self.spectral, use_bias=False, name="key")
-        self.value = conv2d(half, 1, self.spectral, use_bias=False, name="value")
-        self.out = conv2d(channels, 1, self.spectral, use_bias=False, name="out")
+        shared = {"use_bias": False, "dtype": self.dtype_policy}
+        self.query = conv2d(narrow, 1, self.spectral, name="query", **shared)
+        self.key = conv2d(narrow, 1, self.spectral, name="key", **shared)
+        self.value = conv2d(half, 1, self.spectral, name="value", **shared)
+        self.out = conv2d(channels, 1, self.spectral, name="out", **shared)
         for layer in (self.query, self.key, self.value):
             layer.build(input_shape)
         self.out.build((*input_shape[:-1], half))

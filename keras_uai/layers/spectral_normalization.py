@@ -1,9 +1,10 @@
-"""Spectrally normalised convolution and dense layers (Miyato et al., ICLR 2018; section 2.4 of the paper).
+"""Spectrally normalised convolution and dense layers (Miyato et al., ICLR 2018; section 2.4).
 
-`keras.layers.SpectralNormalization` overwrites the kernel at every training call: no gradient flows through sigma,
-weights move without an optimizer step, and calls within one step see different weights. Here the raw kernel W is the
-trainable weight, `W / sigma` is computed in the call as a differentiable function of W, and the power iteration's
-vector `u` moves only in `advance()`, which the model calls once a step: every call of a step uses the same weights.
+`keras.layers.SpectralNormalization` overwrites the kernel at every training call: no gradient flows
+through sigma, weights move without an optimizer step, and calls within one step see different
+weights. Here the raw kernel W is the trainable weight, `W / sigma` is computed in the call as a
+differentiable function of W, and the power iteration's vector `u` moves only in `advance()`, which
+the model calls once a step: every call of a step uses the same weights.
 """
 
 import keras
@@ -26,13 +27,17 @@ class _SpectralLayer(keras.layers.Layer):
             shape=kernel_shape, initializer=self.kernel_initializer, name="kernel", autocast=False
         )
         self.u = self.add_weight(
-            shape=(kernel_shape[-1],), initializer="random_normal", trainable=False, name="u", autocast=False
+            shape=(kernel_shape[-1],),
+            initializer="random_normal",
+            trainable=False,
+            name="u",
+            autocast=False,
         )
         if self.use_bias:
             self.bias = self.add_weight(shape=(kernel_shape[-1],), initializer="zeros", name="bias")
 
     def _power_iteration(self):
-        """One round from the stored `u`: the matrix W (fan-in x filters), and unit vectors v and u."""
+        """One round from the stored `u`: the matrix W (fan-in x filters), unit vectors v and u."""
         matrix = ops.reshape(self.kernel, (-1, self.kernel.shape[-1]))
         fixed = ops.stop_gradient(matrix)
         v = _unit(ops.matmul(fixed, ops.expand_dims(self.u, -1)))
@@ -40,7 +45,7 @@ class _SpectralLayer(keras.layers.Layer):
         return matrix, v, u
 
     def sigma(self):
-        """The spectral norm of the kernel as a matrix of fan-in x filters: a float32 scalar, differentiable in W."""
+        """The spectral norm of W as a matrix of fan-in x filters: float32, differentiable in W."""
         matrix, v, u = self._power_iteration()
         v, u = ops.stop_gradient(v), ops.stop_gradient(u)
         return ops.sum(v * ops.matmul(matrix, u))
@@ -63,7 +68,9 @@ class _SpectralLayer(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_uai")
 class SpectralConv2D(_SpectralLayer):
-    """Convolution with stride 1, `"same"` padding and kernel `W / sigma(W)`; `(N, H, W, C)` to `(N, H, W, filters)`.
+    """Convolution with stride 1, `"same"` padding and kernel `W / sigma(W)`.
+
+    Input `(N, H, W, C)`, output `(N, H, W, filters)`.
 
     Args:
         filters: number of output channels.

@@ -1,0 +1,47 @@
+"""Pixel shuffle and its inverse against the index formula."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from keras_uai.layers import PixelShuffle, PixelUnshuffle
+from tests.testing import run_layer_test, run_precision_test, run_serialization_test, same_bits
+
+
+def numbers(*shape):
+    return np.arange(np.prod(shape), dtype="float32").reshape(shape)
+
+
+@pytest.mark.parametrize(("r", "channels"), [(2, 1), (2, 3), (3, 2), (1, 4)])
+def test_index_formula(r, channels):
+    x = numbers(2, 3, 5, r * r * channels)
+    out = np.array(PixelShuffle(r)(x))
+    assert out.shape == (2, 3 * r, 5 * r, channels)
+    for n, h, w, i, j, c in itertools.product(*map(range, (2, 3, 5, r, r, channels))):
+        assert out[n, r * h + i, r * w + j, c] == x[n, h, w, (i * r + j) * channels + c]
+    same_bits(PixelUnshuffle(r)(out), x)
+
+
+def test_one_channel_is_the_shuffle_of_tensorflow():
+    import tensorflow as tf
+
+    x = numbers(2, 3, 5, 12)
+    same_bits(PixelShuffle(2)(x), tf.nn.depth_to_space(x, 2))
+    same_bits(PixelUnshuffle(2)(numbers(2, 4, 6, 3)), tf.nn.space_to_depth(numbers(2, 4, 6, 3), 2))
+
+
+def test_layers():
+    run_layer_test(PixelShuffle, {"factor": 2}, (3, 5, 12), (6, 10, 3), trainable=0)
+    run_layer_test(PixelUnshuffle, {"factor": 2}, (6, 10, 3), (3, 5, 12), trainable=0)
+    for cls, shape in ((PixelShuffle, (3, 5, 12)), (PixelUnshuffle, (6, 10, 3))):
+        run_precision_test(cls, {"factor": 2}, shape)
+        run_serialization_test(cls, {"factor": 4})
+
+
+def test_errors():
+    with pytest.raises(ValueError, match=r"multiple of 4 channels\. Received: .*\(1, 3, 5, 6\)"):
+        PixelShuffle(2)(numbers(1, 3, 5, 6))
+    for shape in ((1, 3, 4, 1), (1, 4, 3, 1)):
+        with pytest.raises(ValueError, match=r"that 2 divides\. Received: "):
+            PixelUnshuffle(2)(numbers(*shape))
