@@ -1,8 +1,8 @@
 """What the paper measures (section 3.4), whether the diversity is right, and what to compare with.
 
-Scores of samples against clean images: `evaluate`, `Scores`, `Calibration`. Distances between sets of
-images, in three steps: features (`extractors`), `statistics`, `distances`. Baselines: `baselines`.
-Pictures: `figures`.
+Scores of samples against clean images: `evaluate`, `Scores`, `Calibration`. Distances between sets
+of images, in three steps: features (`extractors`), `statistics`, `distances`. Baselines:
+`baselines`. Pictures: `figures`.
 """
 
 from keras_uai.metrics import (

@@ -98,7 +98,7 @@ def as_sampler(baseline):
 
 
 def _check(y, mask):
-    """`y` as float32 and the mask as booleans `(N, H, W)`, or a ValueError."""
+    """`y` as float32, 0 where missing, and the mask as booleans `(N, H, W)`; or a ValueError."""
     y = np.asarray(y, dtype="float32")
     if y.ndim != 4:
         raise ValueError(f"`y` must have shape (N, H, W, C). Received: y of shape {y.shape}")
@@ -110,7 +110,8 @@ def _check(y, mask):
             f"`mask` must have shape (N, H, W, 1) = {(*y.shape[:3], 1)}. "
             f"Received: mask of shape {mask.shape}"
         )
-    return y, mask[..., 0] > 0.5
+    observed = mask[..., 0] > 0.5
+    return np.where(observed[..., None], y, np.float32(0)), observed
 
 
 def _each(y, mask, fill):
@@ -168,7 +169,6 @@ def _opencv_image(image, observed, flag, radius):
     cv2 = _opencv()
     missing = (~observed).astype("uint8")
     eight_bits = np.clip(np.rint((image + 1.0) * 127.5), 0, 255).astype("uint8")
-    eight_bits = np.where(observed[..., None], eight_bits, 0).astype("uint8")
     # OpenCV takes one or three channels; any other number goes one by one, which is what it does
     # inside.
     step = 3 if image.shape[-1] == 3 else 1
@@ -187,6 +187,4 @@ def _biharmonic_image(image, observed):
         raise ImportError(
             "The baseline `biharmonic` needs scikit-image: pip install scikit-image"
         ) from error
-    # Zeros at missing pixels: their values are not read, but must not be NaN.
-    known = np.where(observed[..., None], image, 0.0).astype("float64")
-    return restoration.inpaint_biharmonic(known, ~observed, channel_axis=-1)
+    return restoration.inpaint_biharmonic(image.astype("float64"), ~observed, channel_axis=-1)

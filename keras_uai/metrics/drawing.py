@@ -1,4 +1,4 @@
-"""Plots with Pillow alone: axes, lines, points and bars, drawn at twice their size for smoothness."""
+"""Plots with Pillow alone: axes, lines, points, bars; drawn at twice their size for smoothness."""
 
 BACKGROUND, INK, FAINT, GRID = "#ffffff", "#222222", "#777777", "#e4e4e4"
 COLOURS = ("#1f6fb4", "#d1495b", "#2a9d6f", "#9b6bb3", "#d98e04", "#5c677d", "#00798c")

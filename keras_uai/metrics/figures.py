@@ -50,7 +50,7 @@ def sample_grid(y, samples, clean=None, *, max_samples=None, uncertainty=True, l
 
 
 def calibration_plot(results):
-    """Coverage, ranks and error by spread, side by side; dashed is what a calibrated sampler gives.
+    """Coverage, ranks and error by spread, side by side; dashed is a calibrated sampler.
 
     Args:
         results: what `Calibration.result` returns, or several of them as `{name: result}`.
@@ -67,7 +67,7 @@ def calibration_plot(results):
     ranks = next(iter(results.values()))["ranks"]
     highest = max(max(r["ranks"]) for r in results.values())
     panels = [
-        Panel("Coverage (dashed: calibrated)", "nominal coverage of the interval", "clean values inside"),
+        Panel("Coverage (dashed: calibrated)", "nominal coverage", "clean values inside"),
         Panel(
             "Ranks of the clean values",
             f"rank among {len(ranks) - 1} samples",

@@ -1,0 +1,150 @@
+"""Inception from a SavedModel, a frozen graph or TF-Hub's cache; what is said where it is missing.
+
+The networks are stand-ins with the canonical one's names: the real weights need a network.
+"""
+
+import hashlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_uai.metrics import extractors
+from keras_uai.metrics.extractors import inception
+
+
+@pytest.fixture(autouse=True)
+def _no_inception_of_this_machine(monkeypatch, tmp_path):
+    monkeypatch.delenv(inception.PATH_VARIABLE, raising=False)
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
+
+
+def images(size=20):
+    return np.random.default_rng(0).uniform(-1, 1, (3, size, size, 3)).astype("float32")
+
+
+def expected(x):
+    """What the stand-ins compute: the mean colour after TF-GAN's resize, twice."""
+    resized = tf.image.resize(x, (299, 299), "bilinear", antialias=False).numpy()
+    colour = resized.mean(axis=(1, 2))
+    return np.concatenate([colour, 2 * colour], axis=1)
+
+
+class Stand(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec((None, 299, 299, 3))])
+    def __call__(self, x):
+        colour = tf.reduce_mean(x, (1, 2), keepdims=True)
+        return {"pool_3": tf.concat([colour, 2 * colour], -1), "logits": colour}
+
+
+def save_module(path, signature_only=False):
+    module = Stand()
+    if signature_only:
+        outer = tf.Module()
+        tf.saved_model.save(outer, str(path), signatures=module.__call__)
+    else:
+        tf.saved_model.save(module, str(path))
+    return str(path)
+
+
+def save_frozen(path, names=("Mul", "pool_3")):
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder("float32", (None, None, None, 3), names[0])
+        colour = tf.reduce_mean(x, (1, 2), keepdims=True)
+        tf.concat([colour, 2 * colour], -1, name=names[1])
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    return str(path)
+
+
+@pytest.mark.parametrize("signature_only", [False, True])
+def test_a_saved_model(tmp_path, signature_only):
+    path = save_module(tmp_path / "module", signature_only)
+    extractor = extractors.get(f"inception:{path}")
+    assert extractor(images()) == pytest.approx(expected(images()), abs=1e-5)
+    assert extractor.frechet_name == "fid"
+    assert extractor.stamp()["resize"] == "bilinear-299"
+    assert len(extractor.digest) == 12
+
+
+def test_a_frozen_graph(tmp_path):
+    extractor = extractors.get(f"inception:{save_frozen(tmp_path / 'graph.pb')}")
+    assert extractor(images()) == pytest.approx(expected(images()), abs=1e-5)
+
+
+def test_the_environment_and_tf_hubs_cache_are_found(tmp_path, monkeypatch):
+    assert extractors.default() == "efficientnet_lite0"
+    name = hashlib.sha1(inception.handle().encode()).hexdigest()
+    cached = save_module(tmp_path / "hub" / name)
+    assert inception.local_path() == cached
+    assert extractors.default() == "inception"
+    assert extractors.get().name == "inception"
+    other = save_frozen(tmp_path / "graph.pb")
+    monkeypatch.setenv(inception.PATH_VARIABLE, other)
+    assert inception.local_path() == other
+
+
+def test_without_a_network_one_message_says_how_to_get_it(monkeypatch):
+    import tensorflow_hub
+
+    def fail(handle):
+        raise OSError("Name or service not known\nand more lines")
+
+    monkeypatch.setattr(tensorflow_hub, "resolve", fail)
+    with pytest.raises(FileNotFoundError) as found:
+        extractors.get("inception")
+    message = str(found.value)
+    for part in (inception.handle(), inception.PATH_VARIABLE, "efficientnet_lite0"):
+        assert part in message
+    assert message.endswith("TF-Hub said: Name or service not known")
+
+
+def test_wrong_places_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none'.* where there is nothing"):
+        extractors.get(f"inception:{tmp_path / 'none'}")
+    (tmp_path / "text.pb").write_text("no graph at all")
+    with pytest.raises(ValueError, match="Not a frozen graph"):
+        extractors.get(f"inception:{tmp_path / 'text.pb'}")
+    other = save_frozen(tmp_path / "other.pb", ("input", "features"))
+    with pytest.raises(ValueError, match=r"'Mul' and 'pool_3'.*other.pb"):
+        extractors.get(f"inception:{other}")
+
+
+def test_a_module_without_the_features_is_refused(tmp_path):
+    class Other(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 299, 299, 3))])
+        def __call__(self, x):
+            return {"logits": tf.reduce_mean(x, (1, 2))}
+
+    tf.saved_model.save(Other(), str(tmp_path / "other"))
+    extractor = extractors.get(f"inception:{tmp_path / 'other'}")
+    with pytest.raises(ValueError, match=r"an output 'pool_3'.*outputs \['logits'\]"):
+        extractor(images())
+
+
+def test_keras_inception_v3_has_another_name(tmp_path, monkeypatch):
+    """A path is handed to Keras, and the weights make the stamp; the network itself is Keras's."""
+    import keras
+
+    def small(weights, include_top, pooling):
+        assert (weights, include_top, pooling) == ("w.h5", False, "avg")
+        inputs = keras.Input((None, None, 3))
+        return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", small)
+    extractor = extractors.get("inception_v3:w.h5")
+    assert extractor.frechet_name == "frechet_inception_v3"
+    assert extractor.resize == "bilinear-antialias-299"
+    assert extractor(images()).shape == (3, 3)
+
+
+def test_missing_keras_weights_are_named(monkeypatch):
+    import keras
+
+    def fail(weights, **_):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", fail)
+    with pytest.raises(FileNotFoundError, match=r"URL fetch failure.*inception_v3:FILE"):
+        extractors.get("inception_v3")
+    with pytest.raises(ValueError, match=r"not weights of Keras's InceptionV3.*'w.h5'"):
+        extractors.get("inception_v3:w.h5")

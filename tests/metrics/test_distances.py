@@ -1,0 +1,177 @@
+"""Distances against closed forms, scipy and TF-GAN; on singular covariances; with few images."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import linalg
+
+from keras_uai import tfgan
+from keras_uai.metrics import Statistics, distances, frechet_distance, kernel_distance
+from keras_uai.metrics.statistics import Moments
+
+STAMP = {"extractor": "e", "weights": "w", "resize": "none", "image_size": "4x4x3"}
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*images have no full covariance")
+
+
+def features(count, dimension, seed, scale=1.0):
+    """Correlated features, like a network's: few directions matter, all are positive."""
+    random = np.random.default_rng(seed)
+    few = np.random.default_rng(0).normal(size=(8, dimension))
+    rows = random.normal(size=(count, 8)) @ few * scale + random.normal(size=(count, dimension))
+    return np.maximum(rows, 0)
+
+
+def kept(rows):
+    return Statistics({**STAMP, "images": len(rows)}, rows)
+
+
+def dropped(rows):
+    moments = Moments()
+    moments.update(rows)
+    return Statistics({**STAMP, "images": len(rows)}, None, moments.mean_and_covariance())
+
+
+def gaussian(mean, covariance):
+    return Statistics({**STAMP, "images": 10**6}, None, (np.array(mean), np.array(covariance)))
+
+
+def test_the_closed_form_of_diagonal_gaussians():
+    a = gaussian([1.0, 2.0, 0.0], np.diag([1.0, 4.0, 0.0]))
+    b = gaussian([0.0, 2.0, 2.0], np.diag([9.0, 1.0, 0.25]))
+    expected = 1 + 4 + (1 - 3) ** 2 + (2 - 1) ** 2 + 0.5**2
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_closed_form_of_rotated_gaussians():
+    """Covariances that commute: the distance is that of their eigenvalues."""
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))
+    p, q = np.array([0, 0.1, 1, 2, 3, 4.0]), np.array([1, 0, 2, 0.5, 3, 9.0])
+    a = gaussian(np.zeros(6), (rotation * p) @ rotation.T)
+    b = gaussian(np.zeros(6), (rotation * q) @ rotation.T)
+    expected = ((np.sqrt(p) - np.sqrt(q)) ** 2).sum()
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-7)
+
+
+SIZES = [(200, 200, 12), (300, 90, 12), (8, 9, 12), (9, 8, 12), (8, 200, 12), (200, 8, 12)]
+
+
+@pytest.mark.parametrize(("count_a", "count_b", "dimension"), SIZES)
+def test_frechet_is_tf_gans(count_a, count_b, dimension):
+    a, b = features(count_a, dimension, 1), features(count_b, dimension, 2, 1.3)
+    found = frechet_distance(kept(a), kept(b))
+    reference = tfgan.eval.frechet_classifier_distance_from_activations(a, b)
+    assert found == pytest.approx(float(reference), rel=1e-6)
+
+
+@pytest.mark.parametrize(("count_a", "count_b", "dimension"), SIZES[:2])
+def test_frechet_is_scipys(count_a, count_b, dimension):
+    """Where no covariance is singular, which is where a matrix square root can be trusted."""
+    a, b = features(count_a, dimension, 1), features(count_b, dimension, 2, 1.3)
+    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    root = linalg.sqrtm(cov_a @ cov_b)
+    difference = a.mean(axis=0) - b.mean(axis=0)
+    expected = difference @ difference + np.trace(cov_a + cov_b) - 2 * np.trace(root).real
+    assert frechet_distance(kept(a), kept(b)) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("count_a", "count_b", "dimension"), SIZES)
+@pytest.mark.parametrize("forms", [(kept, dropped), (dropped, kept), (dropped, dropped)])
+def test_every_path_gives_the_same_number(count_a, count_b, dimension, forms):
+    a, b = features(count_a, dimension, 1), features(count_b, dimension, 2, 1.3)
+    expected = frechet_distance(kept(a), kept(b))
+    assert frechet_distance(forms[0](a), forms[1](b)) == pytest.approx(expected, rel=1e-7)
+    assert frechet_distance(forms[1](b), forms[0](a)) == pytest.approx(expected, rel=1e-7)
+
+
+def test_few_images_never_need_a_covariance(monkeypatch):
+    a, b = kept(features(8, 50, 1)), kept(features(9, 50, 2))
+    monkeypatch.setattr(
+        Statistics, "covariance", property(lambda self: pytest.fail("made a covariance"))
+    )
+    assert frechet_distance(a, b) > 0
+
+
+@pytest.mark.parametrize("form", [kept, dropped])
+@pytest.mark.parametrize("count", [6, 200])
+def test_a_set_and_itself_are_zero_apart(form, count):
+    a = form(features(count, 12, 1))
+    scale = np.trace(a.covariance)
+    assert 0 <= frechet_distance(a, a) < 1e-6 * scale
+
+
+def test_constant_features_are_no_trouble():
+    a, b = np.ones((20, 5)), np.zeros((20, 5))
+    assert frechet_distance(dropped(a), dropped(b)) == pytest.approx(5)
+    assert frechet_distance(dropped(a), dropped(features(20, 5, 0))) > 0
+
+
+def test_a_shift_is_its_square():
+    a = features(100, 6, 1)
+    assert frechet_distance(dropped(a), dropped(a + 2)) == pytest.approx(6 * 4)
+
+
+@pytest.mark.parametrize("counts", [(50, 50), (50, 37), (100, 70)])
+@pytest.mark.parametrize("block_size", [20, 33, 1024])
+def test_kernel_is_tf_gans(counts, block_size):
+    import tensorflow as tf
+
+    a, b = features(counts[0], 12, 1), features(counts[1], 12, 2, 1.3)
+    found = kernel_distance(kept(a), kept(b), block_size)
+    reference = tfgan.eval.kernel_classifier_distance_and_std_from_activations(
+        tf.constant(a), tf.constant(b), block_size
+    )
+    assert found == pytest.approx([float(v) for v in reference], rel=1e-6, nan_ok=True)
+
+
+def test_kernel_by_hand():
+    a, b = np.array([[1.0], [2.0]]), np.array([[0.0], [1.0]])
+    within = (1 * 2 + 1) ** 3 + (0 * 1 + 1) ** 3
+    between = ((0 + 1) ** 3 + (1 + 1) ** 3 + (0 + 1) ** 3 + (2 + 1) ** 3) / 4
+    found, error = kernel_distance(kept(a), kept(b))
+    assert found == pytest.approx(within - 2 * between)
+    assert np.isnan(error)
+    assert kernel_distance(kept(a), kept(b), None)[0] == found
+
+
+def test_kernel_is_unbiased():
+    """Between two sets of one distribution it is zero on average, unlike the Fréchet distance."""
+    found = [
+        kernel_distance(kept(features(30, 4, 2 * i + 10)), kept(features(30, 4, 2 * i + 11)))[0]
+        for i in range(60)
+    ]
+    assert np.mean(found) == pytest.approx(0, abs=3 * np.std(found) / np.sqrt(60))
+
+
+def test_kernel_needs_features_and_enough_of_them():
+    a = features(30, 4, 1)
+    with pytest.raises(ValueError, match="keep_features=True"):
+        kernel_distance(kept(a), dropped(a))
+    with pytest.raises(ValueError, match=r"of which there are 30\. Received: 30 and 30 images"):
+        kernel_distance(kept(a), kept(a), block_size=1)
+
+
+def test_what_does_not_compare_is_refused():
+    a = kept(features(30, 4, 1))
+    other = Statistics({**a.stamp, "extractor": "inception"}, a.features)
+    for distance in (frechet_distance, kernel_distance):
+        with pytest.raises(ValueError, match="extractor is 'e' and 'inception'"):
+            distance(a, other)
+
+
+def test_too_few_images_are_warned_of_by_the_one_it_matters_to():
+    a = kept(features(4, 4, 1))
+    with pytest.warns(UserWarning, match="4 images have no full covariance"):
+        frechet_distance(a, a)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kernel_distance(a, a)
+
+
+def test_sums_of_roots_are_nuclear_norms():
+    a, b = features(40, 12, 1), features(50, 12, 2)
+    found = distances.trace_sqrt_product(kept(a), kept(b))
+    centred = [(rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1) for rows in (a, b)]
+    expected = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
+    assert found == pytest.approx(expected, rel=1e-10)

@@ -1,0 +1,119 @@
+"""Grids show the right pixels at the right place, enlarged without smoothing."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_uai.metrics import Calibration, figures
+
+
+def eight_bits(shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype("uint8")
+
+
+def scaled(v):
+    return (v / 127.5 - 1).astype("float32")
+
+
+def cells(picture, size, rows, columns):
+    """The pictures in a grid, reduced to their own pixels again."""
+    zoom = max(1, round(figures.CELL / size))
+    step = size * zoom + figures.GAP
+    left = picture.shape[1] - columns * step
+    found = []
+    for row in range(rows):
+        top = figures.GAP + row * step
+        for column in range(columns):
+            at = left + column * step
+            cell = picture[top : top + size * zoom, at : at + size * zoom]
+            blocks = cell.reshape(size, zoom, size, zoom, 3)
+            assert np.array_equal(blocks, np.broadcast_to(blocks[:, :1, :, :1], blocks.shape))
+            found.append(blocks[:, 0, :, 0])
+    return np.array(found).reshape(rows, columns, size, size, 3)
+
+
+@pytest.mark.parametrize("size", [8, 32, 128])
+def test_the_layout_of_figures_4_and_5(size):
+    y, x = eight_bits((4, size, size, 3)), eight_bits((4, size, size, 3), 1)
+    samples = eight_bits((4, 3, size, size, 3), 2)
+    picture = figures.sample_grid(scaled(y), scaled(samples), scaled(x), max_samples=2)
+    assert picture.dtype == np.uint8
+    found = cells(picture, size, 6, 4)
+    assert np.array_equal(found[0], y)
+    assert np.array_equal(found[1], samples[:, 0])
+    assert np.array_equal(found[2], samples[:, 1])
+    assert np.abs(found[3] - samples.mean(axis=1)).max() <= 0.51
+    deviation = scaled(samples).astype("float64").std(axis=1, ddof=1).mean(axis=-1)
+    limit = np.quantile(deviation, 0.995)
+    assert np.abs(found[4].astype(int) - figures.colour_map(deviation / limit)).max() <= 1
+    assert np.array_equal(found[5], x)
+
+
+def test_rows_that_need_more_than_is_there_are_left_out():
+    y, one = scaled(eight_bits((2, 8, 8, 3))), scaled(eight_bits((2, 1, 8, 8, 3)))
+    assert np.array_equal(
+        figures.sample_grid(y, one), figures.sample_grid(y, one, uncertainty=False)
+    )
+    many = np.repeat(one, 3, axis=1)
+    step = 96 + figures.GAP
+    heights = [
+        figures.sample_grid(y, samples, **kwargs).shape[0]
+        for samples, kwargs in ((one, {}), (many, {}), (many, {"uncertainty": False}))
+    ]
+    assert heights == [figures.GAP + rows * step for rows in (2, 6, 4)]
+
+
+def test_samples_that_do_not_differ_are_certain():
+    y = scaled(eight_bits((1, 8, 8, 3)))
+    found = cells(figures.sample_grid(y, np.stack([y, y], axis=1)), 8, 5, 1)
+    assert np.array_equal(found[4], np.broadcast_to(figures.colour_map(0.0), found[4].shape))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_other_channels_are_shown(channels):
+    y = eight_bits((1, 8, 8, channels))
+    found = cells(figures.sample_grid(scaled(y), scaled(y)[:, None]), 8, 2, 1)
+    shown = y[..., :3] if channels >= 3 else np.repeat(y[..., :1], 3, axis=-1)
+    assert np.array_equal(found[0], shown)
+
+
+def test_the_colour_map_gets_lighter():
+    colours = figures.colour_map(np.linspace(0, 1, 100)) @ np.array([0.299, 0.587, 0.114])
+    assert (np.diff(colours) > -1).all()
+    assert colours[-1] - colours[0] > 200
+    assert np.array_equal(figures.colour_map([-1.0, 2.0]), figures.colour_map([0.0, 1.0]))
+
+
+def test_png_is_lossless_and_makes_its_folder(tmp_path):
+    picture = eight_bits((20, 30, 3))
+    figures.save_png(picture, tmp_path / "new" / "grid.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "new" / "grid.png")), picture)
+
+
+def test_bad_images_are_named():
+    y = scaled(eight_bits((2, 8, 8, 3)))
+    with pytest.raises(ValueError, match=r"\(2, K, 8, 8, 3\).*Received: samples of shape"):
+        figures.sample_grid(y, y)
+    with pytest.raises(ValueError, match="NaN"):
+        figures.sample_grid(y, y[:, None] * np.nan)
+
+
+def calibrated(scale):
+    random = np.random.default_rng(0)
+    found = Calibration()
+    x, samples = random.normal(size=(2, 8, 8, 3)), random.normal(size=(2, 6, 8, 8, 3)) * scale
+    found.update(np.clip(x / 5, -1, 1), np.clip(samples / 5, -1, 1), np.zeros((2, 8, 8, 1)))
+    return found.result()
+
+
+def test_the_calibration_plot_shows_what_it_is_given():
+    one, other = calibrated(1.0), calibrated(0.3)
+    pictures = [
+        figures.calibration_plot(results)
+        for results in (one, other, {"a": one, "b": other}, calibrated(0.0))
+    ]
+    assert len({picture.tobytes() for picture in pictures}) == 4
+    for picture in pictures:
+        assert picture.shape == pictures[0].shape
+        assert picture.dtype == np.uint8
+    assert np.array_equal(figures.calibration_plot(one), pictures[0])
