@@ -4,4 +4,11 @@ from keras_uai.losses import adversarial, reconstruction
 from keras_uai.losses.adversarial import get
 from keras_uai.losses.reconstruction import energy_score, gaussian_kl, mean_squared_error
 
-__all__ = ["adversarial", "energy_score", "gaussian_kl", "get", "mean_squared_error", "reconstruction"]
+__all__ = [
+    "adversarial",
+    "energy_score",
+    "gaussian_kl",
+    "get",
+    "mean_squared_error",
+    "reconstruction",
+]

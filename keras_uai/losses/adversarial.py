@@ -45,7 +45,9 @@ def get(name):
     try:
         return _LOSSES[name]
     except (KeyError, TypeError):
-        raise ValueError(f"`gan_loss` is one of {sorted(_LOSSES)}. Received: gan_loss={name!r}") from None
+        raise ValueError(
+            f"`gan_loss` is one of {sorted(_LOSSES)}. Received: gan_loss={name!r}"
+        ) from None
 
 
 def _float(logits):

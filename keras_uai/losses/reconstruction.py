@@ -39,7 +39,9 @@ def energy_score(x_1, x_2, y, weight, scales=(None,)):
     scores = []
     for scale in scales:
         if scale is None:
-            distances = [_root(_mean_over(ops.square(d), weight)) for d in (x_1 - y, x_2 - y, x_1 - x_2)]
+            distances = [
+                _root(_mean_over(ops.square(d), weight)) for d in (x_1 - y, x_2 - y, x_1 - x_2)
+            ]
         else:
             distances = _cell_distances(x_1, x_2, y, weight, scale)
         d_1, d_2, d_12 = distances

@@ -26,18 +26,30 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
     #: What a training batch must hold beside the observation.
     needs_clean = False
 
-    def __init__(self, image_shape, measurement, latent_dim=128, average_decay=None, seed=0, generator=None,
-                 name=None):  # fmt: skip
+    def __init__(
+        self,
+        image_shape,
+        measurement,
+        latent_dim=128,
+        average_decay=None,
+        seed=0,
+        generator=None,
+        name=None,
+    ):
         super().__init__(name=name)
         self.image_shape = tuple(int(n) for n in image_shape)
         self.measurement = measurements.get(measurement)
         self.measurement.check(*self.image_shape[:2])
         self.latent_dim, self.seed = int(latent_dim), int(seed)
         if average_decay is not None and not 0 < average_decay < 1:
-            raise ValueError(f"`average_decay` lies in (0, 1), or is None. Received: average_decay={average_decay!r}")
+            raise ValueError(
+                f"`average_decay` lies in (0, 1), or is None. Received: average_decay={average_decay!r}"
+            )
         self.average_decay = average_decay
         self._generator_config = dict(generator or {})
-        self.generator = self._network(networks.Generator, self._generator_config, latent_dim=self.latent_dim)
+        self.generator = self._network(
+            networks.Generator, self._generator_config, latent_dim=self.latent_dim
+        )
         self.generator_average = None
         if average_decay is not None:
             config = {**self.generator.get_config(), "name": "generator_average"}
@@ -45,7 +57,9 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
             self.generator_average.trainable = False
             self.generator_average.set_weights(self.generator.get_weights())
         # The only state that randomness has: noise is drawn from (seed, step, position in the batch).
-        self.step = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="step")
+        self.step = self.add_weight(
+            shape=(), dtype="int32", initializer="zeros", trainable=False, name="step"
+        )
         vars(self)["trackers"] = {}  # past Keras's tracking, which is closed once a model is built
 
     def _network(self, cls, config, **defaults):
@@ -58,8 +72,15 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
 
     # -- compile -------------------------------------------------------------------------------------------------
 
-    def compile(self, optimizer=None, discriminator_optimizer=None, gan_loss="hinge", loss_weights=None,
-                micro_batches=1, **kwargs):  # fmt: skip
+    def compile(
+        self,
+        optimizer=None,
+        discriminator_optimizer=None,
+        gan_loss="hinge",
+        loss_weights=None,
+        micro_batches=1,
+        **kwargs,
+    ):
         """Sets optimizers and losses; without arguments, the paper's (section 3.3).
 
         Args:
@@ -74,7 +95,9 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
         """
         for name in ("loss", "metrics", "weighted_metrics"):
             if kwargs.pop(name, None) is not None:
-                raise ValueError(f"{type(self).__name__}.compile brings its own losses and metrics. Received: {name}=…")
+                raise ValueError(
+                    f"{type(self).__name__}.compile brings its own losses and metrics. Received: {name}=…"
+                )
         unknown = set(loss_weights or {}) - set(self.default_loss_weights)
         if unknown:
             raise ValueError(
@@ -82,13 +105,16 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
                 f"Received: loss_weights with {sorted(unknown)}"
             )
         self.loss_weights = {**self.default_loss_weights, **(loss_weights or {})}
-        self.micro_batches = measurements.base.check_integer("compile", "micro_batches", micro_batches, 1)
+        self.micro_batches = measurements.base.check_integer(
+            "compile", "micro_batches", micro_batches, 1
+        )
         self.gan_loss = gan_loss
         self.discriminator_loss, self.generator_loss = losses.get(gan_loss)
         optimizer = keras.optimizers.get(optimizer or paper_adam(1e-4))
         super().compile(optimizer=optimizer, **kwargs)
         self.discriminator_optimizer = self._scaled(
-            keras.optimizers.get(discriminator_optimizer or paper_adam(4e-4)), kwargs.get("auto_scale_loss", True)
+            keras.optimizers.get(discriminator_optimizer or paper_adam(4e-4)),
+            kwargs.get("auto_scale_loss", True),
         )
         # Built now, so that load_model finds both optimizers' variables.
         self.optimizer.build(_variables(self.generator_side(every=True)))
@@ -100,7 +126,9 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
         """Keras wraps only `optimizer=` under mixed_float16; this wraps the other one alike."""
         if auto_scale_loss and keras.config.dtype_policy().name == "mixed_float16":
             if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-                return keras.optimizers.LossScaleOptimizer(optimizer, name="discriminator_loss_scale_optimizer")
+                return keras.optimizers.LossScaleOptimizer(
+                    optimizer, name="discriminator_loss_scale_optimizer"
+                )
         return optimizer
 
     def get_compile_config(self):
@@ -108,7 +136,9 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
             return None
         return {
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
-            "discriminator_optimizer": keras.saving.serialize_keras_object(self.discriminator_optimizer),
+            "discriminator_optimizer": keras.saving.serialize_keras_object(
+                self.discriminator_optimizer
+            ),
             "gan_loss": self.gan_loss,
             "loss_weights": dict(self.loss_weights),
             "micro_batches": self.micro_batches,
@@ -155,7 +185,9 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
         if not isinstance(data, dict):
             data = {"observation": data}
         if "observation" not in data:
-            raise ValueError(f'A batch is y, or a dict with "observation". Received: a dict with {sorted(data)}')
+            raise ValueError(
+                f'A batch is y, or a dict with "observation". Received: a dict with {sorted(data)}'
+            )
         if self.needs_clean and "clean" not in data:
             raise ValueError(
                 f"{type(self).__name__} is trained with supervision: each batch must hold clean images under "
@@ -170,7 +202,9 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
             mask = self.measurement.recover(y)
         else:
             mask = ops.cast(data["mask"], "float32")
-            y = self.measurement(y, mask)  # whatever lies under the mask is not for the model to see
+            y = self.measurement(
+                y, mask
+            )  # whatever lies under the mask is not for the model to see
         batch = {"y": y, "mask": mask}
         if data.get("clean") is not None:
             batch["clean"] = ops.cast(data["clean"], "float32")
@@ -196,7 +230,9 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
             # Warm-up: an average over the whole (short) past before one over the last 1 / (1 - decay) steps.
             t = ops.cast(self.step, "float32")
             decay = ops.minimum(self.average_decay, (1.0 + t) / (10.0 + t))
-            for mean, value in zip(self.generator_average.weights, self.generator.weights, strict=True):
+            for mean, value in zip(
+                self.generator_average.weights, self.generator.weights, strict=True
+            ):
                 mean.assign(mean + (1.0 - decay) * (value - mean))
         self.step.assign(self.step + 1)
 

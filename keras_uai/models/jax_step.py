@@ -34,7 +34,11 @@ class TrainStep:
 
     def test_step(self, state, data):
         trainable, non_trainable, metrics = state
-        variables = [*self.trainable_variables, *self.non_trainable_variables, *self.metrics_variables]
+        variables = [
+            *self.trainable_variables,
+            *self.non_trainable_variables,
+            *self.metrics_variables,
+        ]
         values = [*trainable, *non_trainable, *metrics]
         with StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
             batch = self.unpack(data)
@@ -69,7 +73,11 @@ class TrainStep:
                 for pair in zip(side, values, strict=True)
             ]
             mapping += [(v, v.value) for v in moving]
-            mapping += [(v, v.value) for v in self.trainable_variables if not any(v is w for w, _ in mapping)]
+            mapping += [
+                (v, v.value)
+                for v in self.trainable_variables
+                if not any(v is w for w, _ in mapping)
+            ]
             with StatelessScope(state_mapping=mapping) as scope:
                 *totals, logs = self.objective(batch, keys, training=True)
                 scaled = tuple(
@@ -93,8 +101,12 @@ class TrainStep:
         if parts == 1:
             return self._gradients(batch, keys)
         if count % parts:
-            raise ValueError(f"The batch must be a multiple of micro_batches={parts}. Received: {count} images.")
-        stacked = jax.tree.map(lambda v: v.reshape(parts, count // parts, *v.shape[1:]), (batch, keys))
+            raise ValueError(
+                f"The batch must be a multiple of micro_batches={parts}. Received: {count} images."
+            )
+        stacked = jax.tree.map(
+            lambda v: v.reshape(parts, count // parts, *v.shape[1:]), (batch, keys)
+        )
         moving = self.non_trainable_variables
 
         def body(values, part):
@@ -113,7 +125,10 @@ class TrainStep:
             (self.discriminator_optimizer, self.discriminator_side()),
             (self.optimizer, self.generator_side()),
         ]
-        return [(optimizer, [v for network in side for v in network.trainable_variables]) for optimizer, side in sides]
+        return [
+            (optimizer, [v for network in side for v in network.trainable_variables])
+            for optimizer, side in sides
+        ]
 
     def _state_variables(self):
         return [

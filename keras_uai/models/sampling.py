@@ -53,23 +53,62 @@ class SamplingMixin:
         """
         y, mask = self._check_images(y, mask)
         if num_samples < 1:
-            raise ValueError(f"`num_samples` must be at least 1. Received: num_samples={num_samples!r}")
+            raise ValueError(
+                f"`num_samples` must be at least 1. Received: num_samples={num_samples!r}"
+            )
         seeds = np.asarray(seed, dtype="int64")
         seeds = seeds + np.arange(len(y)) if seeds.ndim == 0 else seeds
         if seeds.shape != (len(y),):
-            raise ValueError(f"`seed` is one integer or one an image ({len(y)}). Received: shape {seeds.shape}")
+            raise ValueError(
+                f"`seed` is one integer or one an image ({len(y)}). Received: shape {seeds.shape}"
+            )
         seeds = (seeds % 2**31).astype("int32")
-        run = self._compiled_sample(int(num_samples))
-        parts = []
-        for start in range(0, len(y), batch_size):
-            part = slice(start, start + batch_size)
-            parts.append(ops.convert_to_numpy(run(y[part], mask[part], seeds[part])))
-        return np.concatenate(parts)
+        count = int(num_samples)
+
+        def run(y, mask, seeds):
+            return self.sample(y, mask, seeds, count)
+
+        return self._in_batches(f"sample_{count}", run, batch_size, y, mask, seeds)
+
+    def mean(self, y, mask=None, batch_size=32):
+        """The best single answer in the sense of the squared error, in one pass and without noise.
+
+        Args:
+            y, mask, batch_size: as in `inpaint`.
+
+        Returns:
+            float32 array `(N, H, W, C)` in [-1, 1]; observed pixels are bit-equal to y's.
+        """
+        if not self.generator.predicts_mean:
+            raise ValueError(
+                "This generator predicts no mean (Generator(predicts_mean=True) does). "
+                "Use inpaint(y, num_samples=K).mean(axis=1)."
+            )
+        y, mask = self._check_images(y, mask)
+
+        def run(y, mask):
+            image = self.sampling_generator.observe(y, mask)[-1]
+            return self.paste(ops.clip(image, -1.0, 1.0), y, mask)
+
+        return self._in_batches("mean", run, batch_size, y, mask)
+
+    def _in_batches(self, name, function, batch_size, *arrays):
+        """`function` compiled (once a name), run on parts of the arrays; weights are read at every call."""
+        compiled = vars(self).setdefault("_compiled_functions", {})
+        if name not in compiled:
+            compiled[name] = self.compile_function(function)
+        starts = range(0, len(arrays[0]), batch_size)
+        parts = [
+            compiled[name](*(a[start : start + batch_size] for a in arrays)) for start in starts
+        ]
+        return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
     def _check_images(self, y, mask):
         y = np.asarray(y, dtype="float32")
         if y.shape[1:] != self.image_shape or not len(y):
-            raise ValueError(f"`y` must have shape (N, {self.image_shape}). Received: shape {y.shape}")
+            raise ValueError(
+                f"`y` must have shape (N, {self.image_shape}). Received: shape {y.shape}"
+            )
         if not np.isfinite(y).all():
             raise ValueError("`y` must be finite. Received: NaN or infinite values")
         if np.abs(y).max() > 1.0 + 1e-6:
@@ -81,17 +120,10 @@ class SamplingMixin:
         mask = np.asarray(mask, dtype="float32")
         mask = mask[..., None] if mask.ndim == 3 else mask
         if mask.shape != (*y.shape[:3], 1):
-            raise ValueError(f"`mask` must have shape {(*y.shape[:3], 1)} or {y.shape[:3]}. Received: {mask.shape}")
-        return np.where(mask > 0.5, y, np.float32(self.measurement.tau)), mask
-
-    def _compiled_sample(self, num_samples):
-        """`sample` compiled for `num_samples`; weights are read at every call, so training may go on between calls."""
-        compiled = self.__dict__.setdefault("_sample_functions", {})
-        if num_samples not in compiled:
-            compiled[num_samples] = self.compile_function(
-                lambda y, mask, seeds: self.sample(y, mask, seeds, num_samples)
+            raise ValueError(
+                f"`mask` must have shape {(*y.shape[:3], 1)} or {y.shape[:3]}. Received: {mask.shape}"
             )
-        return compiled[num_samples]
+        return np.where(mask > 0.5, y, np.float32(self.measurement.tau)), mask
 
     def call(self, inputs, training=False):
         """One reconstruction `(N, H, W, C)` of each observation, with noise fixed by the model's seed.
@@ -114,7 +146,11 @@ class SamplingMixin:
         generator = self.sampling_generator
         features = generator.observe(batch["y"], batch["mask"])
         x_1, x_2 = (
-            self.paste(ops.clip(generator.decode(features, self.draw_z(keys, i)), -1, 1), batch["y"], batch["mask"])
+            self.paste(
+                ops.clip(generator.decode(features, self.draw_z(keys, i)), -1, 1),
+                batch["y"],
+                batch["mask"],
+            )
             for i in range(2)
         )
         logs = {"std": pair_std(x_1, x_2, batch["mask"])}

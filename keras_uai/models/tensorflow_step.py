@@ -28,14 +28,20 @@ class TrainStep:
             (self.discriminator_optimizer, self.discriminator_side()),
             (self.optimizer, self.generator_side()),
         ]
-        return [(optimizer, [v for network in side for v in network.trainable_variables]) for optimizer, side in sides]
+        return [
+            (optimizer, [v for network in side for v in network.trainable_variables])
+            for optimizer, side in sides
+        ]
 
     def _gradients(self, batch, keys):
         """Gradients of `(d_loss, g_loss)` with respect to their own side's variables only, and the logs."""
         sides = self._sides()
         with tf.GradientTape(persistent=True) as tape:
             *totals, logs = self.objective(batch, keys, training=True)
-            scaled = [optimizer.scale_loss(loss) for (optimizer, _), loss in zip(sides, totals, strict=True)]
+            scaled = [
+                optimizer.scale_loss(loss)
+                for (optimizer, _), loss in zip(sides, totals, strict=True)
+            ]
         gradients = [
             tape.gradient(loss, [v.value for v in variables]) if variables else []
             for (_, variables), loss in zip(sides, scaled, strict=True)
@@ -46,7 +52,9 @@ class TrainStep:
         """Means over `micro_batches` equal parts of the batch; memory holds one part's activations at a time."""
         parts = self.micro_batches
         tf.debugging.assert_equal(
-            count % parts, 0, f"The batch must be a multiple of micro_batches={parts} (drop the remainder)."
+            count % parts,
+            0,
+            f"The batch must be a multiple of micro_batches={parts} (drop the remainder).",
         )
         stacked = tf.nest.map_structure(
             lambda v: tf.reshape(v, tf.concat([[parts, count // parts], tf.shape(v)[1:]], 0)),
@@ -55,7 +63,10 @@ class TrainStep:
         shapes = {name: v.shape[1:] for name, v in batch.items()} | {"keys": keys.shape[1:]}
 
         def micro(index):
-            part = {name: tf.ensure_shape(v[index], [None, *shapes[name]]) for name, v in stacked.items()}
+            part = {
+                name: tf.ensure_shape(v[index], [None, *shapes[name]])
+                for name, v in stacked.items()
+            }
             return self._gradients({n: v for n, v in part.items() if n != "keys"}, part["keys"])
 
         def body(index, total):

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_uai import losses, networks, random
+from keras_uai.models import recommended
 from keras_uai.models.base import InpaintingModel
 from keras_uai.models.sampling import pair_std
 
@@ -56,23 +57,78 @@ class UAI(InpaintingModel):
         "gan": 1.0, "z": 1.0, "y": 1.0, "y_squared_error": 10.0, "energy": 0.0, "splitting": 0.0,
     }  # fmt: skip
 
-    def __init__(self, image_shape, measurement, latent_dim=128, average_decay=None, discriminate_y_hat=False,
-                 hide=(0.1, 0.5), energy_scales=(None, 1, 2, 4, 8, 16), seed=0, generator=None, discriminator=None, encoder=None,
-                 name="uai"):  # fmt: skip
+    def __init__(
+        self,
+        image_shape,
+        measurement,
+        latent_dim=128,
+        average_decay=None,
+        discriminate_y_hat=False,
+        hide=(0.1, 0.5),
+        energy_scales=(None, 1, 2, 4, 8, 16),
+        seed=0,
+        generator=None,
+        discriminator=None,
+        encoder=None,
+        name="uai",
+    ):
         super().__init__(image_shape, measurement, latent_dim, average_decay, seed, generator, name)
         self.discriminate_y_hat = bool(discriminate_y_hat)
         self.hide, self.energy_scales = tuple(hide), tuple(energy_scales)
         if len(self.hide) != 2 or not 0 < self.hide[0] <= self.hide[1] < 1:
-            raise ValueError(f"`hide` is (low, high) with 0 < low <= high < 1. Received: hide={hide!r}")
-        if any(scale is not None and not 1 <= scale <= self.image_shape[0] for scale in self.energy_scales):
+            raise ValueError(
+                f"`hide` is (low, high) with 0 < low <= high < 1. Received: hide={hide!r}"
+            )
+        if any(
+            scale is not None and not 1 <= scale <= self.image_shape[0]
+            for scale in self.energy_scales
+        ):
             raise ValueError(
                 f"`energy_scales` are None or sides of cells from 1 to {self.image_shape[0]} pixels. "
                 f"Received: energy_scales={energy_scales!r}"
             )
-        self._discriminator_config, self._encoder_config = dict(discriminator or {}), dict(encoder or {})
+        self._discriminator_config, self._encoder_config = (
+            dict(discriminator or {}),
+            dict(encoder or {}),
+        )
         self.discriminator = self._network(networks.Discriminator, self._discriminator_config)
-        self.encoder = self._network(networks.Encoder, self._encoder_config, latent_dim=self.latent_dim)
+        self.encoder = self._network(
+            networks.Encoder, self._encoder_config, latent_dim=self.latent_dim
+        )
         self.build()
+
+    @classmethod
+    def recommended(cls, image_shape, measurement, steps=None, **overrides):
+        """A compiled model in the configuration that measured best (see `experiments/README.md`).
+
+        G gets a push-pull fill and predicts a mean beside its samples; the mean is trained by splitting, the samples by
+        the energy score at several scales. Feed it small batches (16 at 32 pixels).
+
+        Args:
+            image_shape, measurement: as in `UAI`.
+            steps: updates you are going to train for: the learning rate then falls to 0 along a cosine, which is worth
+                a lot at the end of a training. `None` keeps it constant.
+            **overrides: arguments of `UAI` that are to differ; dicts of network arguments are merged.
+        """
+        config = {
+            name: dict(v) if isinstance(v, dict) else v for name, v in recommended.MODEL.items()
+        }
+        for name, value in overrides.items():
+            config[name] = (
+                {**config[name], **value} if isinstance(config.get(name), dict) else value
+            )
+        model = cls(image_shape, measurement, **config)
+        rate = recommended.LEARNING_RATE
+        if steps is not None:
+            warmup = min(recommended.WARMUP_STEPS, max(1, steps // 10))
+            rate = keras.optimizers.schedules.CosineDecay(
+                0.0, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup
+            )
+        optimizer = keras.optimizers.Adam(
+            rate, beta_1=recommended.BETA_1, beta_2=recommended.BETA_2
+        )
+        model.compile(optimizer=optimizer, loss_weights=recommended.LOSS_WEIGHTS)
+        return model
 
     # -- the two players -----------------------------------------------------------------------------------------
 
@@ -100,7 +156,9 @@ class UAI(InpaintingModel):
         logs, g_loss, d_loss = {}, 0.0, 0.0
         y_seen, mask_seen = self._hide(y, mask_y, keys)
         # Sample m_tilde from p_M and z from p_z.
-        mask_tilde = self.measurement.sample(random.fold_in(keys, _MASK_TILDE), *self.image_shape[:2])
+        mask_tilde = self.measurement.sample(
+            random.fold_in(keys, _MASK_TILDE), *self.image_shape[:2]
+        )
         z = self.draw_z(keys, _Z)
         # x_tilde = G(y, z) * (1 - m^y) + y
         features = self.generator.observe(y_seen, mask_seen, training=training)
@@ -114,7 +172,10 @@ class UAI(InpaintingModel):
             fakes = []
         if w["gan"]:
             fakes.append(self.discriminator.score(y_tilde, mask_tilde, training=training))
-            logs["gan_loss"], logs["d_y_tilde"] = self.generator_loss(fakes[-1]), ops.mean(fakes[-1])
+            logs["gan_loss"], logs["d_y_tilde"] = (
+                self.generator_loss(fakes[-1]),
+                ops.mean(fakes[-1]),
+            )
             g_loss += w["gan"] * logs["gan_loss"]
         if w["z"]:
             logs["z_loss"] = self._z_loss(z, y_tilde, mask_tilde * (1.0 - mask_seen), training)
@@ -124,8 +185,13 @@ class UAI(InpaintingModel):
             fake = self.discriminator.score(y_hat, mask_y, training=training)
             if self.discriminate_y_hat or not fakes:
                 fakes.append(fake)
-            logs["y_squared_error"], logs["d_y_hat"] = losses.mean_squared_error(y_hat, y, mask_y), ops.mean(fake)
-            logs["y_loss"] = self.generator_loss(fake) + w["y_squared_error"] * logs["y_squared_error"]
+            logs["y_squared_error"], logs["d_y_hat"] = (
+                losses.mean_squared_error(y_hat, y, mask_y),
+                ops.mean(fake),
+            )
+            logs["y_loss"] = (
+                self.generator_loss(fake) + w["y_squared_error"] * logs["y_squared_error"]
+            )
             g_loss += w["y"] * logs["y_loss"]
         if self.discriminator_side():
             d_loss = sum(self.discriminator_loss(real, fake) for fake in fakes) / len(fakes)
@@ -136,7 +202,9 @@ class UAI(InpaintingModel):
             logs["splitting_loss"] = losses.mean_squared_error(mean, y, hidden)
             g_loss += w["splitting"] * logs["splitting_loss"]
         if w["energy"]:
-            second = self.generator.decode(features, self.draw_z(keys, _Z_SECOND), training=training)
+            second = self.generator.decode(
+                features, self.draw_z(keys, _Z_SECOND), training=training
+            )
             logs["energy_loss"] = losses.energy_score(image, second, y, hidden, self.energy_scales)
             g_loss += w["energy"] * logs["energy_loss"]
             logs["std"] = pair_std(image, second, mask_seen)
@@ -156,7 +224,9 @@ class UAI(InpaintingModel):
 
     def _z_loss(self, z, y_tilde, invented, training):
         """Equation 6 with `z_hat = E(y_tilde * (1 - m^y))`: E sees only what G invented."""
-        z_hat, _ = self.encoder.encode(self.measurement(y_tilde, invented), invented, training=training)
+        z_hat, _ = self.encoder.encode(
+            self.measurement(y_tilde, invented), invented, training=training
+        )
         return losses.mean_squared_error(z_hat, z[:, : self.latent_dim])
 
     def _y_hat(self, y, mask_y, y_tilde, mask_tilde, keys, training):
@@ -168,14 +238,18 @@ class UAI(InpaintingModel):
         z_tilde = ops.concatenate([z_tilde, noise[:, self.latent_dim :]], axis=-1)
         # x_hat = G(y_tilde, z_tilde) * (1 - m_tilde) + y_tilde, y_hat = F(x_hat, m^y)
         features = self.generator.observe(y_tilde, mask_tilde, training=training)
-        x_hat = self.paste(self.generator.decode(features, z_tilde, training=training), y_tilde, mask_tilde)
+        x_hat = self.paste(
+            self.generator.decode(features, z_tilde, training=training), y_tilde, mask_tilde
+        )
         return self.measurement(x_hat, mask_y)
 
     def _diversity(self, features, image, mask_seen, keys, count=8):
         """The std of two samples of the batch's first images; costs one small decoder pass and moves nothing."""
         z = self.draw_z(keys[:count], _Z_DIVERSITY)
         second = self.generator.decode([f[:count] for f in features], z, training=False)
-        first = self.generator.decode([f[:count] for f in features], self.draw_z(keys[:count], _Z), training=False)
+        first = self.generator.decode(
+            [f[:count] for f in features], self.draw_z(keys[:count], _Z), training=False
+        )
         return ops.stop_gradient(pair_std(first, second, mask_seen[:count]))
 
     # -- distributions of the latent -----------------------------------------------------------------------------

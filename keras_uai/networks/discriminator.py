@@ -3,7 +3,14 @@
 import keras
 from keras import layers
 
-from keras_uai.layers import PixelUnshuffle, ResidualBlock, SelfAttention, SpectralDense, conv2d, make_normalization
+from keras_uai.layers import (
+    PixelUnshuffle,
+    ResidualBlock,
+    SelfAttention,
+    SpectralDense,
+    conv2d,
+    make_normalization,
+)
 from keras_uai.networks.sizes import check_image_shape, levels
 
 
@@ -48,10 +55,20 @@ class Discriminator(keras.Model):
         x = layers.GlobalAveragePooling2D(name="head_pool")(layers.ReLU(name="head_relu")(x))
         dense = SpectralDense if spectral else layers.Dense
         logit = dense(1, dtype="float32", name="head_logit")(x)
-        super().__init__(inputs, layers.Reshape((), dtype="float32", name="head_squeeze")(logit), name=name, **kwargs)
+        super().__init__(
+            inputs,
+            layers.Reshape((), dtype="float32", name="head_squeeze")(logit),
+            name=name,
+            **kwargs,
+        )
 
         # === Config ===
-        self.image_shape, self.width, self.max_width, self.depth = tuple(image_shape), width, max_width, depth
+        self.image_shape, self.width, self.max_width, self.depth = (
+            tuple(image_shape),
+            width,
+            max_width,
+            depth,
+        )
         self.stem, self.normalization, self.spectral = stem, normalization, spectral
         self.attention_size, self.sees_mask = attention_size, sees_mask
 
@@ -82,4 +99,3 @@ def observation_stem(image_shape, stem, width, spectral, sees_mask):
     if stem > 1:
         x = PixelUnshuffle(stem, name="unshuffle")(x)
     return inputs, conv2d(width, 3, spectral, name="stem")(x)
-

@@ -40,11 +40,15 @@ class Encoder(keras.Model):
         for level, (side, filters) in enumerate(levels(image_shape, stem, width, max_width)):
             for block in range(depth):
                 resample = "down" if level and not block else None
-                x = ResidualBlock(filters, resample, normalization, False, name=f"block_{side}_{block}")(x)
+                x = ResidualBlock(
+                    filters, resample, normalization, False, name=f"block_{side}_{block}"
+                )(x)
         x = make_normalization(normalization, x.shape[-1], "head_norm")(x)
         x = layers.Flatten(name="head_flatten")(layers.ReLU(name="head_relu")(x))
         mean = layers.Dense(latent_dim, dtype="float32", name="mean")(x)
-        log_variance = layers.Dense(latent_dim, kernel_initializer="zeros", dtype="float32", name="log_variance")(x)
+        log_variance = layers.Dense(
+            latent_dim, kernel_initializer="zeros", dtype="float32", name="log_variance"
+        )(x)
         super().__init__(inputs, [mean, log_variance], name=name, **kwargs)
 
         # === Config ===
@@ -65,4 +69,3 @@ class Encoder(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
-

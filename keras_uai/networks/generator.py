@@ -20,8 +20,8 @@ from keras_uai.networks.sizes import check_image_shape, levels
 class Generator(keras.Model):
     """`G(y, mask, z)`: the image behind an observation, `(N, H, W, C)`; one image a latent.
 
-    Two graphs. `observe(y, mask)` is all that depends on the observation alone, a pyramid of features; `decode(features,
-    z)` makes an image of it. For many z the first runs once. The decoder's residual blocks are modulated by z at every
+    Two graphs. `observe(y, mask)` is all that depends on the observation alone, a pyramid of features;
+    `decode(features, z)` makes an image of it. For many z the first runs once. The decoder's residual blocks are modulated by z at every
     scale, and each scale also gets its part of a noise map where `noise_channels > 0`, so that z *can* matter from the
     layout down to single pixels.
 
@@ -70,7 +70,9 @@ class Generator(keras.Model):
         height, _, channels = check_image_shape(image_shape)
         self_levels = levels(image_shape, stem, width, max_width)
         options = {"normalization": normalization, "spectral": spectral}
-        noise_shapes = [(side, side, noise_channels) for side, _ in self_levels] if noise_channels else []
+        noise_shapes = (
+            [(side, side, noise_channels) for side, _ in self_levels] if noise_channels else []
+        )
 
         # === Graph: what depends on y alone ===
         y = keras.Input((height, height, channels), name="observation")
@@ -108,15 +110,21 @@ class Generator(keras.Model):
             if x is None:
                 x = skip
             else:
-                x = ResidualBlock(filters, "up", modulated=True, **options, name=f"decode_{side}_up")(x, style)
+                x = ResidualBlock(
+                    filters, "up", modulated=True, **options, name=f"decode_{side}_up"
+                )(x, style)
                 x = layers.Add(name=f"decode_{side}_merge")([x, skip])
             if noise_channels:
-                noise = conv2d(filters, 1, False, use_bias=False, name=f"decode_{side}_noise")(split[1 + level])
+                noise = conv2d(filters, 1, False, use_bias=False, name=f"decode_{side}_noise")(
+                    split[1 + level]
+                )
                 x = layers.Add(name=f"decode_{side}_add_noise")([x, noise])
             if side == attention_size:
                 x = SelfAttention(spectral, name=f"decode_{side}_attention")(x)
             for block in range(depth):
-                x = ResidualBlock(filters, modulated=True, **options, name=f"decode_{side}_{block}")(x, style)
+                x = ResidualBlock(
+                    filters, modulated=True, **options, name=f"decode_{side}_{block}"
+                )(x, style)
         image = _head(x, style, width, stem, channels, options, "head")
         if fill or predicts_mean:
             # The mean is trained by its own loss only; a fill has nothing to train.
@@ -131,8 +139,18 @@ class Generator(keras.Model):
 
         # === Config ===
         self.observer, self.decoder = observer, decoder
-        self.image_shape, self.latent_dim, self.width, self.max_width = tuple(image_shape), latent_dim, width, max_width
-        self.depth, self.stem, self.normalization, self.spectral = depth, stem, normalization, spectral
+        self.image_shape, self.latent_dim, self.width, self.max_width = (
+            tuple(image_shape),
+            latent_dim,
+            width,
+            max_width,
+        )
+        self.depth, self.stem, self.normalization, self.spectral = (
+            depth,
+            stem,
+            normalization,
+            spectral,
+        )
         self.attention_size, self.fill, self.predicts_mean = attention_size, fill, predicts_mean
         self.noise_channels, self.z_dim = noise_channels, z_dim
 
@@ -156,7 +174,6 @@ class Generator(keras.Model):
         return cls(**config)
 
 
-
 def _mean_path(features, sizes, depth, stem, channels, options):
     """The way back up inside `observe`: its features, finest first, and the residual of the mean to the fill."""
     x, decoded = features[-1], [features[-1]]
@@ -176,7 +193,9 @@ def _head(x, style, width, stem, channels, options, name):
         x = Modulation(name=f"{name}_modulation")(x, style)
     x = layers.ReLU(name=f"{name}_relu")(x)
     if stem > 1:
-        x = conv2d(max(16, width // 4) * stem * stem, 3, options["spectral"], name=f"{name}_expand")(x)
+        x = conv2d(
+            max(16, width // 4) * stem * stem, 3, options["spectral"], name=f"{name}_expand"
+        )(x)
         x = layers.ReLU(name=f"{name}_shuffle_relu")(PixelShuffle(stem, name=f"{name}_shuffle")(x))
     small = keras.initializers.VarianceScaling(0.1, "fan_in", "normal")
     return layers.Conv2D(
@@ -210,8 +229,15 @@ class SplitLatent(layers.Layer):
         return parts if self.noise_shapes else parts[0]
 
     def compute_output_shape(self, z_shape):
-        shapes = [(z_shape[0], self.latent_dim), *((z_shape[0], *shape) for shape in self.noise_shapes)]
+        shapes = [
+            (z_shape[0], self.latent_dim),
+            *((z_shape[0], *shape) for shape in self.noise_shapes),
+        ]
         return shapes if self.noise_shapes else shapes[0]
 
     def get_config(self):
-        return {**super().get_config(), "latent_dim": self.latent_dim, "noise_shapes": self.noise_shapes}
+        return {
+            **super().get_config(),
+            "latent_dim": self.latent_dim,
+            "noise_shapes": self.noise_shapes,
+        }

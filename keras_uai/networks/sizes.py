@@ -9,11 +9,15 @@ def levels(image_shape, stem, width, max_width):
     Halving the side and doubling the channels keeps the cost of a convolution the same, and wide convolutions at low
     resolution run at two to three times the rate of narrow ones at full resolution.
     """
-    height, width_px, channels = check_image_shape(image_shape)
+    height = check_image_shape(image_shape)[0]
     if stem not in (1, 2, 4) or height // stem < SMALLEST:
-        raise ValueError(f"`stem` is 1, 2 or 4 and leaves at least {SMALLEST} pixels. Received: stem={stem!r}")
+        raise ValueError(
+            f"`stem` is 1, 2 or 4 and leaves at least {SMALLEST} pixels. Received: stem={stem!r}"
+        )
     if width < 1 or max_width < width:
-        raise ValueError(f"Need 1 <= width <= max_width. Received: width={width}, max_width={max_width}")
+        raise ValueError(
+            f"Need 1 <= width <= max_width. Received: width={width}, max_width={max_width}"
+        )
     side, result = height // stem, []
     while side >= SMALLEST:
         result.append((side, min(max_width, width * 2 ** len(result))))

@@ -1,0 +1,35 @@
+"""The configuration that measured best so far; `experiments/README.md` has the table behind it."""
+
+#: Arguments of `UAI`. A U-Net on 2 x 2 cells with a fill and a mean of its own; no spectral normalisation, since G is
+#: led by scores and not by a game alone.
+MODEL = {
+    "average_decay": 0.998,
+    "hide": (0.1, 0.5),
+    "energy_scales": (None, 1, 2, 4, 8, 16),
+    "generator": {
+        "width": 48,
+        "max_width": 192,
+        "stem": 2,
+        "normalization": "batch",
+        "spectral": False,
+        "attention_size": None,
+        "fill": True,
+        "predicts_mean": True,
+        "noise_channels": 4,
+    },
+    "discriminator": {
+        "width": 32,
+        "max_width": 128,
+        "stem": 2,
+        "normalization": None,
+        "attention_size": None,
+        "sees_mask": True,
+    },
+    "encoder": {"width": 24, "max_width": 96, "stem": 2, "sees_mask": True},
+}
+
+#: Arguments of `compile`.
+LOSS_WEIGHTS = {"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0}
+
+#: Of Adam on the generator's side, and of the data.
+LEARNING_RATE, BETA_1, BETA_2, WARMUP_STEPS, BATCH_SIZE = 1e-3, 0.9, 0.99, 100, 16
