@@ -124,11 +124,11 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
     @staticmethod
     def _scaled(optimizer, auto_scale_loss):
         """Keras wraps only `optimizer=` under mixed_float16; this wraps the other one alike."""
-        if auto_scale_loss and keras.config.dtype_policy().name == "mixed_float16":
-            if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-                return keras.optimizers.LossScaleOptimizer(
-                    optimizer, name="discriminator_loss_scale_optimizer"
-                )
+        wraps = auto_scale_loss and keras.config.dtype_policy().name == "mixed_float16"
+        if wraps and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            return keras.optimizers.LossScaleOptimizer(
+                optimizer, name="discriminator_loss_scale_optimizer"
+            )
         return optimizer
 
     def get_compile_config(self):

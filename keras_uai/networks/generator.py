@@ -21,9 +21,9 @@ class Generator(keras.Model):
     """`G(y, mask, z)`: the image behind an observation, `(N, H, W, C)`; one image a latent.
 
     Two graphs. `observe(y, mask)` is all that depends on the observation alone, a pyramid of features;
-    `decode(features, z)` makes an image of it. For many z the first runs once. The decoder's residual blocks are modulated by z at every
-    scale, and each scale also gets its part of a noise map where `noise_channels > 0`, so that z *can* matter from the
-    layout down to single pixels.
+    `decode(features, z)` makes an image of it. For many z the first runs once. The decoder's residual blocks are
+    modulated by z at every scale, and each scale also gets its part of a noise map where `noise_channels > 0`, so that
+    z *can* matter from the layout down to single pixels.
 
     The latent `z` is one vector `(N, z_dim)`: `latent_dim` global values, which the encoder recovers, then the noise
     maps' values. G's output at observed pixels is meaningless: the model replaces it by y (equation 4).
