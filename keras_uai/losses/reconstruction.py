@@ -34,6 +34,9 @@ def energy_score(x_1, x_2, y, weight, scales=(None,)):
         y: the observation, `(N, H, W, C)`; it is compared, never copied.
         weight: `(N, H, W, 1)`, 1 on pixels that were observed and hidden from the network.
         scales: sides of the cells in pixels, `None` for the norm over the image; their mean is taken.
+
+    Raises:
+        ValueError: if the cells of a scale do not cover the image exactly.
     """
     x_1, x_2, y, weight = (ops.cast(v, "float32") for v in (x_1, x_2, y, weight))
     scores = []
@@ -56,9 +59,15 @@ def gaussian_kl(mean, log_variance):
 
 
 def _cell_distances(x_1, x_2, y, weight, scale):
-    """Distances between the averages over cells, root mean square over channels; cells count by what they hold."""
-
+    """Distances between averages over cells, root mean square over channels; cells count by what they hold."""
+    height, width = weight.shape[1:3]
     stride = max(1, scale // 2)
+    fits = 1 <= scale <= min(height, width)
+    if not fits or (height - scale) % stride or (width - scale) % stride:
+        raise ValueError(
+            "Half overlapping cells of side `scale` must cover the image exactly, as powers of two do. "
+            f"Received: scale={scale}, images of {height} x {width}"
+        )
 
     def pool(v):
         return v if scale == 1 else ops.average_pool(v, (scale, scale), strides=(stride, stride))
