@@ -12,6 +12,8 @@ if keras.backend.backend() == "tensorflow":
 else:
     from keras_uai.models.jax_step import TrainStep
 
+_TRAINING = 0x545241  # keeps training's noise apart from masks drawn under the same seed
+
 
 class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
     """A generator G that reconstructs images from observations, and what it is trained with.
@@ -36,8 +38,9 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
         generator=None,
         name=None,
     ):
-        super().__init__(name=name)
-        self.image_shape = tuple(int(n) for n in image_shape)
+        # No autocast: under mixed_float16 it would round the observed pixels. The networks cast themselves.
+        super().__init__(name=name, autocast=False)
+        self.image_shape = networks.sizes.check_image_shape(image_shape)
         self.measurement = measurements.get(measurement)
         self.measurement.check(*self.image_shape[:2])
         self.latent_dim, self.seed = int(latent_dim), int(seed)
@@ -105,6 +108,11 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
                 f"Received: loss_weights with {sorted(unknown)}"
             )
         self.loss_weights = {**self.default_loss_weights, **(loss_weights or {})}
+        if optimizer is not None and optimizer is discriminator_optimizer:
+            raise ValueError(
+                "The players need an optimizer each: its averages belong to one player's weights. "
+                f"Received: optimizer=discriminator_optimizer={optimizer!r}"
+            )
         self.micro_batches = measurements.base.check_integer(
             "compile", "micro_batches", micro_batches, 1
         )
@@ -181,7 +189,13 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
 
     def unpack(self, data):
         """Batches of `y`, or dicts with "observation" and, where known, "mask" and "clean", as one kind of dict."""
-        data = data[0] if isinstance(data, (tuple, list)) else data
+        if isinstance(data, (tuple, list)):
+            data, *rest = data
+            if any(part is not None for part in rest):
+                raise ValueError(
+                    'A batch is y, or a dict with "observation" and "mask" or "clean" beside it. '
+                    f"Received: a tuple of {1 + len(rest)}"
+                )
         if not isinstance(data, dict):
             data = {"observation": data}
         if "observation" not in data:
@@ -202,9 +216,7 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
             mask = self.measurement.recover(y)
         else:
             mask = ops.cast(data["mask"], "float32")
-            y = self.measurement(
-                y, mask
-            )  # whatever lies under the mask is not for the model to see
+            y = self.measurement(y, mask)  # what lies under the mask is not for the model to see
         batch = {"y": y, "mask": mask}
         if data.get("clean") is not None:
             batch["clean"] = ops.cast(data["clean"], "float32")
@@ -212,7 +224,7 @@ class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
 
     def step_keys(self, count, *path):
         """One key an image of the present step's batch, `(count, 2)`."""
-        return random.key(self.seed, *path, self.step, ops.arange(count))
+        return random.key(self.seed, _TRAINING, *path, self.step, ops.arange(count))
 
     def draw_z(self, keys, purpose):
         """`z ~ p_z = N(0, I)`, `(N, z_dim)`."""

@@ -4,8 +4,10 @@ import numpy as np
 from keras import ops
 
 from keras_uai import random
+from keras_uai.measurements.base import check_integer
 
-_EVALUATION = 0x45564C  # keeps evaluation's noise apart from training's
+# Keep the noise of evaluation and of samples apart from masks drawn under the same seed.
+_EVALUATION, _SAMPLE = 0x45564C, 0x53414D
 
 
 class SamplingMixin:
@@ -31,7 +33,8 @@ class SamplingMixin:
         generator = self.sampling_generator
         height, width, channels = self.image_shape
         features = generator.observe(y, mask)
-        keys = random.key(ops.cast(seeds, "int32")[:, None], ops.arange(num_samples)[None, :])
+        seeds = ops.cast(seeds, "int32")[:, None]
+        keys = random.key(seeds, _SAMPLE, ops.arange(num_samples)[None, :])
         z = random.normal(ops.reshape(keys, (-1, 2)), (generator.z_dim,))
         features = [ops.repeat(f, num_samples, axis=0) for f in features]
         image = ops.clip(generator.decode(features, z), -1.0, 1.0)
@@ -52,18 +55,17 @@ class SamplingMixin:
             float32 array `(N, num_samples, H, W, C)` in [-1, 1]; observed pixels are bit-equal to y's.
         """
         y, mask = self._check_images(y, mask)
-        if num_samples < 1:
-            raise ValueError(
-                f"`num_samples` must be at least 1. Received: num_samples={num_samples!r}"
-            )
-        seeds = np.asarray(seed, dtype="int64")
+        count = check_integer("inpaint", "num_samples", num_samples, 1)
+        seeds = np.asarray(seed)
+        if seeds.dtype.kind not in "iu":
+            raise ValueError(f"`seed` is made of integers. Received: seed={seed!r}")
+        seeds = seeds.astype("int64")
         seeds = seeds + np.arange(len(y)) if seeds.ndim == 0 else seeds
         if seeds.shape != (len(y),):
             raise ValueError(
                 f"`seed` is one integer or one an image ({len(y)}). Received: shape {seeds.shape}"
             )
         seeds = (seeds % 2**31).astype("int32")
-        count = int(num_samples)
 
         def run(y, mask, seeds):
             return self.sample(y, mask, seeds, count)
@@ -94,6 +96,7 @@ class SamplingMixin:
 
     def _in_batches(self, name, function, batch_size, *arrays):
         """`function` compiled (once a name), run on parts of the arrays; weights are read at every call."""
+        batch_size = check_integer("inpaint", "batch_size", batch_size, 1)
         compiled = vars(self).setdefault("_compiled_functions", {})
         if name not in compiled:
             compiled[name] = self.compile_function(function)
@@ -104,24 +107,37 @@ class SamplingMixin:
         return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
     def _check_images(self, y, mask):
+        """`y` and `mask` as float32 arrays of full rank, tau under the mask, or a ValueError."""
+        if isinstance(y, dict):
+            raise ValueError(
+                '`y` is an array. Of a batch, pass batch["observation"] and batch["mask"]. '
+                f"Received: a dict with {sorted(y)}"
+            )
         y = np.asarray(y, dtype="float32")
         if y.shape[1:] != self.image_shape or not len(y):
             raise ValueError(
                 f"`y` must have shape (N, {self.image_shape}). Received: shape {y.shape}"
             )
-        if not np.isfinite(y).all():
-            raise ValueError("`y` must be finite. Received: NaN or infinite values")
-        if np.abs(y).max() > 1.0 + 1e-6:
-            raise ValueError(
-                f"`y` must lie in [-1, 1] (v / 127.5 - 1 for 8-bit v). Received: values from {y.min()} to {y.max()}"
-            )
         if mask is None:
-            return y, np.asarray(ops.convert_to_numpy(self.measurement.recover(y)))
+            mask = ops.convert_to_numpy(self.measurement.recover(y))
         mask = np.asarray(mask, dtype="float32")
         mask = mask[..., None] if mask.ndim == 3 else mask
         if mask.shape != (*y.shape[:3], 1):
             raise ValueError(
                 f"`mask` must have shape {(*y.shape[:3], 1)} or {y.shape[:3]}. Received: {mask.shape}"
+            )
+        if not np.isin(mask, (0, 1)).all():
+            raise ValueError(
+                "`mask` holds 1 where a pixel is observed and 0 where it is missing. "
+                f"Received: values from {mask.min()} to {mask.max()}"
+            )
+        observed = y[np.broadcast_to(mask > 0.5, y.shape)]
+        if not np.isfinite(observed).all():
+            raise ValueError("Observed pixels must be finite. Received: NaN or infinite values")
+        if observed.size and np.abs(observed).max() > 1.0 + 1e-6:
+            raise ValueError(
+                "Observed pixels must lie in [-1, 1] (v / 127.5 - 1 for 8-bit v). "
+                f"Received: values from {observed.min()} to {observed.max()}"
             )
         return np.where(mask > 0.5, y, np.float32(self.measurement.tau)), mask
 

@@ -42,8 +42,12 @@ class TrainStep:
                 optimizer.scale_loss(loss)
                 for (optimizer, _), loss in zip(sides, totals, strict=True)
             ]
+        # Zeros where a term is off that alone reaches a weight: sums over micro-batches need numbers.
+        zero = tf.UnconnectedGradients.ZERO
         gradients = [
-            tape.gradient(loss, [v.value for v in variables]) if variables else []
+            tape.gradient(loss, [v.value for v in variables], unconnected_gradients=zero)
+            if variables
+            else []
             for (_, variables), loss in zip(sides, scaled, strict=True)
         ]
         return gradients, logs

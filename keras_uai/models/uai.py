@@ -74,11 +74,12 @@ class UAI(InpaintingModel):
     ):
         super().__init__(image_shape, measurement, latent_dim, average_decay, seed, generator, name)
         self.discriminate_y_hat = bool(discriminate_y_hat)
-        self.hide, self.energy_scales = tuple(hide), tuple(energy_scales)
-        if len(self.hide) != 2 or not 0 < self.hide[0] <= self.hide[1] < 1:
+        pair = isinstance(hide, (tuple, list)) and len(hide) == 2
+        if not pair or not 0 < hide[0] <= hide[1] < 1:
             raise ValueError(
                 f"`hide` is (low, high) with 0 < low <= high < 1. Received: hide={hide!r}"
             )
+        self.hide, self.energy_scales = tuple(hide), tuple(energy_scales)
         if any(
             scale is not None and not 1 <= scale <= self.image_shape[0]
             for scale in self.energy_scales

@@ -40,7 +40,6 @@ class Discriminator(keras.Model):
         attention_size=32,
         sees_mask=False,
         name="discriminator",
-        **kwargs,
     ):
         # === Graph ===
         inputs, x = observation_stem(image_shape, stem, width, spectral, sees_mask)
@@ -59,7 +58,6 @@ class Discriminator(keras.Model):
             inputs,
             layers.Reshape((), dtype="float32", name="head_squeeze")(logit),
             name=name,
-            **kwargs,
         )
 
         # === Config ===

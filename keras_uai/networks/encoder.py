@@ -33,7 +33,6 @@ class Encoder(keras.Model):
         normalization="batch",
         sees_mask=False,
         name="encoder",
-        **kwargs,
     ):
         # === Graph ===
         inputs, x = observation_stem(image_shape, stem, width, False, sees_mask)
@@ -49,7 +48,7 @@ class Encoder(keras.Model):
         log_variance = layers.Dense(
             latent_dim, kernel_initializer="zeros", dtype="float32", name="log_variance"
         )(x)
-        super().__init__(inputs, [mean, log_variance], name=name, **kwargs)
+        super().__init__(inputs, [mean, log_variance], name=name)
 
         # === Config ===
         self.image_shape, self.latent_dim, self.width = tuple(image_shape), latent_dim, width

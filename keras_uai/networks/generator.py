@@ -65,7 +65,6 @@ class Generator(keras.Model):
         predicts_mean=False,
         noise_channels=0,
         name="generator",
-        **kwargs,
     ):
         height, _, channels = check_image_shape(image_shape)
         self_levels = levels(image_shape, stem, width, max_width)
@@ -135,7 +134,7 @@ class Generator(keras.Model):
         decoder = keras.Model([*inputs, z], image, name="decoder")
 
         # === Functional model ===
-        super().__init__([y, mask, z], decoder([*observer([y, mask]), z]), name=name, **kwargs)
+        super().__init__([y, mask, z], decoder([*observer([y, mask]), z]), name=name)
 
         # === Config ===
         self.observer, self.decoder = observer, decoder
