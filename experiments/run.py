@@ -93,8 +93,10 @@ for term in experiment.settings.loss_terms():
     )
 flags.DEFINE_float("learning_rate", None, "Adam's, of G and E.")
 flags.DEFINE_float("discriminator_learning_rate", None, "Adam's, of D.")
-flags.DEFINE_float("beta_1", None, "Adam's beta_1.")
-flags.DEFINE_float("beta_2", None, "Adam's beta_2.")
+flags.DEFINE_float("beta_1", None, "Adam's beta_1, of G and E.")
+flags.DEFINE_float("beta_2", None, "Adam's beta_2, of G and E.")
+flags.DEFINE_float("discriminator_beta_1", None, "Adam's beta_1, of D.")
+flags.DEFINE_float("discriminator_beta_2", None, "Adam's beta_2, of D.")
 flags.DEFINE_string(
     "schedule",
     None,

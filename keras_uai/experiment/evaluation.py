@@ -3,7 +3,7 @@
 import keras
 
 from keras_uai import metrics
-from keras_uai.experiment import building, remasking
+from keras_uai.experiment import remasking
 
 #: Baselines that stand beside every model, with the table's words for them.
 BASELINES = {
@@ -18,13 +18,14 @@ class Evaluator:
     again (see `remasking`).
 
     Args:
-        settings, places: the run's.
+        settings: the run's.
+        data: its `data.Data`.
         model: an `InpaintingModel`.
     """
 
-    def __init__(self, settings, places, model):
-        self.settings, self.places, self.model = settings, places, model
-        self.has_clean = settings["mask_from"] is None
+    def __init__(self, settings, data, model):
+        self.settings, self.data, self.model = settings, data, model
+        self.has_clean = data.has_clean
         name = settings["extractor"]
         self.extractor = None
         if name and self.has_clean:
@@ -36,6 +37,8 @@ class Evaluator:
         if not images:
             return {}
         found = {"model": self._score(self.model.inpaint, images, samples, progress=True)}
+        if self.model.generator.predicts_mean:
+            found["model_mean"] = self._score(self._mean, images, 1)
         for name in BASELINES:
             found[name] = self._score(metrics.baselines.as_sampler(name), images, 1)
         if self.extractor is not None:
@@ -51,7 +54,7 @@ class Evaluator:
         )
 
     def _score(self, sampler, images, samples, progress=False):
-        dataset = building.withheld_data(self.settings, self.places, images)
+        dataset = self.data.withheld(images)
         measurement = self.model.measurement
         if not self.has_clean:
             dataset = remasking.hide(dataset, measurement)
@@ -63,11 +66,15 @@ class Evaluator:
             return scores
         return {name: value for name, value in scores.items() if name in _ON_MISSING}
 
+    def _mean(self, y, mask, num_samples=1, seed=0):
+        """The mean that G predicts in one pass, as a sampler."""
+        return self.model.mean(y, mask)[:, None]
+
     def _distances(self, images):
         """Fréchet distances between clean images and one sample of each."""
 
         def statistics(sampler):
-            dataset = building.withheld_data(self.settings, self.places, images)
+            dataset = self.data.withheld(images)
             if sampler is None:
                 return metrics.statistics.compute(self.extractor, dataset)
             batches = metrics.evaluation.sample_batches(
@@ -132,6 +139,7 @@ def table(scores, title):
     rows = [
         ("this model, one sample", model),
         (f"this model, mean of {samples}", {n: model.get(f"{n}_of_mean") for n in columns}),
+        *([("this model, its own mean", scores["model_mean"])] if "model_mean" in scores else []),
         *((words, scores[name]) for name, words in BASELINES.items()),
     ]
     head = "".join(f"{name.split('_')[0].upper():>9s}" for name in columns)

@@ -7,19 +7,18 @@ import os
 from keras import ops
 
 from keras_uai import metrics
-from keras_uai.experiment import building
 
 
 class Grids:
     """Draws always the same withheld images, with the same seeds.
 
     Args:
-        settings, places, folder: the run's.
+        settings, data, folder: the run's.
         model: an `InpaintingModel`.
     """
 
-    def __init__(self, settings, places, folder, model):
-        self.settings, self.places, self.folder, self.model = settings, places, folder, model
+    def __init__(self, settings, data, folder, model):
+        self.settings, self.data, self.folder, self.model = settings, data, folder, model
         self._batch = None
 
     def draw(self, name):
@@ -28,7 +27,7 @@ class Grids:
         if not images:
             return None
         if self._batch is None:
-            dataset = building.withheld_data(self.settings, self.places, images, images)
+            dataset = self.data.withheld(images, images)
             batch = next(iter(dataset))
             batch = batch if isinstance(batch, dict) else {"observation": batch}
             self._batch = {name: ops.convert_to_numpy(value) for name, value in batch.items()}

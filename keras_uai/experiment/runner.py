@@ -10,6 +10,7 @@ import keras
 
 from keras_uai.experiment import building, evaluation, grids, hardware, run_folder, training
 from keras_uai.experiment import settings as settings_module
+from keras_uai.experiment.data import Data
 
 
 class UsageError(Exception):
@@ -47,16 +48,11 @@ def run(given, command=None):
     precision = keras.config.dtype_policy()
     try:
         with _usage_errors():
-            per_epoch = settings["steps_per_epoch"] or len(building.train_data(settings, places))
-            dataset = building.withheld_data(settings, places, settings["eval_images"] or 1)
-            model = building.make_model(
-                settings,
-                building.image_shape(dataset),
-                building.make_measurement(settings, places),
-                building.total_steps(settings, per_epoch),
-            )
+            data = Data(settings, places["data_dir"], places["download"])
+            model = building.make_model(settings, data)
+            evaluator = evaluation.Evaluator(settings, data, model)
         folder = folder or _start(settings, places, command)
-        return _train_and_score(settings, places, folder, model, command)
+        return _train_and_score(settings, places, folder, evaluator, command)
     finally:
         keras.config.set_dtype_policy(precision)
 
@@ -118,12 +114,14 @@ def _usage_errors():
 # -- the run --------------------------------------------------------------------------------------
 
 
-def _train_and_score(settings, places, folder, model, command):
+def _train_and_score(settings, places, folder, evaluator, command):
     print(f"Run folder: {folder}")
-    evaluator = evaluation.Evaluator(settings, places, model)
-    pictures = grids.Grids(settings, places, folder, model)
+    data, model = evaluator.data, evaluator.model
+    pictures = grids.Grids(settings, data, folder, model)
     monitor = evaluation.Monitor(settings, evaluator, pictures)
-    state, interrupted = training.train(settings, places, folder, model, [monitor])
+    state, interrupted = training.train(
+        settings, data, folder, model, [monitor], places["checkpoint_minutes"]
+    )
     if interrupted:
         print(
             f"Stopped after {state['steps']} steps; everything is saved. Go on with:\n"

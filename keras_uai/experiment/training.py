@@ -114,10 +114,7 @@ class Progress(keras.callbacks.ProgbarLogger):
         print(title, flush=True)
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.seen < (self.target or 0):  # ended before the epoch did: do not show it as whole
-            if self.verbose == 1:
-                print(flush=True)
-            return
+        self.target = self.progbar.target = self.seen  # it may have ended before the epoch did
         super().on_epoch_end(epoch, logs)
 
 
@@ -157,15 +154,16 @@ class EpochEnd(keras.callbacks.Callback):
             self._saved = time.monotonic()
 
 
-def train(settings, places, folder, model, monitors=()):
+def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0):
     """Trains `model` to the end of the budget, from the folder's last checkpoint on.
 
     Args:
         settings: dict of `settings.resolve`.
-        places: dict with `"data_dir"`, `"download"` and `"checkpoint_minutes"`.
+        data: the run's `data.Data`.
         folder: the run's; it gets log, TensorBoard logs and checkpoints.
         model: of `building.make_model`.
         monitors: callbacks that put scores into the logs at the end of an epoch.
+        checkpoint_minutes: a checkpoint is saved at the end of an epoch where the last is older.
 
     Returns:
         `(state, signal)`: the clock's state, and the number of the signal that interrupted, or
@@ -174,7 +172,7 @@ def train(settings, places, folder, model, monitors=()):
     state = None
     if checkpoint := run_folder.last_checkpoint(folder):
         state = run_folder.load_checkpoint(checkpoint, model)
-    per_epoch = settings["steps_per_epoch"] or len(building.train_data(settings, places))
+    per_epoch = data.steps_per_epoch
     total = building.total_steps(settings, per_epoch)
     clock, interruption = Clock(settings, total, state), Interruption()
     log = run_folder.Log(folder, clock.steps)
@@ -182,13 +180,13 @@ def train(settings, places, folder, model, monitors=()):
     callbacks = [clock, interruption, *monitors]
     if not building.by_schedule(settings):
         callbacks.insert(0, FollowBudget(settings, clock))
-    end = EpochEnd(folder, log, clock, interruption, places.get("checkpoint_minutes", 5.0))
+    end = EpochEnd(folder, log, clock, interruption, checkpoint_minutes)
     callbacks += [Progress(clock, epochs), _tensorboard(folder), end]
     with interruption.watching():
         while clock.progress() < 1.0 and not interruption.signal:
             epoch, done = divmod(clock.steps, per_epoch)
             model.fit(
-                building.stream(settings, places, clock.steps),
+                data.stream(clock.steps),
                 steps_per_epoch=per_epoch - done,  # the rest of an interrupted epoch comes first
                 initial_epoch=epoch,
                 epochs=epoch + 1 if done else (epochs or sys.maxsize),
