@@ -1,7 +1,7 @@
 """Layers of the paper's networks (section 2.4), in `keras.ops`."""
 
 from keras_uai.layers.modulation import Modulation, make_normalization
-from keras_uai.layers.pixel_shuffle import PixelShuffle, PixelUnshuffle
+from keras_uai.layers.pixel_shuffle import PixelShuffle, PixelUnshuffle, SubpixelInitializer
 from keras_uai.layers.push_pull import PushPull
 from keras_uai.layers.residual_block import ResidualBlock
 from keras_uai.layers.self_attention import SelfAttention
@@ -21,6 +21,7 @@ __all__ = [
     "SelfAttention",
     "SpectralConv2D",
     "SpectralDense",
+    "SubpixelInitializer",
     "advance_power_iterations",
     "conv2d",
     "make_normalization",

@@ -70,3 +70,31 @@ class PixelUnshuffle(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class SubpixelInitializer(keras.initializers.Initializer):
+    """Draws one kernel and repeats it for all r x r positions of a pixel shuffle (Aitken et al. 2017: ICNR).
+
+    A fresh convolution with pixel shuffle then upsamples by repetition. With independent kernels it draws
+    checkerboards, and a loss that asks samples only to differ is content to let z scale these.
+
+    Args:
+        factor: r of the pixel shuffle that follows.
+        initializer: of the one kernel.
+    """
+
+    def __init__(self, factor, initializer="glorot_uniform"):
+        self.factor = int(factor)
+        self.initializer = keras.initializers.get(initializer)
+
+    def __call__(self, shape, dtype=None):
+        copies = self.factor * self.factor
+        kernel = self.initializer((*shape[:-1], shape[-1] // copies), dtype=dtype)
+        return ops.tile(kernel, (*(1 for _ in shape[:-1]), copies))
+
+    def get_config(self):
+        return {
+            "factor": self.factor,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }

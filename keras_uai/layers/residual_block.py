@@ -3,7 +3,7 @@
 import keras
 
 from keras_uai.layers.modulation import Modulation, make_normalization
-from keras_uai.layers.pixel_shuffle import PixelShuffle
+from keras_uai.layers.pixel_shuffle import PixelShuffle, SubpixelInitializer
 from keras_uai.layers.spectral_normalization import conv2d
 
 _RESAMPLE = (None, "down", "up")
@@ -48,7 +48,10 @@ class ResidualBlock(keras.layers.Layer):
     def build(self, x_shape, w_shape=None):
         if self.modulated and w_shape is None:
             raise ValueError("ResidualBlock(modulated=True) takes (x, w). Received: x alone.")
-        first = self.filters * (4 if self.resample == "up" else 1)
+        first, initializer = self.filters, "glorot_uniform"
+        if self.resample == "up":
+            first, initializer = self.filters * 4, SubpixelInitializer(2)
+        up = {"kernel_initializer": initializer}
         policy = self.dtype_policy
         self.norms = [
             make_normalization(
@@ -60,7 +63,7 @@ class ResidualBlock(keras.layers.Layer):
         if self.modulated:
             self.modulations = [Modulation(dtype=policy, name=f"modulation_{i}") for i in range(2)]
         self.convs = [
-            conv2d(first, 3, self.spectral, dtype=policy, name="conv_0"),
+            conv2d(first, 3, self.spectral, dtype=policy, name="conv_0", **up),
             conv2d(self.filters, 3, self.spectral, dtype=policy, name="conv_1"),
         ]
         self.relu = keras.layers.ReLU(dtype=policy, name="relu")
@@ -68,7 +71,7 @@ class ResidualBlock(keras.layers.Layer):
         self.shuffle = PixelShuffle(2, dtype=policy, name="shuffle")
         self.shortcut = None
         if self.resample == "up" or x_shape[-1] != self.filters:
-            self.shortcut = conv2d(first, 1, self.spectral, dtype=policy, name="shortcut")
+            self.shortcut = conv2d(first, 1, self.spectral, dtype=policy, name="shortcut", **up)
             self.shortcut.build(x_shape)
         shape = tuple(x_shape)
         for i in range(2):

@@ -4,12 +4,12 @@ import keras
 from keras import layers, ops
 
 from keras_uai.layers import (
-    Modulation,
     PixelShuffle,
     PixelUnshuffle,
     PushPull,
     ResidualBlock,
     SelfAttention,
+    SubpixelInitializer,
     conv2d,
     make_normalization,
 )
@@ -124,7 +124,7 @@ class Generator(keras.Model):
                 x = ResidualBlock(
                     filters, modulated=True, **options, name=f"decode_{side}_{block}"
                 )(x, style)
-        image = _head(x, style, width, stem, channels, options, "head")
+        image = _head(x, width, stem, channels, options, "head")
         if fill or predicts_mean:
             # The mean is trained by its own loss only; a fill has nothing to train.
             base = StopGradient(name="fixed_mean")(inputs[-1]) if predicts_mean else inputs[-1]
@@ -182,18 +182,20 @@ def _mean_path(features, sizes, depth, stem, channels, options):
         for block in range(depth):
             x = ResidualBlock(filters, **options, name=f"mean_{side}_{block}")(x)
         decoded.insert(0, x)
-    return decoded, _head(x, None, sizes[0][1], stem, channels, options, "mean_head")
+    return decoded, _head(x, sizes[0][1], stem, channels, options, "mean_head")
 
 
-def _head(x, style, width, stem, channels, options, name):
+def _head(x, width, stem, channels, options, name):
     """Features to an image near 0 at the start, so that a fresh G returns its fill, or grey. float32 throughout."""
-    x = make_normalization(options["normalization"], width, f"{name}_norm", affine=style is None)(x)
-    if style is not None:
-        x = Modulation(name=f"{name}_modulation")(x, style)
+    x = make_normalization(options["normalization"], width, f"{name}_norm")(x)
     x = layers.ReLU(name=f"{name}_relu")(x)
     if stem > 1:
         x = conv2d(
-            max(16, width // 4) * stem * stem, 3, options["spectral"], name=f"{name}_expand"
+            max(16, width // 4) * stem * stem,
+            3,
+            options["spectral"],
+            kernel_initializer=SubpixelInitializer(stem),
+            name=f"{name}_expand",
         )(x)
         x = layers.ReLU(name=f"{name}_shuffle_relu")(PixelShuffle(stem, name=f"{name}_shuffle")(x))
     small = keras.initializers.VarianceScaling(0.1, "fan_in", "normal")
