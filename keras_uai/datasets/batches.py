@@ -5,11 +5,15 @@ Free of TensorFlow: this is what `load` returns on the other backends.
 `keras_uai.datasets.pipeline` makes the same elements with tf.data.
 """
 
+import collections
 import concurrent.futures
+import itertools
+import math
 import threading
 
 import keras
 import numpy as np
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from keras_uai.datasets import hashing
 
@@ -114,12 +118,24 @@ class Elements:
             chosen.append(self.order(epoch + lap)[offset : offset + need])
         return np.concatenate(chosen)
 
+    def element(self, y, mask, x, index):
+        """An element of these parts: `y` alone, or a dict (see `keras_uai.datasets.load`)."""
+        element = {"observation": y}
+        if self.explicit_mask:
+            element["mask"] = mask
+        if self.clean:
+            element["clean"] = x
+        if self.index:
+            element["index"] = index
+        return element if len(element) > 1 else y
 
-class Batches(keras.utils.PyDataset):
+
+class Batches(keras.utils.PyDataset, DataAdapter):
     """`Elements` as a `keras.utils.PyDataset`, kept ahead of the training step by a thread.
 
-    Iterating it yields the batches of one epoch, the next time those of the next; `fit` does the
-    same.
+    Each time it is iterated, by hand or by `fit`, it yields the batches of the next epoch (a look
+    at the first batch alone does not count). It is a Keras data adapter too, because `fit` would
+    shuffle the batches of a mere `PyDataset` by numbers of its own, and end more epochs than begun.
 
     Args:
         elements: the `Elements`.
@@ -131,10 +147,6 @@ class Batches(keras.utils.PyDataset):
         self.elements = elements
         self.epoch = elements.start_epoch
         self.ahead = ahead
-        self._pool = concurrent.futures.ThreadPoolExecutor(
-            1, thread_name_prefix="keras_uai_batches"
-        )
-        self._pending = {}
         self._draw = None
         if elements.measurement is not None:
             size = elements.store.shape[0]
@@ -147,66 +159,70 @@ class Batches(keras.utils.PyDataset):
     def num_batches(self):
         return self.elements.num_batches
 
+    @property
+    def batch_size(self):
+        return self.elements.batch_size
+
     def __len__(self):
         if self.num_batches is None:
             raise TypeError("A repeated data set has no length. Received: repeat=True.")
         return self.num_batches
 
-    def __iter__(self):
-        epoch, number = self.epoch, 0
-        if not self.elements.repeat:
-            self.epoch += 1
-        while self.num_batches is None or number < self.num_batches:
-            yield self._take(epoch, number)
-            number += 1
-
     def __getitem__(self, number):
+        """Batch `number` of the epoch that is next; counts nothing."""
         if self.num_batches is not None and not 0 <= number < self.num_batches:
-            raise IndexError(f"Batch {number} of {self.num_batches}.")
-        return self._take(self.epoch, number)
+            raise IndexError(f"There are {self.num_batches} batches. Received: number={number}")
+        return self.make(self.epoch, number)
 
-    def on_epoch_end(self):
-        if not self.elements.repeat:
-            self.epoch += 1
+    def __iter__(self):
+        epoch = self.epoch
+        last = math.inf if self.num_batches is None else self.num_batches - 1
+        # Keras looks at one batch before it begins, which must not count as an epoch.
+        counts_at = None if self.elements.repeat else min(1, last)
+        ahead = collections.deque()
+        pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="keras_uai_batches")
+        try:
+            for number in itertools.count():
+                while len(ahead) <= self.ahead and number + len(ahead) <= last:
+                    ahead.append(pool.submit(self.make, epoch, number + len(ahead)))
+                if not ahead:
+                    return
+                element = ahead.popleft().result()
+                if number == counts_at:
+                    self.epoch = epoch + 1
+                yield element
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def make(self, epoch, number):
-        """The element itself: float32 `y`, or a dict (see `keras_uai.datasets.load`)."""
+        """Batch `number` of an epoch."""
         elements = self.elements
         chosen = elements.batch_indices(epoch, number)
         x = normalize(elements.store.gather(chosen))
         mask = self._mask(chosen)
         observed = np.repeat(mask > 0.5, x.shape[-1], axis=-1)  # faster than broadcasting
         y = np.where(observed, x, np.float32(elements.tau))
-        element = {"observation": y}
-        if elements.explicit_mask:
-            element["mask"] = mask
-        if elements.clean:
-            element["clean"] = x
-        if elements.index:
-            element["index"] = chosen.astype("int32")
-        return element if len(element) > 1 else y
+        return elements.element(y, mask, x, chosen.astype("int32"))
 
     def _mask(self, chosen):
         if self._draw is None:
             return self.elements.store.gather_masks(chosen)
         mask, known = self._known.lookup(chosen)
-        return mask if known else self._known.keep(chosen, np.array(self._draw(chosen)))
+        return mask if known else self._known.keep(chosen, self._draw(chosen.astype("int32")))
 
-    def _take(self, epoch, number):
-        """One element, and the next ones ordered."""
-        wanted = list(self._following(epoch, number))
-        pending = {at: self._pending.get(at) or self._pool.submit(self.make, *at) for at in wanted}
-        for at in self._pending.keys() - pending.keys():
-            self._pending[at].cancel()
-        self._pending = pending
-        return self._pending.pop((epoch, number)).result()
+    # -- what Keras calls -------------------------------------------------------------------------
 
-    def _following(self, epoch, number):
-        for _ in range(self.ahead + 1):
-            yield epoch, number
-            number += 1
-            if self.num_batches is not None and number >= self.num_batches:
-                epoch, number = epoch + 1, 0
+    def get_numpy_iterator(self):
+        for element in self:
+            yield element if isinstance(element, dict) else (element,)
+
+    def get_jax_iterator(self):
+        return self.get_numpy_iterator()
+
+    def get_tf_dataset(self):
+        from keras_uai.datasets.pipeline import make_dataset
+
+        return make_dataset(self.elements)
 
 
 class KnownMasks:
@@ -242,19 +258,19 @@ class KnownMasks:
 
 
 def _drawing(masks):
-    """`masks` compiled, for the host's processor: drawing must not wait for the training step."""
+    """`masks`, compiled for the host's processor: drawing must not wait for the training step."""
     if keras.backend.backend() != "jax":
-        return lambda chosen: keras.ops.convert_to_numpy(masks(chosen.astype("int32")))
+        return lambda chosen: keras.ops.convert_to_numpy(masks(chosen))
     import jax
 
     compiled = jax.jit(masks)
     try:
         host = jax.devices("cpu")[0]
     except RuntimeError:  # only the accelerator's platform is enabled
-        return lambda chosen: compiled(chosen.astype("int32"))
+        return lambda chosen: np.array(compiled(chosen))
 
     def draw(chosen):
         with jax.default_device(host):
-            return compiled(chosen.astype("int32"))
+            return np.array(compiled(chosen))
 
     return draw

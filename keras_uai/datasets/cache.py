@@ -20,6 +20,12 @@ def folder_of(source, root):
     return os.path.join(root, f"images-{digest(source.identity())}")
 
 
+def default_root():
+    """The folder `keras_uai` in Keras's own: that of the variable KERAS_HOME, or `~/.keras`."""
+    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    return os.path.join(home, "keras_uai")
+
+
 def make(source, folder):
     """Makes the cache folder of a source, anew where it is not of exactly these images.
 

@@ -1,6 +1,6 @@
-"""The elements of a data set as a tf.data.Dataset: shuffled indices first, then whole batches
-gathered and damaged.
-"""
+"""The elements of a data set as a tf.data.Dataset: indices are shuffled, then batches gathered."""
+
+import weakref
 
 import numpy as np
 import tensorflow as tf
@@ -11,51 +11,34 @@ from keras_uai.datasets.batches import KnownMasks
 def make_dataset(elements):
     """A tf.data.Dataset of `keras_uai.datasets.batches.Elements`.
 
-    Only indices are shuffled, so every epoch is a permutation of the whole split however large
-    the images are. Epochs
-    are counted by the iterators made of the data set: the first has the order of
-        `elements.start_epoch`, the next the
-    next. The cardinality is known.
+    Only indices are shuffled, so every epoch is a permutation of the whole split however large the
+    images are. Epochs are counted by the iterators that are used: the first has the order of
+    `elements.start_epoch`, the next the next. The cardinality is known.
     """
-    store, measurement = elements.store, elements.measurement
-    size, _, channels = store.shape
+    measurement, size = elements.measurement, elements.store.shape[0]
     rows = elements.batch_size if elements.drop_remainder else None
-    known = None if measurement is None else KnownMasks(elements.indices, size)
-    iterators = iter(range(elements.start_epoch, 2**31))
-
-    def orders():
-        epoch = elements.start_epoch if elements.repeat else next(iterators)
-        number, last = 0, elements.num_batches
-        while last is None or number < last:
-            yield elements.batch_indices(epoch, number)
-            number += 1
+    known = KnownMasks(elements.indices, size) if measurement is not None else None
+    calls = _Calls(elements, known)
 
     def draw(chosen):
         mask = measurement.masks(chosen, size, size, elements.seed)
-        return tf.numpy_function(known.keep, [chosen, mask], tf.float32)
+        return tf.numpy_function(calls.keep, [chosen, mask], tf.float32)
 
     def gather(chosen):
-        images = tf.numpy_function(store.gather, [chosen], tf.uint8, stateful=False)
-        images.set_shape((rows, size, size, channels))
+        images = tf.numpy_function(calls.images, [chosen], tf.uint8)
+        images = tf.ensure_shape(images, (rows, *elements.store.shape))
         x = tf.cast(images, tf.float32) / 127.5 - 1.0
         if measurement is None:
-            mask = tf.numpy_function(store.gather_masks, [chosen], tf.float32, stateful=False)
+            mask = tf.numpy_function(calls.masks, [chosen], tf.float32)
         else:
-            mask, is_known = tf.numpy_function(known.lookup, [chosen], [tf.float32, tf.bool])
+            mask, is_known = tf.numpy_function(calls.lookup, [chosen], [tf.float32, tf.bool])
             mask = tf.cond(is_known, lambda: mask, lambda: draw(chosen))
         mask = tf.ensure_shape(mask, (rows, size, size, 1))
         y = tf.where(mask > 0.5, x, tf.constant(elements.tau, tf.float32))
-        element = {"observation": y}
-        if elements.explicit_mask:
-            element["mask"] = mask
-        if elements.clean:
-            element["clean"] = x
-        if elements.index:
-            element["index"] = tf.cast(chosen, tf.int32)
-        return element if len(element) > 1 else y
+        return elements.element(y, mask, x, tf.cast(chosen, tf.int32))
 
     dataset = tf.data.Dataset.from_generator(
-        orders, output_signature=tf.TensorSpec((rows,), tf.int64)
+        calls.orders, output_signature=tf.TensorSpec((rows,), tf.int64)
     )
     cardinality = elements.num_batches
     dataset = dataset.apply(
@@ -64,4 +47,41 @@ def make_dataset(elements):
         )
     )
     dataset = dataset.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.prefetch(tf.data.AUTOTUNE)
+    dataset._keras_uai_elements = (elements, known)  # see _Calls
+    return dataset
+
+
+class _Calls:
+    """What tf.data calls back.
+
+    TensorFlow keeps the functions of `numpy_function` for as long as the process lives. So they
+    hold the images weakly, and the data set holds them: when it goes, they go.
+    """
+
+    def __init__(self, elements, known):
+        self._elements = weakref.ref(elements)
+        self._known = known and weakref.ref(known)
+        self._epoch = elements.start_epoch
+
+    def orders(self):
+        """Yields the indices of the batches of an epoch, int64 `(B,)`."""
+        elements = self._elements()
+        epoch, number = self._epoch, 0
+        if not elements.repeat:
+            self._epoch += 1
+        while elements.num_batches is None or number < elements.num_batches:
+            yield elements.batch_indices(epoch, number)
+            number += 1
+
+    def images(self, chosen):
+        return self._elements().store.gather(chosen)
+
+    def masks(self, chosen):
+        return self._elements().store.gather_masks(chosen)
+
+    def lookup(self, chosen):
+        return self._known().lookup(chosen)
+
+    def keep(self, chosen, masks):
+        return self._known().keep(chosen, masks)

@@ -78,7 +78,7 @@ def indices(count, split, seed=0, limit=None):
 
 def check(split, limit=None):
     """Raises ValueError where there is no such split, or `limit` cannot be."""
-    if split not in _PARTS:
+    if split not in SPLITS:
         raise ValueError(
             f"Unknown split. Received: split={split!r}. Use one of: {', '.join(SPLITS)}."
         )

@@ -41,9 +41,7 @@ def open_store(source, wanted, cache=None, strict=False):
         free = disk.free_memory()
         cache = "memory"
         if needed > free // 2:
-            import keras
-
-            cache = os.path.join(keras.config.keras_home(), "keras_uai")
+            cache = disk.default_root()
             _LOG.warning(
                 "%s: %.1f GB of decoded images, %.1f GB of memory free: they are kept in %s",
                 *(source.name, needed / 1e9, free / 1e9, cache),

@@ -1,0 +1,34 @@
+"""Small image files for the tests of the data sets."""
+
+import numpy as np
+from PIL import Image
+
+
+def noise(seed, height=16, width=16, channels=3):
+    """Random pixels, uint8 `(height, width, channels)`."""
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, channels))
+    return values.astype("uint8")
+
+
+def save(path, pixels):
+    """Writes uint8 `(H, W)` or `(H, W, C)`, C from 1 to 4, without loss where the format allows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.asarray(pixels)
+    if pixels.ndim == 3 and pixels.shape[-1] == 1:
+        pixels = pixels[..., 0]
+    options = {"lossless": True} if path.suffix == ".webp" else {}
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def folder_of_noise(folder, count, size=16, channels=3):
+    """`count` PNG files; returns their pixels, uint8 `(count, size, size, channels)`."""
+    pixels = np.stack([noise(i, size, size, channels) for i in range(count)])
+    for i, image in enumerate(pixels):
+        save(folder / f"{i:04d}.png", image)
+    return pixels
+
+
+def normalized(pixels):
+    """The definition, in float64 and then rounded to float32 as the arithmetic is done."""
+    return pixels.astype("float32") / np.float32(127.5) - np.float32(1.0)

@@ -1,0 +1,232 @@
+"""What `Elements` orders and `Batches` makes; `test_pipeline.py` shows that tf.data does the same."""
+
+import threading
+
+import keras
+import numpy as np
+import pytest
+from keras.src.trainers.epoch_iterator import EpochIterator
+
+from keras_uai.datasets.batches import Batches, Elements, normalize
+from keras_uai.datasets.folder import FolderSource
+from keras_uai.datasets.sources import Preparation
+from keras_uai.datasets.store import open_store
+from keras_uai.measurements import DropPixel, Patch
+from tests.datasets.images import folder_of_noise, noise, normalized, save
+
+
+@pytest.fixture
+def pixels(tmp_path):
+    return folder_of_noise(tmp_path, 23, size=8)
+
+
+def elements(folder, measurement=None, batch_size=4, seed=5, indices=None, **arguments):
+    mask_from = None if measurement else "alpha"
+    source = FolderSource(folder, Preparation(mask_from=mask_from))
+    indices = np.arange(source.size) if indices is None else np.array(indices)
+    arguments = {"shuffle": False, **arguments}
+    store = open_store(source, indices)
+    return Elements(store, indices, measurement, batch_size, seed, **arguments)
+
+
+def test_normalize_is_exact_and_never_zero():
+    values = normalize(np.arange(256, dtype="uint8"))
+    assert values.dtype == np.float32
+    assert values[0] == -1
+    assert values[255] == 1
+    assert (values != 0).all()
+    assert np.array_equal(np.rint((values + 1) * 127.5), np.arange(256))
+
+
+def test_an_epoch_is_a_permutation_by_seed_and_epoch(tmp_path, pixels):
+    shuffled = elements(tmp_path, DropPixel(0.5), shuffle=True)
+    orders = [shuffled.order(epoch) for epoch in range(5)]
+    for order in orders:
+        assert np.array_equal(np.sort(order), np.arange(23))
+    assert len({order.tobytes() for order in orders}) == 5
+    again = elements(tmp_path, DropPixel(0.5), shuffle=True)
+    assert np.array_equal(again.order(3), orders[3])
+    other = elements(tmp_path, DropPixel(0.5), shuffle=True, seed=6)
+    assert not np.array_equal(other.order(3), orders[3])
+    assert np.array_equal(elements(tmp_path, DropPixel(0.5)).order(3), np.arange(23))
+
+
+def test_orders_are_uniform(tmp_path, pixels):
+    """Over many epochs each image comes first about equally often."""
+    shuffled = elements(tmp_path, DropPixel(0.5), shuffle=True)
+    first = np.bincount([shuffled.order(epoch)[0] for epoch in range(2300)], minlength=23)
+    assert ((first - 100) ** 2 / 100).sum() < 65  # chi-square with 22 degrees: p < 5e-6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sizes"),
+    [
+        ({}, [4] * 5 + [3]),
+        ({"shuffle": True}, [4] * 5),
+        ({"shuffle": True, "drop_remainder": False}, [4] * 5 + [3]),
+        ({"drop_remainder": True}, [4] * 5),
+        ({"shuffle": True, "batch_size": 100}, [23]),
+        ({"batch_size": 23, "drop_remainder": True}, [23]),
+    ],
+)
+def test_sizes_of_batches(tmp_path, pixels, arguments, sizes):
+    batches = Batches(elements(tmp_path, DropPixel(0.5), **arguments))
+    assert len(batches) == batches.num_batches == len(sizes)
+    assert [len(y) for y in batches] == sizes
+
+
+def test_observations(tmp_path, pixels):
+    drop_pixel = DropPixel(0.5)
+    found = np.concatenate(list(Batches(elements(tmp_path, drop_pixel))))
+    mask = keras.ops.convert_to_numpy(drop_pixel.masks(np.arange(23), 8, 8, seed=5))
+    assert found.dtype == np.float32
+    assert np.array_equal(found, np.where(mask == 1, normalized(pixels), 0))
+    assert np.array_equal(keras.ops.convert_to_numpy(drop_pixel.recover(found)), mask)
+
+
+def test_each_image_is_damaged_once(tmp_path, pixels):
+    """Same mask in every epoch, in any batch and order, and in any part of the data set."""
+    seen = {}
+    batches = [
+        Batches(elements(tmp_path, Patch(2, 3, border=0), shuffle=True, index=True)),
+        Batches(elements(tmp_path, Patch(2, 3, border=0), batch_size=5, index=True)),
+        Batches(elements(tmp_path, Patch(2, 3, border=0), indices=[3, 9, 20], index=True)),
+    ]
+    for some in batches:
+        for _ in range(3):
+            for element in some:
+                for y, index in zip(element["observation"], element["index"], strict=True):
+                    assert np.array_equal(seen.setdefault(int(index), y), y)
+    assert len(seen) == 23
+    other = Batches(elements(tmp_path, Patch(2, 3, border=0), seed=6, index=True))
+    same = [
+        np.array_equal(seen[int(i)], y)
+        for element in other
+        for y, i in zip(element["observation"], element["index"], strict=True)
+    ]
+    assert np.mean(same) < 0.5
+
+
+def test_dict_forms(tmp_path, pixels):
+    element = next(iter(Batches(elements(tmp_path, DropPixel(0.5), clean=True, index=True))))
+    assert set(element) == {"observation", "clean", "index"}
+    assert np.array_equal(element["clean"], normalized(pixels[:4]))
+    assert element["index"].dtype == np.int32
+    assert element["index"].tolist() == [0, 1, 2, 3]
+    element = next(iter(Batches(elements(tmp_path, DropPixel(0.5), clean=True))))
+    assert set(element) == {"observation", "clean"}
+
+
+def test_tau_that_pixels_can_have_brings_the_mask_along(tmp_path, pixels):
+    """Black as tau: T(y) would take black pixels for missing ones."""
+    element = next(iter(Batches(elements(tmp_path, DropPixel(0.5, tau=-1.0)))))
+    assert set(element) == {"observation", "mask"}
+    mask = keras.ops.convert_to_numpy(DropPixel(0.5).masks(np.arange(4), 8, 8, seed=5))
+    assert np.array_equal(element["mask"], mask)
+    assert (element["observation"][np.broadcast_to(mask == 0, (4, 8, 8, 3))] == -1).all()
+    assert isinstance(next(iter(Batches(elements(tmp_path, DropPixel(0.5, tau=2.0))))), np.ndarray)
+
+
+def test_already_damaged_images(tmp_path):
+    observed = np.stack([noise(i, 8, 8)[..., 0] > 90 for i in range(6)])
+    for i in range(6):
+        save(tmp_path / f"{i}.png", np.dstack([noise(i, 8, 8), observed[i] * np.uint8(255)]))
+    (element,) = list(Batches(elements(tmp_path, batch_size=6)))
+    assert set(element) == {"observation", "mask"}
+    assert np.array_equal(element["mask"][..., 0], observed)
+    x = normalized(np.stack([noise(i, 8, 8) for i in range(6)]))
+    assert np.array_equal(element["observation"], np.where(observed[..., None], x, 0))
+
+
+def test_each_iteration_is_the_next_epoch(tmp_path, pixels):
+    def fresh(**arguments):
+        arguments = {"shuffle": True, "index": True, **arguments}
+        return Batches(elements(tmp_path, DropPixel(0.5), **arguments))
+
+    iterated = fresh()
+    iter(iterated)  # neither this nor a look at the first batch counts
+    next(iter(iterated))
+    epochs = [[tuple(e["index"]) for e in iterated] for _ in range(3)]
+    expected = elements(tmp_path, DropPixel(0.5), shuffle=True)
+    assert epochs == [[tuple(expected.batch_indices(e, i)) for i in range(5)] for e in range(3)]
+    assert epochs[0] != epochs[1]
+    assert [tuple(e["index"]) for e in fresh(start_epoch=2)] == epochs[2]
+    single = fresh(batch_size=20)
+    firsts = [tuple(next(iter(single))["index"]) for _ in range(3)]
+    assert len(set(firsts)) == 3  # a single batch is an epoch
+
+
+def test_keras_takes_them_in_their_order(tmp_path, pixels):
+    """Also with fit's `shuffle=True`, and after the resets that Keras makes between epochs."""
+    batches = Batches(elements(tmp_path, DropPixel(0.5), shuffle=True, index=True))
+    iterator = EpochIterator(batches, shuffle=True)
+    iterator.reset()
+    found = [[data[0]["index"] for _, _, data in iterator.enumerate_epoch()] for _ in range(3)]
+    assert iterator.num_batches == 5
+    expected = elements(tmp_path, DropPixel(0.5), shuffle=True)
+    wanted = [[expected.batch_indices(epoch, i) for i in range(5)] for epoch in range(3)]
+    assert np.array_equal(found, wanted)
+
+
+def test_predict(tmp_path, pixels):
+    model = keras.Sequential([keras.layers.Lambda(lambda y: y[:, 0, 0])])
+    batches = Batches(elements(tmp_path, DropPixel(0.5)))
+    expected = np.concatenate([y[:, 0, 0] for y in batches])
+    assert np.array_equal(model.predict(batches, verbose=0), expected)
+
+
+def test_indexing_like_a_sequence(tmp_path, pixels):
+    batches = Batches(elements(tmp_path, DropPixel(0.5)))
+    assert np.array_equal(batches[5], list(batches)[5])
+    with pytest.raises(IndexError):
+        batches[6]
+    with pytest.raises(IndexError):
+        batches[-1]
+
+
+def test_repeat_gives_full_batches_that_straddle_epochs(tmp_path, pixels):
+    repeated = elements(tmp_path, DropPixel(0.5), shuffle=True, repeat=True, batch_size=10)
+    stream = np.concatenate([repeated.batch_indices(0, i) for i in range(7)])
+    assert np.array_equal(stream, np.concatenate([repeated.order(e) for e in range(4)])[:70])
+    batches = Batches(repeated)
+    assert batches.num_batches is None
+    with pytest.raises(TypeError, match="repeat=True"):
+        len(batches)
+    iterator = iter(batches)
+    assert [len(next(iterator)) for _ in range(6)] == [10] * 6
+    large = elements(tmp_path, DropPixel(0.5), repeat=True, batch_size=50)
+    assert np.array_equal(large.batch_indices(0, 0), np.arange(50) % 23)
+
+
+def test_batches_are_made_ahead_by_a_thread(tmp_path, pixels):
+    batches = Batches(elements(tmp_path, DropPixel(0.5)), ahead=2)
+    made = []
+    make, ready = batches.make, threading.Event()
+
+    def noting(epoch, number):
+        made.append((epoch, number, threading.current_thread() is threading.main_thread()))
+        if len(made) == 3:
+            ready.set()
+        return make(epoch, number)
+
+    batches.make = noting
+    iterator = iter(batches)
+    next(iterator)
+    assert ready.wait(10)
+    assert made == [(0, 0, False), (0, 1, False), (0, 2, False)]
+
+
+def test_an_error_in_the_thread_reaches_the_caller(tmp_path, pixels):
+    batches = Batches(elements(tmp_path, DropPixel(0.5)))
+
+    def fail(epoch, number):
+        raise RuntimeError("the disk is gone")
+
+    batches.make = fail
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        next(iter(batches))
+
+
+def test_no_full_batch(tmp_path, pixels):
+    with pytest.raises(ValueError, match="batch_size=24, drop_remainder=True, 23 images"):
+        elements(tmp_path, DropPixel(0.5), batch_size=24, drop_remainder=True)

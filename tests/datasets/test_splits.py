@@ -1,0 +1,90 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from keras_uai.datasets import splits
+
+PARTS = ("withheld", "test", "damaged", "unpaired")
+
+
+@pytest.mark.parametrize("count", [7, 20, 999, 8000, 10_000])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_image_is_in_exactly_one_part(count, seed):
+    found = np.concatenate([splits.indices(count, part, seed) for part in PARTS])
+    assert np.array_equal(np.sort(found), np.arange(count))
+
+
+def test_sizes_are_the_papers():
+    sizes = {split: len(splits.indices(8080, split)) for split in splits.SPLITS}
+    assert sizes == {
+        "all": 8080,
+        "train": 6868,
+        "withheld": 1212,  # exactly 15%
+        "supervised_train": 6060,
+        "test": 808,  # exactly 10%
+        "damaged": 3030,
+        "unpaired": 3030,
+    }
+    assert len(splits.indices(1003, "withheld")) == round(0.15 * 1003)
+
+
+def test_unions():
+    def part(*names):
+        return np.sort(np.concatenate([splits.indices(501, name, 4) for name in names]))
+
+    assert np.array_equal(splits.indices(501, "all", 4), np.arange(501))
+    assert np.array_equal(splits.indices(501, "train", 4), part("test", "damaged", "unpaired"))
+    assert np.array_equal(splits.indices(501, "supervised_train", 4), part("damaged", "unpaired"))
+
+
+def test_disjoint_where_the_protocol_needs_it():
+    pairs = [*itertools.combinations(PARTS, 2), ("train", "withheld"), ("supervised_train", "test")]
+    for one, other in pairs:
+        shared = np.intersect1d(splits.indices(2000, one, 9), splits.indices(2000, other, 9))
+        assert not len(shared), (one, other)
+
+
+def test_uniform_by_index_and_a_function_of_the_seed():
+    times = np.zeros(200)
+    for seed in range(400):
+        withheld = splits.indices(200, "withheld", seed)
+        assert (np.diff(withheld) > 0).all()
+        times[withheld] += 1
+    assert np.array_equal(withheld, splits.indices(200, "withheld", 399))
+    # Each index is withheld binomially often: mean 60, standard deviation 7.1.
+    assert times.mean() == 60
+    assert np.abs(times - 60).max() < 5 * np.sqrt(400 * 0.15 * 0.85)
+    assert 5.5 < times.std() < 9
+
+
+def test_limits_are_nested_random_parts():
+    large = splits.indices(1000, "train", 0, limit=200)
+    small = splits.indices(1000, "train", 0, limit=50)
+    assert len(large) == 200
+    assert np.isin(small, large).all()
+    assert np.isin(large, splits.indices(1000, "train", 0)).all()
+    assert large.max() > 900  # not the first files
+    share = np.isin(large, splits.indices(1000, "test", 0)).mean()
+    assert share < 0.3  # not the test images first
+    assert len(splits.indices(10, "all", 0, limit=99)) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"split": "validation"}, "split='validation'. Use one of: all, train, withheld"),
+        ({"split": ["train"]}, r"split=\['train'\]"),
+        ({"split": "train", "limit": 0}, "limit=0"),
+        ({"split": "train", "limit": 2.5}, "limit=2.5"),
+        ({"split": "train", "limit": True}, "limit=True"),
+    ],
+)
+def test_errors(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        splits.indices(100, **arguments)
+
+
+def test_an_empty_split_is_an_error():
+    with pytest.raises(ValueError, match="'withheld' of a data set of 2 images"):
+        splits.indices(2, "withheld")
