@@ -134,7 +134,7 @@ class Generator(keras.Model):
         decoder = keras.Model([*inputs, z], image, name="decoder")
 
         # === Functional model ===
-        super().__init__([y, mask, z], decoder([*observer([y, mask]), z]), name=name)
+        super().__init__([y, mask, z], decoder([*_listed(observer([y, mask])), z]), name=name)
 
         # === Config ===
         self.observer, self.decoder = observer, decoder
@@ -155,7 +155,7 @@ class Generator(keras.Model):
 
     def observe(self, y, mask, training=False):
         """The features of `(y, mask)`: a list of `(N, h, w, c)`, finest first; compute them once for many z."""
-        return self.observer([y, mask], training=training)
+        return _listed(self.observer([y, mask], training=training))
 
     def decode(self, features, z, training=False):
         """The image `(N, H, W, C)` that `features` and `z` `(N, z_dim)` stand for."""
@@ -171,6 +171,11 @@ class Generator(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
+
+
+def _listed(outputs):
+    """A model's outputs as a list, also where there is one, which Keras hands out bare."""
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
 def _mean_path(features, sizes, depth, stem, channels, options):

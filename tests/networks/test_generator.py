@@ -45,6 +45,7 @@ def test_shapes(side, stem, channels):
         {"attention_size": 8, "depth": 2},
         {"normalization": "batch", "spectral": False},
         {"normalization": None, "stem": 1},
+        {"stem": 4},  # one level only
     ],
     ids=str,
 )
