@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+
+from keras_uai.datasets import drawn_faces
+from keras_uai.datasets.drawn_faces import FACTORS, DrawnFacesSource
+from keras_uai.datasets.imagefile import resize, to_channels
+from keras_uai.datasets.sources import Preparation
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """Factors and images of 1,500 faces."""
+    indices = np.arange(1500)
+    return drawn_faces.factors(indices), drawn_faces.draw(indices, 32).astype("float64")
+
+
+def test_a_face_is_a_function_of_its_index():
+    some = drawn_faces.draw([3, 700, 9_999_999], 32)
+    assert some.shape == (3, 32, 32, 3)
+    assert some.dtype == np.uint8
+    assert np.array_equal(drawn_faces.draw(np.arange(1000), 32)[[3, 700]], some[:2])
+    assert len(np.unique(drawn_faces.draw(np.arange(500), 32), axis=0)) == 500
+    assert drawn_faces.draw([], 32).shape == (0, 32, 32, 3)
+
+
+def test_the_faces_never_change():
+    """Pinned: trained models and published numbers depend on these faces."""
+    found = drawn_faces.factors([0, 1, 2])
+    assert [found[name].tolist() for name in FACTORS] == [
+        [1, 2, 1],
+        [2, 1, 3],
+        [1, 4, 5],
+        [0, 0, 2],
+        [1, 1, 0],
+        [2, 0, 0],
+        [0, 0, 2],
+        [1, 3, 0],
+    ]
+    assert np.allclose(found["tilt"], [0.157437, 0.109450, -0.075977], atol=1e-6)
+    images = drawn_faces.draw([0, 1, 2], 32).astype("float64")
+    assert np.allclose(images.mean(axis=(1, 2, 3)), [166.74, 133.32, 176.76], atol=0.02)
+    row = [[147, 204, 175], [226, 184, 156], [244, 199, 169], [92, 75, 64], [244, 199, 169]]
+    assert np.abs(images[0, 16, :20:4] - row).max() <= 1
+
+
+def test_the_same_face_at_every_size():
+    for size in (64, 128):
+        small = drawn_faces.draw(np.arange(20), 32).astype("float64")
+        large = np.stack([resize(image, 32) for image in drawn_faces.draw(np.arange(20), size)])
+        assert np.abs(small - large).mean() < 4
+        assert all(
+            np.corrcoef(a.flat, b.flat)[0, 1] > 0.98 for a, b in zip(small, large, strict=True)
+        )
+
+
+def test_edges_are_antialiased():
+    """A bald head before a plain background: between the two colours lie blends, not a staircase."""
+    found = drawn_faces.factors(np.arange(400))
+    bald = np.flatnonzero(found["hair_style"] == FACTORS["hair_style"].index("bald"))[0]
+    row = drawn_faces.draw([bald], 64)[0, 30].astype(int)
+    steps = np.abs(np.diff(row, axis=0)).max(axis=-1)
+    assert len(np.unique(row, axis=0)) > 10
+    assert steps.max() < 255
+
+
+def test_factors_have_the_shares_they_say(faces):
+    found, _ = faces
+    assert set(found) == {*FACTORS, *drawn_faces.POSE}
+    for name, values in FACTORS.items():
+        shares = np.full(len(values), 1 / len(values))
+        if name == "eyes":
+            shares = np.array([0.75, 0.25])
+        counts = np.bincount(found[name], minlength=len(values))
+        expected = shares * 1500
+        chi_square = ((counts - expected) ** 2 / expected).sum()
+        assert chi_square < 25, (name, counts)  # at most 5 degrees of freedom: p < 2e-4
+    for name, (low, high) in drawn_faces.POSE.items():
+        assert low <= found[name].min() < found[name].max() < high
+
+
+def test_factors_are_independent(faces):
+    """Nothing but the eyes tells the colour of the eyes, nothing but the mouth the mouth."""
+    found, _ = faces
+    names = list(FACTORS)
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            table = np.zeros((len(FACTORS[one]), len(FACTORS[other])))
+            np.add.at(table, (found[one], found[other]), 1)
+            expected = np.outer(table.sum(1), table.sum(0)) / table.sum()
+            chi_square = ((table - expected) ** 2 / expected).sum()
+            degrees = (table.shape[0] - 1) * (table.shape[1] - 1)
+            assert chi_square < degrees + 5 * np.sqrt(2 * degrees), (one, other)
+
+
+@pytest.mark.parametrize(
+    ("factor", "given", "rows", "inside", "outside"),
+    [
+        ("mouth", {}, slice(18, 28), 6.0, 1.5),
+        ("eyes", {}, slice(11, 21), 6.0, 1.5),
+        ("eye_color", {"eyes": 0}, slice(11, 21), 3.0, 1.5),
+        ("gaze", {"eyes": 0}, slice(11, 21), 2.0, 1.5),
+    ],
+)
+def test_a_factor_shows_where_it_is_and_nowhere_else(faces, factor, given, rows, inside, outside):
+    """The difference of the mean images of two values, in units of its standard error."""
+    found, images = faces
+    chosen = np.ones(1500, bool)
+    for name, value in given.items():
+        chosen &= found[name] == value
+    groups = [images[chosen & (found[factor] == value)] for value in (0, len(FACTORS[factor]) - 1)]
+    error = np.sqrt(sum(group.var(axis=0) / len(group) for group in groups)) + 1e-9
+    z = np.abs(groups[0].mean(axis=0) - groups[1].mean(axis=0)) / error
+    elsewhere = np.delete(z, rows, axis=0)
+    assert np.sort(z[rows].flat)[-10:].mean() > inside
+    assert elsewhere.mean() < outside
+
+
+def test_a_hidden_eye_is_ambiguous(faces):
+    """Faces that agree in all other factors have every colour of eyes and every mouth."""
+    found = drawn_faces.factors(np.arange(10_000))
+    same = (found["skin"] == 0) & (found["hair_style"] == 2) & (found["hair_color"] == 1)
+    for name in ("eye_color", "mouth", "gaze"):
+        assert set(found[name][same]) == set(range(len(FACTORS[name])))
+
+
+@pytest.mark.parametrize("size", [0, 8, 15, 32.0, None, True, "32"])
+def test_sizes_that_cannot_be(size):
+    with pytest.raises(ValueError, match="Received: image_size="):
+        drawn_faces.draw([0], size)
+
+
+def test_source():
+    source = DrawnFacesSource(Preparation())
+    assert source.size == 10_000
+    assert source.shape == (32, 32, 3)
+    assert not source.has_masks
+    assert np.array_equal(source.decode([4, 5])[1][0], drawn_faces.draw([5], 32)[0])
+    gray = DrawnFacesSource(Preparation(image_size=64, channels=1))
+    expected = to_channels(drawn_faces.draw([5], 64)[0], 1)
+    assert np.array_equal(gray.decode([5])[0][0], expected)
+    assert gray.fingerprint() != source.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"crop_size": 16}, "crop_size=16"),
+        ({"mask_from": "alpha"}, "mask_from='alpha'"),
+        ({"channels": 2}, "channels=2"),
+        ({"image_size": 0}, "image_size=0"),
+    ],
+)
+def test_source_errors(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        DrawnFacesSource(Preparation(**arguments))

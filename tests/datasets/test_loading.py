@@ -1,0 +1,226 @@
+import ast
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_uai
+from keras_uai.datasets import NAMES, load
+from keras_uai.measurements import DropPixel, Empirical
+from tests.datasets.images import folder_of_noise, noise, normalized, save
+
+ROOT = pathlib.Path(keras_uai.__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    folder_of_noise(folder, 40, size=12)
+    return folder
+
+
+def collect(dataset, name):
+    return np.concatenate([np.asarray(element[name]) for element in dataset])
+
+
+def test_a_folder(folder):
+    ds = load(folder, measurement=DropPixel(0.5), batch_size=8)
+    assert isinstance(ds, tf.data.Dataset)
+    assert ds.element_spec == tf.TensorSpec((8, 12, 12, 3), tf.float32)
+    assert ds.cardinality() == 4  # 34 images in the training part
+    y = next(iter(ds)).numpy()
+    assert (DropPixel(0.5).recover(y).numpy().sum(axis=(1, 2, 3)) == 72).all()
+
+
+def test_defaults_of_order(folder):
+    for split in keras_uai.datasets.SPLITS:
+        ds = load(folder, split, measurement=DropPixel(0.5), batch_size=4, index=True)
+        indices = collect(ds, "index")
+        ordered = bool((np.diff(indices) > 0).all())
+        assert ordered == (split in ("withheld", "test", "all")), split
+
+
+def test_splits_masks_and_clean_images_fit_together(folder):
+    arguments = {"measurement": DropPixel(0.5), "clean": True, "index": True, "seed": 7}
+    seen = {}
+    for split in ("withheld", "test", "damaged", "unpaired"):
+        ds = load(folder, split, drop_remainder=False, batch_size=8, **arguments)
+        for element in ds:
+            for y, x, i in zip(
+                *(element[k] for k in ("observation", "clean", "index")), strict=True
+            ):
+                assert int(i) not in seen
+                seen[int(i)] = y.numpy()
+                assert np.array_equal(x, normalized(noise(int(i), 12, 12)))
+    assert len(seen) == 40
+    for element in load(folder, "all", batch_size=3, **arguments):
+        for y, i in zip(element["observation"], element["index"], strict=True):
+            assert np.array_equal(y, seen[int(i)])  # damaged once, whichever part is loaded
+
+
+def test_measurements_by_name(folder):
+    one = load(folder, "all", measurement="DropPixel(0.5)")
+    other = load(folder, "all", measurement=DropPixel(0.5))
+    assert np.array_equal(next(iter(one)), next(iter(other)))
+
+
+def test_resized_and_gray(folder):
+    ds = load(folder, "all", 5, "DropPixel(0.5)", 40, crop_size=10, channels=1, clean=True)
+    (element,) = ds
+    assert element["clean"].shape == (40, 5, 5, 1)
+
+
+def test_damaged_images_and_the_empirical_measurement(tmp_path):
+    observed = np.stack([noise(i, 12, 12)[..., 0] > 128 for i in range(20)])
+    for i in range(20):
+        save(tmp_path / f"{i:02d}.png", np.dstack([noise(i, 12, 12), observed[i] * np.uint8(255)]))
+    ds = load(tmp_path, "all", mask_from="alpha", index=True)
+    (element,) = ds
+    assert set(element) == {"observation", "mask", "index"}
+    assert np.array_equal(element["mask"][..., 0], observed)
+    empirical = Empirical.from_dataset(load(tmp_path, "all", mask_from="alpha"))
+    assert np.array_equal(empirical.bank, observed)
+
+
+def test_limit_decodes_no_more(folder):
+    ds = load(folder, "train", measurement="DropPixel(0.5)", limit=6, index=True)
+    assert len(collect(ds, "index")) == 6
+    assert len(ds._keras_uai_elements[0].store.images) == 6
+
+
+def test_unreadable_images_change_no_other(tmp_path, folder):
+    folder_of_noise(tmp_path, 40, size=12)
+    (tmp_path / "0013.png").write_bytes(b"x")
+    arguments = {"split": "all", "measurement": DropPixel(0.5), "batch_size": 40, "index": True}
+    (whole,), (rest,) = load(folder, **arguments), load(tmp_path, **arguments)
+    keep = np.arange(40) != 13
+    assert np.array_equal(rest["index"], np.arange(40)[keep])
+    assert np.array_equal(rest["observation"], whole["observation"].numpy()[keep])
+    with pytest.raises(ValueError, match=r"0013\.png.*strict=False"):
+        load(tmp_path, strict=True, **arguments)
+
+
+def test_start_epoch(folder):
+    arguments = {"measurement": DropPixel(0.5), "batch_size": 8, "index": True}
+    ds = load(folder, **arguments)
+    epochs = [collect(ds, "index") for _ in range(3)]
+    assert np.array_equal(collect(load(folder, start_epoch=2, **arguments), "index"), epochs[2])
+
+
+def test_drawn_faces(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    ds = load("drawn_faces", measurement="DropPixel(0.9)", limit=64, batch_size=64)
+    assert ds.element_spec.shape == (64, 32, 32, 3)
+    assert not list(tmp_path.iterdir())  # nothing is written to the home folder
+    ds = load("drawn_faces", "test", 64, "DropPixel(0.9)", limit=3, channels=1, data_dir=tmp_path)
+    assert next(iter(ds)).shape == (3, 64, 64, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name_or_path": "celeba"}, f"Received: 'celeba'(.|\n)*{', '.join(NAMES)}"),
+        ({"name_or_path": "/no/such/folder"}, "such a folder. Received: '/no/such/folder'"),
+        ({"name_or_path": 3}, "name or by the path.*Received: 3"),
+        ({"split": "valid"}, "split='valid'"),
+        ({"limit": -1}, "limit=-1"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": 2.0}, "batch_size=2.0"),
+        ({"seed": None}, "seed=None"),
+        ({"start_epoch": -1}, "start_epoch=-1"),
+        ({"measurement": None}, "measurement=None, mask_from=None"),
+        ({"mask_from": "alpha"}, "have their masks.*mask_from='alpha'"),
+        ({"measurement": None, "mask_from": "alpha", "clean": True}, "clean=True"),
+        ({"measurement": "Patch(3, 30)"}, "30 x 30"),
+        ({"measurement": "Blur(3)"}, r"Received: 'Blur\(3\)'"),
+        ({"image_size": "32"}, "image_size='32'"),
+        ({"crop_size": 13}, "smaller than the crop.*crop_size=13"),
+        ({"cache": 5}, "cache=5"),
+        ({"batch_size": 35, "drop_remainder": True}, "no full batch"),
+    ],
+)
+def test_errors(folder, arguments, message):
+    arguments = {"name_or_path": folder, "measurement": "DropPixel(0.5)", **arguments}
+    with pytest.raises(ValueError, match=message):
+        load(**arguments)
+
+
+_WITHOUT_TENSORFLOW = """
+import sys
+for name in ("tensorflow", "tensorflow_datasets", "lmdb"):
+    sys.modules[name] = None  # importing it is an error
+import hashlib, json, numpy as np
+from keras_uai.datasets import load
+found = []
+for ds in (
+    load(sys.argv[1], measurement="DropPixel(0.5)", batch_size=8, clean=True, index=True),
+    load("drawn_faces", measurement="Patch(3, 8)", batch_size=8, limit=20, index=True),
+):
+    for _ in range(2):
+        for element in ds:
+            y = np.ascontiguousarray(element["observation"])
+            found.append([element["index"].tolist(), hashlib.sha256(y).hexdigest()])
+print(json.dumps(found))
+"""
+
+
+def test_the_same_without_tensorflow(folder):
+    """Under JAX, where TensorFlow cannot be imported: the same elements, bit by bit."""
+    pytest.importorskip("jax")
+    result = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_TENSORFLOW, str(folder)],
+        env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout.splitlines()[-1])
+    expected = []
+    for ds in (
+        load(folder, measurement="DropPixel(0.5)", batch_size=8, clean=True, index=True),
+        load("drawn_faces", measurement="Patch(3, 8)", batch_size=8, limit=20, index=True),
+    ):
+        for _ in range(2):
+            for element in ds:
+                digest = hashlib.sha256(np.ascontiguousarray(element["observation"])).hexdigest()
+                expected.append([element["index"].numpy().tolist(), digest])
+    assert found == expected
+    assert len(found) > 8
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "keras_uai" / "datasets").glob("*.py")), ids=str)
+def test_tensorflow_is_imported_where_it_is_used(module):
+    """At the top of no module but the two that are imported when TensorFlow is there."""
+    if module.stem in ("pipeline", "drawn_faces_builder"):
+        return
+    tree = ast.parse(module.read_text())
+    imported = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module.split(".")[0])
+            assert "pipeline" not in [alias.name for alias in node.names] + node.module.split(".")
+    assert not imported & {"tensorflow", "tensorflow_datasets", "lmdb", "tqdm", "jax"}
+
+
+def test_a_model_fits_it(folder):
+    class Mean(keras.Model):
+        def train_step(self, y):
+            return {"loss": keras.ops.mean(y)}
+
+    model = Mean()
+    model.compile()
+    ds = load(folder, measurement="DropPixel(0.5)", batch_size=8)
+    history = model.fit(ds, epochs=2, verbose=0)
+    assert len(history.history["loss"]) == 2
