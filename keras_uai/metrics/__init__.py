@@ -18,7 +18,7 @@ from keras_uai.metrics import (
 )
 from keras_uai.metrics.calibration import Calibration
 from keras_uai.metrics.distances import frechet_distance, kernel_distance
-from keras_uai.metrics.evaluation import evaluate
+from keras_uai.metrics.evaluation import evaluate, holdout
 from keras_uai.metrics.scores import Scores
 from keras_uai.metrics.statistics import Statistics
 
@@ -33,6 +33,7 @@ __all__ = [
     "extractors",
     "figures",
     "frechet_distance",
+    "holdout",
     "kernel_distance",
     "references",
     "scores",

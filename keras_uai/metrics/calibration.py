@@ -19,19 +19,20 @@ from keras_uai.metrics import checks
 SPREAD_EDGES = np.concatenate([[0.0], np.geomspace(0.01, 1.0, 13), [np.inf]])
 
 
-def rank_counts(x, samples, mask):
+def rank_counts(x, samples, mask, known=None):
     """Histogram of the ranks of an image's missing clean values among their samples.
 
     Args:
         x: clean image, `(H, W, C)`.
         samples: `(K, H, W, C)`.
         mask: `(H, W, 1)` or `(H, W)`, 1 = observed.
+        known: like `mask`, 1 where x is known; None where it is known everywhere.
 
     Returns:
         float64 `(K + 1,)`. A value equal to some samples, as happens at the ends of the range,
         counts in equal parts for every rank it could have.
     """
-    drawn, clean = _missing(x, samples, mask)
+    drawn, clean = _missing(x, samples, mask, known)
     k = len(drawn)
     below = (drawn < clean).sum(axis=0)
     ties = (drawn == clean).sum(axis=0)
@@ -43,17 +44,17 @@ def rank_counts(x, samples, mask):
     return histogram
 
 
-def spread_sums(x, samples, mask):
+def spread_sums(x, samples, mask, known=None):
     """Sums over an image's missing values in each bin of `SPREAD_EDGES`.
 
     Args:
-        x, samples, mask: see `rank_counts`; K of at least 2.
+        x, samples, mask, known: see `rank_counts`; K of at least 2.
 
     Returns:
         float64 `(3, bins)`: how many values, their summed (K + 1) / K times variance, and their
         summed squared error of the mean.
     """
-    drawn, clean = _missing(x, samples, mask)
+    drawn, clean = _missing(x, samples, mask, known)
     k = len(drawn)
     variance = drawn.var(axis=0, ddof=1) * (k + 1.0) / k
     squares = (drawn.mean(axis=0) - clean) ** 2
@@ -78,15 +79,16 @@ class Calibration:
         self._rows = []
         self.num_samples = None
 
-    def update(self, x, samples, mask):
+    def update(self, x, samples, mask, known=None):
         """Adds a batch; see `keras_uai.metrics.Scores.update`. K must be at least 2."""
-        x = checks.images("x", x)
-        samples = checks.samples("samples", samples, x.shape, self.num_samples)
-        mask = checks.mask("mask", mask, x.shape)
+        if x is None:
+            raise ValueError("Calibration needs clean images. Received: x=None")
+        x, samples, mask, known = checks.scored(x, samples, mask, known, self.num_samples)
         if samples.shape[1] < 2:
             raise ValueError("Calibration needs at least 2 samples an image. Received: 1")
         self.num_samples = samples.shape[1]
-        for row in zip(x, samples, mask, strict=True):
+        known = np.ones_like(mask) if known is None else known
+        for row in zip(x, samples, mask, known, strict=True):
             self._rows.append(image_row(*row))
 
     def image_rows(self):
@@ -100,9 +102,10 @@ class Calibration:
         return summarize(self.image_rows().sum(axis=0), self.num_samples)
 
 
-def image_row(x, samples, mask):
+def image_row(x, samples, mask, known=None):
     """Ranks and binned sums of one image as one float64 vector; rows of images add up."""
-    return np.concatenate([rank_counts(x, samples, mask), spread_sums(x, samples, mask).ravel()])
+    image = (x, samples, mask, known)
+    return np.concatenate([rank_counts(*image), spread_sums(*image).ravel()])
 
 
 def summarize(row, num_samples):
@@ -153,7 +156,9 @@ def coverage(ranks):
     return np.array([*nominal, 1.0]), np.array([*observed, 1.0])
 
 
-def _missing(x, samples, mask):
+def _missing(x, samples, mask, known):
     x, samples = np.asarray(x, dtype="float64"), np.asarray(samples, dtype="float64")
     missing = np.asarray(mask).reshape(x.shape[:2]) <= 0.5
+    if known is not None:
+        missing &= np.asarray(known).reshape(x.shape[:2]) > 0.5
     return samples[:, missing].reshape(len(samples), -1), x[missing].ravel()

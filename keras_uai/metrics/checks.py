@@ -55,6 +55,19 @@ def mask(name, value, shape):
     return value
 
 
+def scored(x, samples_, mask_, known=None, num_samples=None):
+    """The checked arrays of a batch that is to be scored; `x` and `known` may be None."""
+    if x is not None:
+        x = images("x", x)
+        shape = x.shape
+    else:
+        found = to_numpy(samples_).shape
+        shape = (found[0], *found[2:]) if len(found) == 5 else ("N", "H", "W", "C")
+    samples_ = samples("samples", samples_, shape, num_samples)
+    mask_ = mask("mask", mask_, shape)
+    return x, samples_, mask_, None if known is None else mask("known", known, shape)
+
+
 def _in_range(name, value):
     if not np.issubdtype(value.dtype, np.floating):
         raise ValueError(

@@ -25,6 +25,9 @@ does not say how it divides: here, as in the variances, by K - 1. The (K + 1) / 
 `spread_skill` 1 on average for a sampler that is right, whatever K (Fortin et al. 2014).
 `std`, `spread` and `spread_skill` need K of at least 2. A score without any value to average (no
 missing pixel in the whole data set) is NaN.
+
+Where clean images are known in part only (`known`, as with `keras_uai.metrics.holdout`), everything
+is over the known values, and there is no `ssim`. Without clean images, `std` and `spread` are left.
 """
 
 import numpy as np
@@ -118,42 +121,58 @@ def crps(samples, x):
     return error - pairs / (k * (k - 1.0))
 
 
-def image_sums(x, samples, mask):
+def image_sums(x, samples, mask, known=None):
     """The sums of one image that every score is made of.
 
     Args:
-        x: clean image, `(H, W, C)`.
+        x: clean image, `(H, W, C)`; or None, and only the sums of spread are returned.
         samples: `(K, H, W, C)`.
         mask: `(H, W, 1)` or `(H, W)`, 1 = observed.
+        known: like `mask`, 1 where x is known; None where it is known everywhere.
 
     Returns:
         dict of floats, see the module's table.
     """
-    x, samples = np.asarray(x, dtype="float64"), np.asarray(samples, dtype="float64")
+    samples = np.asarray(samples, dtype="float64")
+    shape = samples.shape[1:3]
+    inside = np.ones(shape, bool) if known is None else np.asarray(known).reshape(shape) > 0.5
+    missing = inside & (np.asarray(mask).reshape(shape) <= 0.5)
+    sums = _spread_sums(samples, missing)
+    if x is not None:
+        sums |= _error_sums(np.asarray(x, dtype="float64"), samples, missing, inside)
+    return sums
+
+
+def _spread_sums(samples, missing):
+    k, drawn = len(samples), samples[:, missing]  # (K, P, C)
+    variance = drawn.var(axis=0, ddof=1) if k > 1 else np.full(drawn.shape[1:], np.nan)
+    return {
+        "images": 1.0,
+        "missing": float(variance.size),
+        "deviations": np.sqrt(variance).sum(),
+        "variances": (k + 1.0) / k * variance.sum(),
+    }
+
+
+def _error_sums(x, samples, missing, inside):
     k = len(samples)
-    missing = np.asarray(mask).reshape(x.shape[:2]) <= 0.5
     mean = samples.mean(axis=0)
     squares, squares_of_mean = (samples - x) ** 2, (mean - x) ** 2
-    clean, drawn = x[missing], samples[:, missing]  # (P, C), (K, P, C)
+    values = inside.sum() * x.shape[-1]
     sums = {
-        "images": 1.0,
-        "values": float(x.size),
-        "missing": float(clean.size),
-        "squares": squares.sum() / k,
+        "values": float(values),
+        "squares": squares[:, inside].sum() / k,
         "squares_missing": squares[:, missing].sum() / k,
-        "squares_of_mean": squares_of_mean.sum(),
+        "squares_of_mean": squares_of_mean[inside].sum(),
         "squares_missing_of_mean": squares_of_mean[missing].sum(),
-        "psnr": psnr(squares.mean(axis=(1, 2, 3))).mean(),
-        "psnr_of_mean": float(psnr(squares_of_mean.mean())),
-        "crps": crps(drawn, clean).sum(),
+        "psnr": psnr(squares[:, inside].sum(axis=(1, 2)) / max(values, 1)).mean(),
+        "psnr_of_mean": float(psnr(squares_of_mean[inside].sum() / max(values, 1))),
+        "crps": crps(samples[:, missing], x[missing]).sum(),
     }
-    large_enough = min(x.shape[:2]) >= SSIM_WINDOW
+    large_enough = inside.all() and min(x.shape[:2]) >= SSIM_WINDOW
     sums["ssim_images"] = float(large_enough)
     sums["ssim"] = ssim(samples, x).mean() if large_enough else 0.0
     sums["ssim_of_mean"] = float(ssim(mean, x)) if large_enough else 0.0
-    variance = drawn.var(axis=0, ddof=1) if k > 1 else np.full(clean.shape, np.nan)
-    sums["deviations"] = np.sqrt(variance).sum()
-    sums["variances"] = (k + 1.0) / k * variance.sum()
     return sums
 
 
@@ -171,19 +190,26 @@ class Scores:
         self._rows = []
         self.num_samples = None
 
-    def update(self, x, samples, mask):
+    def update(self, x, samples, mask, known=None):
         """Adds a batch.
 
         Args:
-            x: clean images, `(N, H, W, C)` in [-1, 1].
+            x: clean images, `(N, H, W, C)` in [-1, 1]; or None (for all batches).
             samples: `(N, K, H, W, C)` in [-1, 1]; K must be the same in all batches.
             mask: `(N, H, W, 1)`, 1 = observed.
+            known: `(N, H, W, 1)`, 1 where x is known; None for everywhere.
         """
-        x = checks.images("x", x)
-        samples = checks.samples("samples", samples, x.shape, self.num_samples)
-        mask = checks.mask("mask", mask, x.shape)
+        x, samples, mask, known = checks.scored(x, samples, mask, known, self.num_samples)
         self.num_samples = samples.shape[1]
-        self._rows.extend(map(image_sums, x, samples, mask))
+        for image in range(len(samples)):
+            self._rows.append(
+                image_sums(
+                    None if x is None else x[image],
+                    samples[image],
+                    mask[image],
+                    None if known is None else known[image],
+                )
+            )
 
     def __len__(self):
         return len(self._rows)
@@ -229,9 +255,10 @@ class Scores:
 
     def _names(self, totals):
         without = set(NEEDS_TWO_SAMPLES) if self.num_samples < 2 else set()
-        if not np.any(totals["ssim_images"]):
+        if not np.any(totals.get("ssim_images", 0)):
             without |= {"ssim", "ssim_of_mean"}
-        return [name for name in _RATIOS if name not in without]
+        there = [name for name, (*sums, _) in _RATIOS.items() if set(sums) <= set(totals)]
+        return [name for name in there if name not in without]
 
 
 def _ratio(totals, name):

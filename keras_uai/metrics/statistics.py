@@ -179,14 +179,73 @@ class Moments:
         self._mean, self._scatter = mean, scatter
 
 
+class Gathering:
+    """Gathers features of images that arrive in any portions, which change nothing.
+
+    Args:
+        extractor: `keras_uai.metrics.extractors.Extractor`; it sees images in its own portions.
+        keep_features: whether to keep every feature vector (4 D bytes an image) and not only mean
+            and covariance.
+    """
+
+    def __init__(self, extractor, keep_features=True):
+        self.extractor = extractor
+        self.count = 0
+        self._size = None
+        self._waiting = []
+        self._kept = [] if keep_features else None
+        self._moments = Moments()
+
+    def update(self, images):
+        """Adds images `(N, H, W, C)` in [-1, 1]."""
+        images = checks.images("images", images)
+        self._size = self._size or images.shape[1:]
+        if images.shape[1:] != self._size:
+            raise ValueError(
+                "All images must have the same size. "
+                f"Received: {self._size} and then {images.shape[1:]}"
+            )
+        self.count += len(images)
+        self._waiting.extend(images)
+        chunk = self.extractor.chunk
+        while len(self._waiting) >= chunk:
+            self._extract(self._waiting[:chunk])
+            del self._waiting[:chunk]
+
+    def statistics(self, **stamp):
+        """`Statistics` of everything so far; `stamp` is added to what is known."""
+        if not self.count:
+            raise ValueError("There is no image to make statistics of. Received: no image")
+        if self._waiting:
+            self._extract(self._waiting)
+            self._waiting = []
+        stamp = {
+            **self.extractor.stamp(),
+            "image_size": "x".join(map(str, self._size)),
+            **stamp,
+            "images": self.count,
+        }
+        if self._kept is not None:
+            return Statistics(stamp, np.concatenate(self._kept))
+        return Statistics(
+            stamp, None, None if self.count < 2 else self._moments.mean_and_covariance()
+        )
+
+    def _extract(self, images):
+        features = self.extractor(np.stack(images))
+        if self._kept is not None:
+            self._kept.append(features)
+        else:
+            self._moments.update(features)
+
+
 def compute(extractor, batches, *, keep_features=True, max_images=None, progress=False, **stamp):
     """Statistics of images.
 
     Args:
         extractor: `keras_uai.metrics.extractors.Extractor`.
         batches: iterable of images `(N, H, W, C)` in [-1, 1], or of dicts with `"clean"`.
-        keep_features: whether to keep every feature vector (4 D bytes an image) and not only mean
-            and covariance.
+        keep_features: see `Gathering`.
         max_images: stop after so many.
         progress: whether to show a progress bar.
         **stamp: `dataset`, `split`, `seed`, and whatever else the images owe their selection to.
@@ -196,45 +255,16 @@ def compute(extractor, batches, *, keep_features=True, max_images=None, progress
     """
     from tqdm import tqdm
 
-    kept, moments, count, size = [], Moments(), 0, None
-    with tqdm(total=max_images, unit="image", disable=not progress, desc=extractor.name) as bar:
-        for images in _chunks(batches, extractor.chunk, max_images):
-            size = size or images.shape[1:]
-            if images.shape[1:] != size:
-                raise ValueError(
-                    "All images must have the same size. "
-                    f"Received: {size} and then {images.shape[1:]}"
-                )
-            features = extractor(images)
-            kept.append(features) if keep_features else moments.update(features)
-            count += len(images)
+    gathering = Gathering(extractor, keep_features)
+    with tqdm(
+        total=max_images, unit="image", disable=not progress, desc=extractor.name, delay=2.0
+    ) as bar:
+        for batch in batches:
+            images = checks.to_numpy(batch["clean"] if isinstance(batch, dict) else batch)
+            if max_images is not None:
+                images = images[: max_images - gathering.count]
+            gathering.update(images)
             bar.update(len(images))
-    if not count:
-        raise ValueError("There is no image to make statistics of. Received: no batch.")
-    stamp = {
-        **extractor.stamp(),
-        "image_size": "x".join(map(str, size)),
-        **stamp,
-        "images": count,
-    }
-    if keep_features:
-        return Statistics(stamp, np.concatenate(kept))
-    return Statistics(stamp, None, moments.mean_and_covariance())
-
-
-def _chunks(batches, size, limit):
-    """The images of any batches, in arrays of `size`, so that the batch size changes nothing."""
-    waiting, count = [], 0
-    for batch in batches:
-        images = checks.images("images", batch["clean"] if isinstance(batch, dict) else batch)
-        if limit is not None:
-            images = images[: limit - count]
-        count += len(images)
-        waiting.extend(images)
-        while len(waiting) >= size:
-            yield np.stack(waiting[:size])
-            del waiting[:size]
-        if limit is not None and count >= limit:
-            break
-    if waiting:
-        yield np.stack(waiting)
+            if gathering.count == max_images:
+                break
+    return gathering.statistics(**stamp)

@@ -138,7 +138,7 @@ def test_other_files_are_named(tmp_path, monkeypatch):
 def test_bad_images_are_named():
     with pytest.raises(ValueError, match=r"at least 2 images.*Received: images=1"):
         statistics.compute(pixels(), [images(1)])
-    with pytest.raises(ValueError, match="no batch"):
+    with pytest.raises(ValueError, match="no image"):
         statistics.compute(pixels(), [])
     with pytest.raises(ValueError, match="NaN"):
         statistics.compute(pixels(), [images() * np.nan])

@@ -1,6 +1,10 @@
 """Feature extractors by name: the first step of the Fréchet and the kernel distance."""
 
+import contextlib
 import os
+import random
+
+import numpy as np
 
 from keras_uai.metrics.extractors import efficientnet_lite0, inception
 from keras_uai.metrics.extractors.base import Extractor
@@ -21,10 +25,23 @@ def get(identifier=None):
         FileNotFoundError, ImportError: where weights are missing; the message says how to get them.
             Nothing else is ever taken in their place.
     """
+    if identifier is None:
+        identifier = default()
+    with _same_randomness():
+        return _get(identifier)
+
+
+def default():
+    """`"inception"` where its weights are on this machine, else `"efficientnet_lite0"`.
+
+    It is a choice of the default and not a substitute: the name stands in the name of every metric.
+    """
+    return "inception" if inception.local_path() else "efficientnet_lite0"
+
+
+def _get(identifier):
     import keras
 
-    if identifier is None:
-        return get(default())
     if isinstance(identifier, Extractor):
         return identifier
     if isinstance(identifier, keras.Model):
@@ -46,12 +63,15 @@ def get(identifier=None):
     )
 
 
-def default():
-    """`"inception"` where its weights are on this machine, else `"efficientnet_lite0"`.
-
-    It is a choice of the default and not a substitute: the name stands in the name of every metric.
-    """
-    return "inception" if inception.local_path() else "efficientnet_lite0"
+@contextlib.contextmanager
+def _same_randomness():
+    """Layers draw seeds as they are made; a training run must not notice."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 __all__ = ["NAMES", "Extractor", "default", "get"]

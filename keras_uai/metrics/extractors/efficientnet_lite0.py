@@ -81,7 +81,7 @@ def network(classes=None):
     x = _convolve(x, "conv_head", "bn1", DIMENSION, 1)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     if classes:
-        x = layers.Dense(classes, name="fc")(x)
+        x = layers.Dense(classes, kernel_initializer="zeros", name="fc")(x)
     return keras.Model(images, x, name="efficientnet_lite0")
 
 
@@ -102,7 +102,9 @@ def load(model, tensors):
 
 
 def _convolve(x, name, norm_name, channels, kernel, stride=1, depthwise=False, activate=True):
-    shared = {"strides": stride, "padding": "same", "use_bias": False, "name": name}
+    # Weights are loaded next: zeros draw no random numbers, which a training run could miss.
+    zeros = {"depthwise_initializer" if depthwise else "kernel_initializer": "zeros"}
+    shared = {"strides": stride, "padding": "same", "use_bias": False, "name": name, **zeros}
     if depthwise:
         x = layers.DepthwiseConv2D(kernel, **shared)(x)
     else:

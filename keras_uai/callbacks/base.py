@@ -1,0 +1,41 @@
+"""What the callbacks share: when they run, and what they need of a model."""
+
+import keras
+
+from keras_uai.measurements.base import check_integer
+
+
+class Periodic(keras.callbacks.Callback):
+    """Runs after the first epoch of a `fit`, then after every `every`-th epoch, and after the last.
+
+    The first shows at once that all is well, and gives those that remember the best value so far
+    (EarlyStopping, ModelCheckpoint) a number to begin with.
+
+    Args:
+        every: 1 runs after each epoch.
+    """
+
+    def __init__(self, every=1):
+        super().__init__()
+        self.every = check_integer(type(self).__name__, "every", every, 1)
+        self._first = None
+
+    def set_model(self, model):
+        if not callable(getattr(model, "inpaint", None)):
+            raise TypeError(
+                f"{type(self).__name__} needs a model of keras_uai.models, or another with "
+                "inpaint(y, mask, num_samples, seed). "
+                f"Received: {type(model).__name__}, which has no `inpaint`"
+            )
+        super().set_model(model)
+
+    def on_train_begin(self, logs=None):
+        self._first = None
+
+    def is_due(self, epoch):
+        """Whether to run after this epoch, counted from 0."""
+        if self._first is None:
+            self._first = epoch
+        done = epoch + 1
+        last = (self.params or {}).get("epochs")
+        return epoch == self._first or done % self.every == 0 or done == last

@@ -1,0 +1,227 @@
+"""Numbers reach all that reads `logs`, are those of `keras_uai.metrics`; training never notices."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+from keras_uai import callbacks, metrics
+from keras_uai.metrics.extractors import Extractor
+from tests.callbacks.toy import Toy
+from tests.testing import images, observations, same_bits, tiny_uai
+
+COUNT, SIZE = 6, 16
+
+
+def pixels(name="pixels"):
+    """An extractor that needs no weights: the mean of 4 x 4 blocks."""
+
+    def network(x):
+        return (
+            x.reshape(len(x), 4, SIZE // 4, 4, SIZE // 4, 3).mean(axis=(2, 4)).reshape(len(x), -1)
+        )
+
+    return Extractor(name, network, SIZE, digest="0")
+
+
+def data(model, keys=("observation", "mask", "clean"), batch=4):
+    y, mask = observations(model.measurement, COUNT)
+    found = {"observation": y, "mask": mask, "clean": images(COUNT)}
+    return [{k: found[k][i : i + batch] for k in keys} for i in range(0, COUNT, batch)]
+
+
+def fit(model, callbacks_, epochs=1, **kwargs):
+    y, _ = observations(model.measurement, 8)
+    if not model.compiled:
+        model.compile(**({"loss": "mse"} if isinstance(model, Toy) else {}), run_eagerly=True)
+    target = {"y": y} if isinstance(model, Toy) else {}
+    return model.fit(
+        y, **target, batch_size=4, epochs=epochs, callbacks=callbacks_, verbose=0, **kwargs
+    )
+
+
+def all_of_them(dataset):
+    quiet = {"progress": False}
+    return [
+        callbacks.FrechetInceptionDistance(dataset, extractor=pixels(), kernel=True, **quiet),
+        callbacks.MeanSquaredError(dataset, num_samples=2, **quiet),
+        callbacks.SampleStandardDeviation(dataset, num_samples=3, **quiet),
+        callbacks.Calibration(dataset, num_samples=3, **quiet),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.*images have no full covariance")
+def test_training_is_bit_equal_with_and_without():
+    models = [tiny_uai(average_decay=0.9), tiny_uai(average_decay=0.9)]
+    for a, b in zip(models[0].weights, models[1].weights, strict=True):
+        b.assign(a)
+    fit(models[0], None, epochs=2, shuffle=False)
+    dataset = data(models[1])
+    fit(models[1], all_of_them(dataset), epochs=2, shuffle=False)
+    for a, b in zip(models[0].weights, models[1].weights, strict=True):
+        same_bits(a, b)
+    for side in ("optimizer", "discriminator_optimizer"):
+        for a, b in zip(*(getattr(m, side).variables for m in models), strict=True):
+            same_bits(a, b)
+
+
+@pytest.mark.filterwarnings("ignore:.*images have no full covariance")
+def test_numbers_are_those_of_metrics():
+    model = Toy()
+    dataset = data(model)
+    logs = fit(model, all_of_them(dataset)).history
+    expected = metrics.evaluate(model.inpaint, dataset, num_samples=3, seed=0)
+    assert logs["val_std"] == [expected["std"]]
+    assert logs["val_crps"] == [expected["crps"]]
+    assert logs["val_spread_skill"] == [expected["spread_skill"]]
+    two = metrics.evaluate(model.inpaint, dataset, num_samples=2, seed=0)
+    for name in ("mse", "mse_missing", "mse_of_mean"):
+        assert logs[f"val_{name}"] == [two[name]]
+    seeds = metrics.evaluation.image_seeds(0, np.arange(COUNT))
+    y, mask = observations(model.measurement, COUNT)
+    samples = model.inpaint(y, mask, 1, seeds)[:, 0]
+    distance = metrics.frechet_distance(
+        metrics.statistics.compute(pixels(), [images(COUNT)]),
+        metrics.statistics.compute(pixels(), [samples]),
+    )
+    assert logs["val_frechet_pixels"] == pytest.approx([distance])
+    assert np.isfinite(logs["val_kernel_pixels"][0])
+    assert 0 <= logs["val_calibration_error"][0] <= 1
+
+
+@pytest.mark.filterwarnings("ignore:.*images have no full covariance")
+def test_one_pass_gives_the_same_as_each_alone():
+    model = Toy()
+    dataset = data(model)
+    together = callbacks.Evaluation(dataset, num_samples=3, extractor=pixels(), progress=False)
+    apart = [
+        callbacks.SampleStandardDeviation(dataset, num_samples=3, progress=False),
+        callbacks.Calibration(dataset, num_samples=3, progress=False),
+        callbacks.FrechetInceptionDistance(dataset, extractor=pixels(), progress=False),
+    ]
+    for callback in (together, *apart):
+        callback.set_model(model)
+    found = together.measure()
+    for callback in apart:
+        for name, value in callback.measure().items():
+            assert found[name] == pytest.approx(value, rel=1e-6), name
+
+
+@pytest.mark.filterwarnings("ignore:.*images have no full covariance")
+@pytest.mark.parametrize(
+    ("extractor", "name"), [("inception", "val_fid"), ("inception_v3", "val_frechet_inception_v3")]
+)
+def test_only_inception_makes_an_fid(extractor, name):
+    model = Toy()
+    callback = callbacks.FrechetInceptionDistance(data(model), extractor=pixels(extractor))
+    assert name in fit(model, [callback]).history
+    assert callback.stamp["extractor"] == extractor
+    assert callback.stamp["images"] == callback.stamp["reference"]["images"] == COUNT
+
+
+def test_what_reads_logs_sees_them(tmp_path):
+    """CSVLogger, ModelCheckpoint, EarlyStopping and TensorBoard, after ours in the list."""
+    tf = pytest.importorskip("tensorflow")
+    model = Toy()
+    ours = callbacks.MeanSquaredError(data(model), every=2, progress=False)
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        tmp_path / "{val_mse:.3f}.keras", monitor="val_mse", save_best_only=True, mode="min"
+    )
+    stopping = keras.callbacks.EarlyStopping(monitor="val_mse", patience=100, mode="min")
+    readers = [
+        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        keras.callbacks.TensorBoard(tmp_path / "board"),
+        checkpoint,
+        stopping,
+    ]
+    history = fit(model, [ours, *readers], epochs=4).history
+    assert np.isnan(history["val_mse"]).tolist() == [False, False, True, False]
+    with open(tmp_path / "log.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_mse"]) for row in rows] == pytest.approx(history["val_mse"], nan_ok=True)
+    best = np.nanmin(history["val_mse"])
+    assert (tmp_path / f"{best:.3f}.keras").exists()
+    assert stopping.best == checkpoint.best == best
+    found = []
+    for path in (tmp_path / "board").rglob("events*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            found += [v for v in event.summary.value if "val_mse" in v.tag or "mse" in v.tag]
+    assert found
+
+
+def test_std_needs_no_clean_images():
+    model = Toy()
+    with_clean, without = (
+        fit(Toy(), [callbacks.SampleStandardDeviation(dataset, num_samples=2)], epochs=1)
+        for dataset in (data(model), data(model, ("observation", "mask")))
+    )
+    assert with_clean.history["val_std"] == without.history["val_std"]
+    y = observations(model.measurement, COUNT)[0]
+    alone = fit(Toy(), [callbacks.SampleStandardDeviation([y], num_samples=2)])
+    assert alone.history["val_std"] == without.history["val_std"]
+
+
+@pytest.mark.filterwarnings("ignore:.*images have no full covariance")
+def test_a_reference_takes_the_place_of_clean_images(tmp_path):
+    model = Toy()
+    reference = metrics.statistics.compute(pixels(), [images(COUNT)], dataset="faces")
+    reference.save(tmp_path / "faces.npz")
+    found = []
+    for dataset, given in (
+        (data(model), None),
+        (data(model, ("observation",)), reference),
+        (data(model, ("observation",)), tmp_path / "faces.npz"),
+    ):
+        callback = callbacks.FrechetInceptionDistance(
+            dataset, extractor=pixels(), reference=given, progress=False
+        )
+        callback.set_model(model)
+        found.append(callback.measure()["frechet_pixels"])
+        assert callback.measure()["frechet_pixels"] == found[-1]
+    assert found[1:] == [pytest.approx(found[0])] * 2
+
+
+def test_held_out_pixels_stand_in_for_clean_images():
+    model = Toy()
+    damaged = data(model, ("observation",))
+    dataset = metrics.holdout(damaged, model.measurement, 0.3)
+    found = fit(model, [callbacks.Evaluation(dataset, num_samples=2, progress=False)]).history
+    assert np.isfinite(found["val_mse"][0])
+    callback = callbacks.FrechetInceptionDistance(dataset, extractor=pixels(), progress=False)
+    with pytest.raises(ValueError, match="whole clean images"):
+        fit(model, [callback])
+
+
+def test_bad_arguments_and_data_are_named():
+    model = Toy()
+    with pytest.raises(ValueError, match="`num_samples` must be an integer of at least 2"):
+        callbacks.SampleStandardDeviation([], num_samples=1)
+    with pytest.raises(ValueError, match="`max_images` must be an integer of at least 1"):
+        callbacks.MeanSquaredError([], max_images=0)
+    with pytest.raises(ValueError, match=r"clean=True.*Received: \['mask', 'observation'\]"):
+        fit(model, [callbacks.MeanSquaredError(data(model, ("observation", "mask")))])
+    with pytest.raises(ValueError, match="empty"):
+        fit(model, [callbacks.MeanSquaredError([])])
+    with pytest.raises(ValueError, match="inception, inception_v3, efficientnet_lite0"):
+        fit(model, [callbacks.FrechetInceptionDistance(data(model), extractor="vgg")])
+
+
+def test_the_first_images_are_measured():
+    model = Toy()
+    some = callbacks.MeanSquaredError(data(model), max_images=3, progress=False)
+    some.set_model(model)
+    expected = metrics.evaluate(model.inpaint, data(model), 1, max_images=3)
+    assert some.measure()["mse"] == expected["mse"]
+
+
+def test_a_model_that_ignores_z_has_no_std_and_no_spread():
+    class Deaf(Toy):
+        noise = 0.0
+
+    callback = callbacks.Evaluation(data(Deaf), num_samples=4, progress=False)
+    callback.set_model(Deaf())
+    found = callback.measure()
+    assert found["std"] == 0
+    assert found["spread_skill"] == 0
+    assert found["mse"] > 0
