@@ -42,17 +42,20 @@ def images(count, shape=(16, 16, 3), seed=0):
     return (v / 127.5 - 1.0).astype("float32")
 
 
-def tiny_uai(measurement="DropPixel(0.5)", image_shape=(16, 16, 3), **kwargs):
-    """A UAI that steps fast. Group norm unless told otherwise, so that images do not mix."""
-    settings = {**TINY, "normalization": "group", **kwargs.pop("networks", {})}
-    encoder = dict(settings)
-    attention = {"attention_size": kwargs.pop("attention_size", None)}
-    generator = {**settings, **attention, **kwargs.pop("generator", {})}
+def tiny_uai(measurement="DropPixel(0.5)", image_shape=(16, 16, 3), networks=None, **kwargs):
+    """A UAI of one level (4 x 4) that steps fast; `networks` are arguments of all three networks.
+
+    Group norm unless told otherwise, so that images do not mix, and one noise map.
+    """
+    settings = {**TINY, "stem": 4, "normalization": "group", **(networks or {})}
+    plain = {**settings, "attention_size": None}
     return keras_uai.models.UAI(
         image_shape,
         measurement,
-        **{"latent_dim": 6, "encoder": encoder, "generator": generator, **kwargs},
-        discriminator={**settings, **attention},
+        generator={**plain, "noise_channels": 1, **kwargs.pop("generator", {})},
+        discriminator={**plain, **kwargs.pop("discriminator", {})},
+        encoder={**settings, **kwargs.pop("encoder", {})},
+        **{"latent_dim": 6, **kwargs},
     )
 
 

@@ -1,0 +1,306 @@
+"""The training step: who moves, by which gradient, and that K micro-batches are one batch."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_uai.layers import SpectralConv2D, SpectralDense
+from tests.testing import array, observations, same_bits, tiny_uai
+
+ALL_ON = {"gan": 1.0, "z": 0.5, "y": 0.7, "energy": 0.3, "splitting": 0.2}
+
+
+def batch(model, count=8, seed=0):
+    return observations(model.measurement, count, model.image_shape, seed)[0]
+
+
+def plain_descent(model, rate=1.0, d_rate=None, **kwargs):
+    """Compiles with gradient descent: the difference of weights is the gradient."""
+    model.compile(
+        keras.optimizers.SGD(rate),
+        keras.optimizers.SGD(rate if d_rate is None else d_rate),
+        **kwargs,
+    )
+    return model
+
+
+def moved(network, before):
+    """Names of the weights of `network` that differ from `before`."""
+    now = network.get_weights()
+    return {
+        v.path
+        for v, a, b in zip(network.weights, before, now, strict=True)
+        if a.tobytes() != b.tobytes()
+    }
+
+
+def trainable(network):
+    return {v.path for v in network.trainable_variables}
+
+
+def singular_vectors(network):
+    return {v.path for v in network.weights if v.name == "u"}
+
+
+# -- who moves --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weights", [{}, ALL_ON], ids=["paper", "all"])
+def test_d_moves_d_and_g_moves_g_and_e(weights):
+    """With one player's rate at 0 only the other's weights move, and all of them.
+
+    Not with the hinge: inside its margin the pulls of y and y_tilde on D's last bias cancel.
+    """
+    for still in ("discriminator", "generator"):
+        model = tiny_uai()
+        rates = (1.0, 0.0) if still == "discriminator" else (0.0, 1.0)
+        plain_descent(model, *rates, loss_weights=weights, gan_loss="minimax")
+        networks = {n: getattr(model, n) for n in ("generator", "discriminator", "encoder")}
+        before = {name: network.get_weights() for name, network in networks.items()}
+        model.train_step(batch(model))
+        for name, network in networks.items():
+            expected = singular_vectors(network)
+            if (name == "discriminator") != (still == "discriminator"):
+                expected |= trainable(network)
+            assert moved(network, before[name]) == expected, (still, name)
+
+
+def test_every_trainable_weight_has_exactly_one_optimizer():
+    model = tiny_uai(average_decay=0.9)
+    model.compile()
+    owned = [
+        *model.optimizer._trainable_variables,
+        *model.discriminator_optimizer._trainable_variables,
+    ]
+    assert sorted(id(v) for v in owned) == sorted(id(v) for v in model.trainable_variables)
+    assert {id(v) for v in model.discriminator.trainable_variables} == {
+        id(v) for v in model.discriminator_optimizer._trainable_variables
+    }
+
+
+@pytest.mark.parametrize(
+    ("weights", "still"),
+    [
+        ({"z": 0.0, "y": 0.0}, {"encoder"}),
+        ({"gan": 0.0, "y": 0.0}, {"discriminator"}),
+        ({"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0}, {"encoder", "discriminator"}),
+    ],
+)
+def test_a_network_without_a_term_stays_as_it_is(weights, still):
+    model = plain_descent(tiny_uai(), loss_weights=weights)
+    before = {n: getattr(model, n).get_weights() for n in ("generator", "discriminator", "encoder")}
+    model.train_step(batch(model))
+    assert {n for n, w in before.items() if not moved(getattr(model, n), w)} == still
+
+
+# -- by which gradient ------------------------------------------------------------------------------
+
+
+def test_both_players_step_from_the_same_point():
+    """One forward pass: each moves by its own loss's gradient at the weights before the step."""
+    model = plain_descent(tiny_uai(), 0.1, 0.2, loss_weights=ALL_ON)
+    y = batch(model)
+    data, keys = model.unpack(y), model.step_keys(8)
+    sides = {
+        0.2: model.discriminator.trainable_variables,
+        0.1: [*model.generator.trainable_variables, *model.encoder.trainable_variables],
+    }
+    with tf.GradientTape(persistent=True) as tape:
+        losses = model.objective(data, keys, training=True)[:2]
+    expected = {}
+    for (rate, variables), loss in zip(sides.items(), losses, strict=True):
+        for v, gradient in zip(
+            variables, tape.gradient(loss, [v.value for v in variables]), strict=True
+        ):
+            expected[id(v)] = array(v) - rate * array(gradient)
+    model.train_step(y)
+    for v in model.trainable_variables:
+        np.testing.assert_allclose(v, expected.pop(id(v)), atol=1e-5, err_msg=v.path)
+    assert not expected
+
+
+def test_u_advances_once_a_step_whatever_the_calls():
+    """Three passes of D a step, several of G: every spectral layer still does one power iteration."""
+    model = plain_descent(tiny_uai(), 0.0, loss_weights=ALL_ON, micro_batches=2)
+    spectral = (SpectralConv2D, SpectralDense)
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, spectral)]
+    assert len(layers) > 10
+    expected = []
+    for layer in layers:
+        kernel = array(layer.kernel, "float64")
+        u = kernel.reshape(-1, kernel.shape[-1]).T @ (
+            kernel.reshape(-1, kernel.shape[-1]) @ array(layer.u, "float64")
+        )
+        expected.append(u / np.linalg.norm(u))
+    model.train_step(batch(model))
+    for layer, u in zip(layers, expected, strict=True):
+        np.testing.assert_allclose(layer.u, u, atol=1e-5)
+
+
+def test_steps_are_counted_and_their_noise_differs():
+    model = plain_descent(tiny_uai(), 0.0)
+    y = batch(model)
+    keys, seen = [], []
+    for step in range(3):
+        assert int(model.step) == step
+        keys.append(array(model.step_keys(4)))
+        model.trackers["z_loss"].reset_state()
+        seen.append(float(model.train_step(y)["z_loss"]))
+    assert len(np.unique(np.concatenate(keys), axis=0)) == 12
+    assert len(set(seen)) == 3
+
+
+def test_noise_is_a_function_of_seed_and_step_alone():
+    for seed, same in ((0, True), (1, False)):
+        one, other = tiny_uai(seed=0), tiny_uai(seed=seed)
+        assert np.array_equal(one.step_keys(4), other.step_keys(4)) == same
+
+
+def test_training_noise_is_not_the_noise_of_masks_under_the_same_seed():
+    from keras_uai import random
+
+    model = tiny_uai(seed=0)
+    step_keys = {tuple(k) for s in range(20) for k in array(_keys_at(model, s))}
+    mask_keys = {tuple(k) for k in array(random.key(0, np.arange(20)))}
+    assert not step_keys & mask_keys
+    own = {tuple(p) for k in mask_keys for p in _pairs(random.bits(np.array([k], "uint32"), (40,)))}
+    assert not step_keys & own
+
+
+def _keys_at(model, step):
+    model.step.assign(step)
+    return model.step_keys(20)
+
+
+def _pairs(bits):
+    half = len(bits[0]) // 2
+    return zip(array(bits[0, :half]).tolist(), array(bits[0, half:]).tolist(), strict=True)
+
+
+# -- accumulation -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("weights", "parts"),
+    [({}, 4), (ALL_ON, 2), ({"y": 0.0}, 2), ({"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0}, 8)],
+    ids=str,
+)
+def test_micro_batches_are_the_full_batch(weights, parts):
+    """Group norm, so that images do not mix: losses and updates equal those of one pass."""
+    results = []
+    for k in (1, parts):
+        keras.utils.set_random_seed(0)
+        model = plain_descent(tiny_uai(), loss_weights=weights, micro_batches=k)
+        before = model.get_weights()
+        logs = {k: float(v) for k, v in model.train_step(batch(model, 8)).items()}
+        steps = [b - a for a, b in zip(before, model.get_weights(), strict=True)]
+        results.append((logs, steps))
+    (logs, steps), (other_logs, other_steps) = results
+    assert other_logs.keys() == logs.keys()
+    for name in logs:
+        if name != "std":  # a root, and of the first images of each part
+            assert other_logs[name] == pytest.approx(logs[name], abs=2e-6), name
+    for a, b in zip(steps, other_steps, strict=True):
+        np.testing.assert_allclose(b, a, atol=1e-5 * max(1e-2, np.abs(a).max()))
+    assert max(np.abs(s).max() for s in steps) > 1e-3
+
+
+def test_the_batch_must_divide():
+    model = plain_descent(tiny_uai(), micro_batches=3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="multiple of micro_batches=3"):
+        model.train_step(batch(model, 8))
+
+
+def test_clean_images_and_masks_travel_with_their_part():
+    """A dict batch in two parts: the same step as with the mask in one part."""
+    results = []
+    for parts in (1, 2):
+        keras.utils.set_random_seed(0)
+        model = plain_descent(tiny_uai(), micro_batches=parts)
+        y, mask = observations(model.measurement, 4)
+        model.train_step({"observation": y, "mask": mask, "clean": y})
+        results.append(model.get_weights())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5 * max(1.0, np.abs(a).max()))
+
+
+# -- graphs and precision ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_graphs_make_the_same_step(jit_compile):
+    results = []
+    for graph in (False, True):
+        keras.utils.set_random_seed(0)
+        model = plain_descent(
+            tiny_uai(), 0.1, micro_batches=2 - jit_compile, loss_weights={"z": 0.0, "y": 0.0}
+        )
+        step = (
+            tf.function(model.train_step, jit_compile=jit_compile, autograph=False)
+            if graph
+            else model.train_step
+        )
+        logs = step(tf.constant(batch(model, 4)))
+        results.append(({k: float(v) for k, v in logs.items()}, model.get_weights()))
+    (logs, weights), (graph_logs, graph_weights) = results
+    assert graph_logs == pytest.approx(logs, abs=1e-4)
+    for a, b in zip(weights, graph_weights, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_mixed_float16_scales_the_loss_of_both_players():
+    keras.config.set_dtype_policy("mixed_float16")
+    model = tiny_uai()
+    model.compile()
+    optimizers = model.optimizer, model.discriminator_optimizer
+    for optimizer in optimizers:
+        assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        optimizer.dynamic_scale.assign(2.0**10)
+    before = model.get_weights()
+    for _ in range(3):
+        logs = model.train_step(batch(model, 4))
+        assert all(np.isfinite(v) for v in logs.values())
+    for optimizer in optimizers:
+        assert int(optimizer.inner_optimizer.iterations) == 3  # no step was skipped as not finite
+    assert any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+    for v in model.trainable_variables:
+        assert v.dtype == "float32"
+
+
+def test_mixed_float16_gradients_are_about_those_of_float32():
+    results = []
+    for policy in ("float32", "mixed_float16"):
+        keras.config.set_dtype_policy(policy)
+        keras.utils.set_random_seed(0)
+        model = plain_descent(tiny_uai(), loss_weights=ALL_ON)
+        if policy == "mixed_float16":
+            for optimizer in (model.optimizer, model.discriminator_optimizer):
+                optimizer.dynamic_scale.assign(2.0**6)  # the first, 2^15, would have to be halved
+        before = model.get_weights()
+        model.train_step(batch(model, 4))
+        steps = [b - a for a, b in zip(before, model.get_weights(), strict=True)]
+        results.append(np.concatenate([s.ravel() for s in steps]))
+    full, half = results
+    assert np.abs(full).max() > 1e-3
+    assert np.linalg.norm(half - full) < 0.05 * np.linalg.norm(full)
+
+
+def test_loss_scaling_can_be_switched_off():
+    keras.config.set_dtype_policy("mixed_float16")
+    model = tiny_uai()
+    model.compile(auto_scale_loss=False)
+    for optimizer in (model.optimizer, model.discriminator_optimizer):
+        assert isinstance(optimizer, keras.optimizers.Adam)
+
+
+def test_a_compiled_function_reads_the_weights_of_the_moment():
+    model = tiny_uai()
+    y = batch(model, 2)
+    before = model.inpaint(y, num_samples=2)
+    kernel = model.generator.get_layer("decoder").get_layer("head_image").kernel
+    old = array(kernel)
+    kernel.assign(kernel * 2.0)
+    assert (model.inpaint(y, num_samples=2) != before).any()
+    kernel.assign(old)
+    same_bits(model.inpaint(y, num_samples=2), before)
