@@ -211,6 +211,16 @@ class Scores:
                 )
             )
 
+    @classmethod
+    def from_table(cls, table, num_samples):
+        """The scores that `image_table` was taken from."""
+        scores = cls()
+        names = list(table)
+        columns = [table[name] for name in names]
+        scores._rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        scores.num_samples = num_samples
+        return scores
+
     def __len__(self):
         return len(self._rows)
 

@@ -11,7 +11,10 @@ def file_name(stamp):
     """A file name with everything a stamp holds, such as
     `faces-withheld-seed0-1200images-64x64x3-efficientnet_lite0-bilinear-224-409d28f93551.npz`.
     """
-    known = ("dataset", "split", "seed", "images", "image_size", "extractor", "resize", "weights")
+    known = (
+        "dataset", "split", "seed", "images", "content", "image_size",
+        "extractor", "resize", "weights",
+    )  # fmt: skip
     parts = [str(stamp[name]) for name in known if name in stamp and name not in ("seed", "images")]
     at = sum(name in stamp for name in ("dataset", "split"))
     parts[at:at] = [f"seed{stamp['seed']}"] * ("seed" in stamp) + [f"{stamp['images']}images"]

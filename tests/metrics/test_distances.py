@@ -175,3 +175,24 @@ def test_sums_of_roots_are_nuclear_norms():
     centred = [(rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1) for rows in (a, b)]
     expected = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
     assert found == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_jackknifes_error_is_the_scatter_of_the_distance():
+    """Over many pairs of sets, the distance scatters as much as each pair says it would."""
+    found, errors = [], []
+    for seed in range(40):
+        a = kept(features(60, 4, 2 * seed))
+        b = kept(a.features * 1.5 + np.random.default_rng(seed).normal(size=a.features.shape))
+        found.append(frechet_distance(a, b))
+        errors.append(distances.standard_error(frechet_distance, a, b))
+    assert np.median(errors) == pytest.approx(np.std(found), rel=0.4)
+
+
+def test_the_jackknife_needs_pairs():
+    a, b = kept(features(30, 4, 1)), kept(features(29, 4, 2))
+    with pytest.raises(ValueError, match="Received: 30 and 29 images, groups=10"):
+        distances.standard_error(frechet_distance, a, b)
+    with pytest.raises(ValueError, match="two a group"):
+        distances.standard_error(frechet_distance, a, dropped(a.features))
+    with pytest.raises(ValueError, match="groups=16"):
+        distances.standard_error(frechet_distance, a, a, groups=16)

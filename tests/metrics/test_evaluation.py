@@ -100,3 +100,30 @@ def test_bad_data_sets_and_samplers_are_named(data):
         metrics.evaluate(lambda y, mask, num_samples, seed: y, good)
     with pytest.raises(ValueError, match="NaN"):
         metrics.evaluate(lambda *a, **k: noise(*a, **k) * np.nan, good)
+
+
+def test_held_out_pixels_are_hidden_known_and_scored(data):
+    measurement = DropPixel(0.7)
+    damaged = batches(data, 4, ("observation",))
+    made = evaluation.holdout(damaged, measurement, 0.3)
+    found = list(made)
+    whole = {key: np.concatenate([batch[key] for batch in found]) for key in found[0]}
+    assert np.array_equal(whole["known"], data["mask"])
+    assert (whole["mask"] <= whole["known"]).all()
+    hidden = 1 - whole["mask"].sum() / whole["known"].sum()
+    assert hidden == pytest.approx(0.3, abs=0.1)
+    assert np.array_equal(whole["observation"], data["observation"] * whole["mask"])
+    assert np.array_equal(whole["clean"], data["observation"])
+    again = list(evaluation.holdout(batches(data, 3, ("observation", "mask")), measurement, 0.3))
+    assert np.array_equal(np.concatenate([batch["mask"] for batch in again]), whole["mask"])
+    scores = metrics.evaluate(baselines.as_sampler("nearest"), made, 2)
+    filled = baselines.nearest(whole["observation"], whole["mask"])
+    scored = (whole["known"] * (1 - whole["mask"]))[..., 0] > 0.5
+    expected = ((filled - data["clean"]) ** 2)[scored].mean()
+    assert scores["mse_missing"] == pytest.approx(expected, rel=1e-6)
+    assert metrics.evaluate(noise, made) == metrics.evaluate(noise, made)
+
+
+def test_what_can_be_held_out(data):
+    with pytest.raises(ValueError, match=r"fraction=1"):
+        evaluation.holdout([], DropPixel(0.5), 1)

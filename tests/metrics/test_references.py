@@ -6,38 +6,58 @@ import pytest
 from keras_uai.metrics import references, stamps
 from tests.metrics.test_statistics import images, pixels
 
-ASKED = {
-    "image_size": (4, 4, 3), "images": 10, "dataset": "faces", "split": "withheld", "seed": 0,
-}  # fmt: skip
+ASKED = {"dataset": "faces", "split": "withheld", "seed": 0}
 
 
 def test_computed_once_and_found_again(tmp_path):
     calls = []
-
-    def batches():
-        calls.append(1)
-        return [images()]
-
-    first = references.reference(tmp_path, pixels(), batches, **ASKED)
-    second = references.reference(tmp_path, pixels(), batches, **ASKED)
-    assert len(calls) == 1
+    first, path = references.reference(tmp_path, pixels(calls), lambda: [images()], **ASKED)
+    second, again = references.reference(tmp_path, pixels(calls), lambda: [images()], **ASKED)
+    assert sum(calls) == 10
+    assert path == again == str(tmp_path / stamps.file_name(first.stamp))
     assert first.stamp == second.stamp
     assert np.array_equal(first.features, second.features)
-    assert [p.name for p in tmp_path.iterdir()] == [stamps.file_name(first.stamp)]
-    references.reference(tmp_path, pixels(), batches, **{**ASKED, "seed": 1})
-    assert len(calls) == 2
+    assert first.stamp["images"] == 10
+    assert first.stamp["image_size"] == "4x4x3"
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"split": "train"}, {"dataset": "food"}, {"max_images": 9}]
+)
+def test_anything_else_has_a_file_of_its_own(tmp_path, change):
+    references.reference(tmp_path, pixels(), lambda: [images()], **ASKED)
+    references.reference(tmp_path, pixels(), lambda: [images()], **{**ASKED, **change})
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_renamed_file_is_rejected(tmp_path):
+def test_other_images_under_the_same_name_are_noticed(tmp_path):
     references.reference(tmp_path, pixels(), lambda: [images()], **ASKED)
-    (path,) = tmp_path.iterdir()
-    path.rename(tmp_path / path.name.replace("seed0", "seed1"))
+    other = images()
+    other[3, 1, 2, 0] += 1 / 127.5
+    found, _ = references.reference(tmp_path, pixels(), lambda: [other], **ASKED)
+    assert np.array_equal(found.features, other.reshape(10, -1))
+
+
+def test_a_renamed_file_is_rejected(tmp_path):
+    _, path = references.reference(tmp_path, pixels(), lambda: [images()], **ASKED)
+    (tmp_path / path).rename(path.replace("seed0", "seed1"))
     with pytest.raises(ValueError, match="seed is 0 and not 1"):
         references.reference(tmp_path, pixels(), lambda: [images()], **{**ASKED, "seed": 1})
 
 
-def test_fewer_images_than_promised_are_not_stored(tmp_path):
-    with pytest.raises(ValueError, match="images is 9 and not 10"):
-        references.reference(tmp_path, pixels(), lambda: [images(9)], **ASKED)
+def test_images_that_change_are_not_stored(tmp_path):
+    portions = iter([images(10), images(9)])
+    with pytest.raises(ValueError, match=r"without shuffling.*images is 9 and not 10"):
+        references.reference(tmp_path, pixels(), lambda: [next(portions)], **ASKED)
     assert not list(tmp_path.iterdir())
+
+
+def test_content_is_of_pixels_and_their_order():
+    x = images()
+    found = references.content([x])
+    assert found == references.content([{"clean": x[:3]}, x[3:]])
+    assert found == references.content([np.concatenate([x, x])], max_images=10)
+    assert found["content"] != references.content([x[::-1]])["content"]
+    assert references.content([x[:4]], 7)["images"] == 4
+    with pytest.raises(ValueError, match="no image"):
+        references.content([])

@@ -212,3 +212,43 @@ def test_bad_input_is_named():
         with pytest.raises(ValueError, match=message):
             found.update(*arguments)
     assert len(found) == 2
+
+
+def test_known_values_only_are_scored():
+    """Where x is known in part, everything is over that part, and ssim is not."""
+    x, samples = normal((3, 12, 12, 2), 0), normal((3, 4, 12, 12, 2), 1)
+    random = np.random.default_rng(2)
+    mask, known = (random.random((2, 3, 12, 12, 1)) < 0.5) * 1.0
+    found = Scores()
+    found.update(x, samples, mask, known)
+    inside, scored = (known > 0.5)[..., 0], (known * (1 - mask) > 0.5)[..., 0]
+    squares = ((samples - x[:, None]) ** 2).mean(axis=1)
+    result = found.result()
+    assert result["mse"] == pytest.approx(squares[inside].mean())
+    assert result["mse_missing"] == pytest.approx(squares[scored].mean())
+    assert result["std"] == pytest.approx(samples.std(axis=1, ddof=1)[scored].mean())
+    assert "ssim" not in result
+    elsewhere = np.where(known > 0.5, x, 0.9)
+    again = Scores()
+    again.update(elsewhere, samples, mask, known)
+    assert again.result() == result
+
+
+def test_spread_needs_no_clean_image():
+    samples, mask = normal((3, 4, 6, 6, 2), 1), (normal((3, 6, 6, 1), 2) > 0) * 1.0
+    without = Scores()
+    without.update(None, samples, mask)
+    found = gathered(normal((3, 6, 6, 2), 0), samples, mask).result()
+    assert without.result() == {
+        name: found[name] for name in ("std", "spread", "images", "num_samples")
+    }
+    assert set(without.bootstrap()) == {"std", "spread"}
+
+
+def test_scores_of_a_table_are_the_same():
+    found = gathered(
+        normal((3, 12, 12, 2), 0), normal((3, 4, 12, 12, 2), 1), np.zeros((3, 12, 12, 1))
+    )
+    again = Scores.from_table(found.image_table(), found.num_samples)
+    assert again.result() == found.result()
+    assert again.bootstrap() == found.bootstrap()
