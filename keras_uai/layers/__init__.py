@@ -1,6 +1,6 @@
 """Layers of the paper's networks (section 2.4), in `keras.ops`."""
 
-from keras_uai.layers.modulation import Modulation, make_normalization
+from keras_uai.layers.modulation import GatedNoise, Modulation, make_normalization
 from keras_uai.layers.pixel_shuffle import PixelShuffle, PixelUnshuffle, SubpixelInitializer
 from keras_uai.layers.push_pull import PushPull
 from keras_uai.layers.residual_block import ResidualBlock
@@ -13,6 +13,7 @@ from keras_uai.layers.spectral_normalization import (
 )
 
 __all__ = [
+    "GatedNoise",
     "Modulation",
     "PixelShuffle",
     "PixelUnshuffle",

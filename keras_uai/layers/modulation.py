@@ -39,15 +39,61 @@ class Modulation(keras.layers.Layer):
 
     Conditional normalisation's second half (SAGAN conditions on the class so). Inputs `x`
     `(N, H, W, C)` and `w` `(N, D)`; output like `x`.
+
+    Args:
+        scales: `False` leaves gamma out and starts with a beta near 0. Products of latents have
+            heavy tails: where samples are only asked to spread as much as the truth, a few of them
+            are then wrong everywhere at once while most do not differ.
     """
 
+    def __init__(self, scales=True, **kwargs):
+        super().__init__(**kwargs)
+        self.scales = bool(scales)
+
     def build(self, x_shape, w_shape):
-        self.affine = keras.layers.Dense(2 * x_shape[-1], dtype=self.dtype_policy, name="affine")
+        units, initializer = 2 * x_shape[-1], "glorot_uniform"
+        if not self.scales:
+            units, initializer = x_shape[-1], keras.initializers.VarianceScaling(0.01)
+        self.affine = keras.layers.Dense(
+            units, kernel_initializer=initializer, dtype=self.dtype_policy, name="affine"
+        )
         self.affine.build(w_shape)
 
     def call(self, x, w):
-        gamma, beta = ops.split(self.affine(w)[:, None, None, :], 2, axis=-1)
+        affine = self.affine(w)[:, None, None, :]
+        if not self.scales:
+            return x + affine
+        gamma, beta = ops.split(affine, 2, axis=-1)
         return x * (1.0 + gamma) + beta
 
     def compute_output_shape(self, x_shape, w_shape):
+        return x_shape
+
+    def get_config(self):
+        return {**super().get_config(), "scales": self.scales}
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class GatedNoise(keras.layers.Layer):
+    """`x + (1 + gate(features)) * project(noise)`: noise whose strength may depend on the place.
+
+    Both maps are 1x1 convolutions, so that what was observed near a pixel decides how much the
+    noise may move it. Inputs `x` and `features` `(N, H, W, C)`, `noise` `(N, H, W, K)`.
+    """
+
+    def build(self, x_shape, features_shape, noise_shape):
+        def conv(name, shape, **kwargs):
+            layer = keras.layers.Conv2D(
+                x_shape[-1], 1, dtype=self.dtype_policy, name=name, **kwargs
+            )
+            layer.build(shape)
+            return layer
+
+        self.gate = conv("gate", features_shape)
+        self.project = conv("project", noise_shape, use_bias=False)
+
+    def call(self, x, features, noise):
+        return x + (1.0 + self.gate(features)) * self.project(noise)
+
+    def compute_output_shape(self, x_shape, features_shape, noise_shape):
         return x_shape

@@ -23,6 +23,7 @@ class ResidualBlock(keras.layers.Layer):
         normalization: `"batch"`, `"group"` or `None`.
         spectral: whether convolutions are spectrally normalised.
         modulated: whether the block takes a style `w` `(N, D)` as second argument.
+        modulation_scales: see `Modulation`.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class ResidualBlock(keras.layers.Layer):
         normalization="batch",
         spectral=True,
         modulated=False,
+        modulation_scales=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -44,6 +46,7 @@ class ResidualBlock(keras.layers.Layer):
         self.normalization = normalization
         self.spectral = bool(spectral)
         self.modulated = bool(modulated)
+        self.modulation_scales = bool(modulation_scales)
 
     def build(self, x_shape, w_shape=None):
         if self.modulated and w_shape is None:
@@ -53,15 +56,17 @@ class ResidualBlock(keras.layers.Layer):
             first, initializer = self.filters * 4, SubpixelInitializer(2)
         up = {"kernel_initializer": initializer}
         policy = self.dtype_policy
+        affine = not (self.modulated and self.modulation_scales)
         self.norms = [
-            make_normalization(
-                self.normalization, channels, f"norm_{i}", not self.modulated, policy
-            )
+            make_normalization(self.normalization, channels, f"norm_{i}", affine, policy)
             for i, channels in enumerate((x_shape[-1], self.filters))
         ]
         self.modulations = []
         if self.modulated:
-            self.modulations = [Modulation(dtype=policy, name=f"modulation_{i}") for i in range(2)]
+            self.modulations = [
+                Modulation(self.modulation_scales, dtype=policy, name=f"modulation_{i}")
+                for i in range(2)
+            ]
         self.convs = [
             conv2d(first, 3, self.spectral, dtype=policy, name="conv_0", **up),
             conv2d(self.filters, 3, self.spectral, dtype=policy, name="conv_1"),
@@ -119,4 +124,5 @@ class ResidualBlock(keras.layers.Layer):
             "normalization": self.normalization,
             "spectral": self.spectral,
             "modulated": self.modulated,
+            "modulation_scales": self.modulation_scales,
         }

@@ -6,9 +6,10 @@ MODEL = {
     "average_decay": 0.998,
     "hide": (0.1, 0.5),
     "energy_scales": (None, 1, 2, 4, 8, 16),
+    "flip": True,
     "generator": {
-        "width": 48,
-        "max_width": 192,
+        "width": 40,
+        "max_width": 160,
         "stem": 2,
         "normalization": "batch",
         "spectral": False,
@@ -16,6 +17,7 @@ MODEL = {
         "fill": True,
         "predicts_mean": True,
         "noise_channels": 4,
+        "modulation_scales": False,
     },
     "discriminator": {
         "width": 32,

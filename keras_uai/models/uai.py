@@ -9,7 +9,7 @@ from keras_uai.models.base import InpaintingModel
 from keras_uai.models.sampling import pair_std
 
 # Purposes of a step's random numbers; each is folded into the image's key.
-_MASK_TILDE, _Z, _Z_SECOND, _Z_TILDE, _Z_TILDE_LOCAL, _HIDE, _HIDE_SHARE, _Z_DIVERSITY = range(8)
+_MASK_TILDE, _Z, _Z_SECOND, _Z_TILDE, _HIDE, _HIDE_SHARE, _Z_DIVERSITY, _FLIP = range(8)
 
 
 @keras.saving.register_keras_serializable("keras_uai")
@@ -39,6 +39,8 @@ class UAI(InpaintingModel):
         hide: `(low, high)`: the share of the observed pixels hidden by the terms beyond the paper is uniform in it,
             one draw an image.
         energy_scales: see `losses.energy_score`.
+        flip: whether half of the training images are mirrored, mask and all: right for faces and photographs, wrong for
+            text, and for masks whose distribution has a left and a right.
         seed: of all noise.
         generator, discriminator, encoder: dicts of arguments of the networks that differ from their defaults.
 
@@ -66,6 +68,7 @@ class UAI(InpaintingModel):
         discriminate_y_hat=False,
         hide=(0.1, 0.5),
         energy_scales=(None, 1, 2, 4, 8, 16),
+        flip=False,
         seed=0,
         generator=None,
         discriminator=None,
@@ -73,7 +76,7 @@ class UAI(InpaintingModel):
         name="uai",
     ):
         super().__init__(image_shape, measurement, latent_dim, average_decay, seed, generator, name)
-        self.discriminate_y_hat = bool(discriminate_y_hat)
+        self.discriminate_y_hat, self.flip = bool(discriminate_y_hat), bool(flip)
         pair = isinstance(hide, (tuple, list)) and len(hide) == 2
         if not pair or not 0 < hide[0] <= hide[1] < 1:
             raise ValueError(
@@ -155,6 +158,9 @@ class UAI(InpaintingModel):
     def objective(self, batch, keys, training):
         w, y, mask_y = self.loss_weights, batch["y"], batch["mask"]
         logs, g_loss, d_loss = {}, 0.0, 0.0
+        if self.flip and training:
+            flipped = random.uniform(random.fold_in(keys, _FLIP), (1, 1, 1)) < 0.5
+            y, mask_y = (ops.where(flipped, v[:, :, ::-1], v) for v in (y, mask_y))
         y_seen, mask_seen = self._hide(y, mask_y, keys)
         # Sample m_tilde from p_M and z from p_z.
         mask_tilde = self.measurement.sample(
@@ -272,6 +278,7 @@ class UAI(InpaintingModel):
             "discriminate_y_hat": self.discriminate_y_hat,
             "hide": self.hide,
             "energy_scales": self.energy_scales,
+            "flip": self.flip,
             "discriminator": self._discriminator_config,
             "encoder": self._encoder_config,
         }

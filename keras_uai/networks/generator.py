@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from keras_uai.layers import (
+    GatedNoise,
     PixelShuffle,
     PixelUnshuffle,
     PushPull,
@@ -44,7 +45,8 @@ class Generator(keras.Model):
         predicts_mean: let `observe` itself decode its features to a mean reconstruction (trained by the `"splitting"`
             term alone), and `decode` predict what z adds to it. One pass then gives the best single answer, and the
             samples' score does not have to teach the mean.
-        noise_channels: channels of the noise map at each decoder level.
+        noise_channels: channels of the noise map at each decoder level; the features of the observation gate them.
+        modulation_scales: whether z scales the decoder's channels or only shifts them, see `Modulation`.
 
     Call arguments:
         `[y, mask, z]`: `(N, H, W, C)` in [-1, 1], `(N, H, W, 1)` with 1 = observed, `(N, z_dim)` standard normal.
@@ -64,11 +66,13 @@ class Generator(keras.Model):
         fill=False,
         predicts_mean=False,
         noise_channels=0,
+        modulation_scales=True,
         name="generator",
     ):
         height, _, channels = check_image_shape(image_shape)
         self_levels = levels(image_shape, stem, width, max_width)
         options = {"normalization": normalization, "spectral": spectral}
+        modulated = {"modulated": True, "modulation_scales": modulation_scales, **options}
         noise_shapes = (
             [(side, side, noise_channels) for side, _ in self_levels] if noise_channels else []
         )
@@ -109,21 +113,14 @@ class Generator(keras.Model):
             if x is None:
                 x = skip
             else:
-                x = ResidualBlock(
-                    filters, "up", modulated=True, **options, name=f"decode_{side}_up"
-                )(x, style)
+                x = ResidualBlock(filters, "up", **modulated, name=f"decode_{side}_up")(x, style)
                 x = layers.Add(name=f"decode_{side}_merge")([x, skip])
             if noise_channels:
-                noise = conv2d(filters, 1, False, use_bias=False, name=f"decode_{side}_noise")(
-                    split[1 + level]
-                )
-                x = layers.Add(name=f"decode_{side}_add_noise")([x, noise])
+                x = GatedNoise(name=f"decode_{side}_noise")(x, skip, split[1 + level])
             if side == attention_size:
                 x = SelfAttention(spectral, name=f"decode_{side}_attention")(x)
             for block in range(depth):
-                x = ResidualBlock(
-                    filters, modulated=True, **options, name=f"decode_{side}_{block}"
-                )(x, style)
+                x = ResidualBlock(filters, **modulated, name=f"decode_{side}_{block}")(x, style)
         image = _head(x, width, stem, channels, options, "head")
         if fill or predicts_mean:
             # The mean is trained by its own loss only; a fill has nothing to train.
@@ -151,7 +148,8 @@ class Generator(keras.Model):
             spectral,
         )
         self.attention_size, self.fill, self.predicts_mean = attention_size, fill, predicts_mean
-        self.noise_channels, self.z_dim = noise_channels, z_dim
+        self.noise_channels, self.modulation_scales = noise_channels, modulation_scales
+        self.z_dim = z_dim
 
     def observe(self, y, mask, training=False):
         """The features of `(y, mask)`: a list of `(N, h, w, c)`, finest first; compute them once for many z."""
@@ -164,7 +162,8 @@ class Generator(keras.Model):
     def get_config(self):
         names = (
             "image_shape", "latent_dim", "width", "max_width", "depth", "stem", "normalization", "spectral",
-            "attention_size", "fill", "predicts_mean", "noise_channels", "name",
+            "attention_size", "fill", "predicts_mean", "noise_channels",
+            "modulation_scales", "name",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 

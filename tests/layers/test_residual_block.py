@@ -75,6 +75,7 @@ def test_serialization():
             "normalization": "group",
             "spectral": False,
             "modulated": True,
+            "modulation_scales": False,
         },
     )
 
