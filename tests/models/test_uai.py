@@ -209,6 +209,7 @@ def shown(model, data):
 
     model.generator.observe = observe
     objective(model, data)
+    model.generator.observe = original
     return seen[0]
 
 
