@@ -9,6 +9,7 @@ import collections
 import concurrent.futures
 import itertools
 import math
+import os
 import threading
 
 import keras
@@ -175,16 +176,17 @@ class Batches(keras.utils.PyDataset, DataAdapter):
         return self.make(self.epoch, number)
 
     def __iter__(self):
-        epoch = self.epoch
+        epoch, share = self.epoch, _share_of_process()
         last = math.inf if self.num_batches is None else self.num_batches - 1
         # Keras looks at one batch before it begins, which must not count as an epoch.
         counts_at = None if self.elements.repeat else min(1, last)
         ahead = collections.deque()
-        pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="keras_uai_batches")
+        workers = min(self.ahead, max(1, (os.cpu_count() or 1) // 2))
+        pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="keras_uai")
         try:
             for number in itertools.count():
                 while len(ahead) <= self.ahead and number + len(ahead) <= last:
-                    ahead.append(pool.submit(self.make, epoch, number + len(ahead)))
+                    ahead.append(pool.submit(self.make, epoch, number + len(ahead), share))
                 if not ahead:
                     return
                 element = ahead.popleft().result()
@@ -194,10 +196,17 @@ class Batches(keras.utils.PyDataset, DataAdapter):
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def make(self, epoch, number):
-        """Batch `number` of an epoch."""
+    def make(self, epoch, number, share=(0, 1)):
+        """Batch `number` of an epoch; of its rows the part `share[0]` of `share[1]` equal ones."""
         elements = self.elements
         chosen = elements.batch_indices(epoch, number)
+        if len(chosen) % share[1]:
+            raise ValueError(
+                f"A batch must divide among the processes. Received: a batch of {len(chosen)} "
+                f"images, {share[1]} processes. Use a batch_size they divide, and "
+                "drop_remainder=True."
+            )
+        chosen = np.split(chosen, share[1])[share[0]]
         x = normalize(elements.store.gather(chosen))
         mask = self._mask(chosen)
         observed = np.repeat(mask > 0.5, x.shape[-1], axis=-1)  # faster than broadcasting
@@ -257,6 +266,27 @@ class KnownMasks:
         return masks
 
 
+def _share_of_process():
+    """Which of how many equal parts of a global batch this process feeds to the accelerators.
+
+    Under `keras.distribution.DataParallel` over several processes each gives its part; all make the
+    same orders, so that together they give the batch that one process would.
+    """
+    distribution = keras.distribution.distribution()
+    if distribution is None or keras.backend.backend() != "jax":
+        return 0, 1
+    import jax
+
+    if jax.process_count() == 1:
+        return 0, 1
+    if not isinstance(distribution, keras.distribution.DataParallel):
+        raise ValueError(
+            "Over several processes only keras.distribution.DataParallel is fed. "
+            f"Received: {type(distribution).__name__}"
+        )
+    return jax.process_index(), jax.process_count()
+
+
 def _drawing(masks):
     """`masks`, compiled for the host's processor: drawing must not wait for the training step."""
     if keras.backend.backend() != "jax":
@@ -265,7 +295,7 @@ def _drawing(masks):
 
     compiled = jax.jit(masks)
     try:
-        host = jax.devices("cpu")[0]
+        host = jax.local_devices(backend="cpu")[0]
     except RuntimeError:  # only the accelerator's platform is enabled
         return lambda chosen: np.array(compiled(chosen))
 

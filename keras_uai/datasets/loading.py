@@ -111,9 +111,16 @@ def load(
         measurement.check(*source.shape[:2])
     wanted = splits.indices(source.size, split, seed, limit)
     store = open_store(source, wanted, cache, strict)
+    usable = store.usable(wanted)
+    if mask_from is not None and not store.any_missing(usable):
+        raise ValueError(
+            f"No pixel of {len(usable)} images is missing. Received: {source.name}, "
+            f"mask_from={mask_from!r}. Use the mask_from that these images have"
+            + (" (JPEG does not keep a colour exactly: use PNG)." if "color" in mask_from else ".")
+        )
     elements = Elements(
         store,
-        store.usable(wanted),
+        usable,
         measurement,
         int(batch_size),
         int(seed),

@@ -113,6 +113,13 @@ class Store:
         flat = np.unpackbits(packed, axis=1, count=size * size)
         return flat.reshape(-1, size, size, 1).astype("float32")
 
+    def any_missing(self, indices):
+        """Whether any pixel of any of these images is missing; only where the source has masks."""
+        whole = np.packbits(np.ones((self.shape[0] ** 2,), bool))
+        rows = self.rows(indices)
+        chunks = (self.observed[rows[i : i + 4096]] for i in range(0, len(rows), 4096))
+        return any((chunk != whole).any() for chunk in chunks)
+
     # -- filling ----------------------------------------------------------------------------------
 
     def fill(self, wanted, strict=False):

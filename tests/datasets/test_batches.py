@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras.src.trainers.epoch_iterator import EpochIterator
 
+from keras_uai.datasets import batches as batches_module
 from keras_uai.datasets.batches import Batches, Elements, normalize
 from keras_uai.datasets.folder import FolderSource
 from keras_uai.datasets.sources import Preparation
@@ -203,28 +204,40 @@ def test_batches_are_made_ahead_by_a_thread(tmp_path, pixels):
     made = []
     make, ready = batches.make, threading.Event()
 
-    def noting(epoch, number):
+    def noting(epoch, number, share):
         made.append((epoch, number, threading.current_thread() is threading.main_thread()))
         if len(made) == 3:
             ready.set()
-        return make(epoch, number)
+        return make(epoch, number, share)
 
     batches.make = noting
     iterator = iter(batches)
     next(iterator)
     assert ready.wait(10)
-    assert made == [(0, 0, False), (0, 1, False), (0, 2, False)]
+    assert sorted(made) == [(0, 0, False), (0, 1, False), (0, 2, False)]
 
 
 def test_an_error_in_the_thread_reaches_the_caller(tmp_path, pixels):
     batches = Batches(elements(tmp_path, DropPixel(0.5)))
 
-    def fail(epoch, number):
+    def fail(epoch, number, share):
         raise RuntimeError("the disk is gone")
 
     batches.make = fail
     with pytest.raises(RuntimeError, match="the disk is gone"):
         next(iter(batches))
+
+
+def test_processes_share_a_batch(tmp_path, pixels, monkeypatch):
+    whole = list(Batches(elements(tmp_path, DropPixel(0.5), drop_remainder=True)))
+    parts = []
+    for process in range(2):
+        monkeypatch.setattr(batches_module, "_share_of_process", lambda p=process: (p, 2))
+        parts.append(list(Batches(elements(tmp_path, DropPixel(0.5), drop_remainder=True))))
+    assert [len(y) for y in parts[0]] == [2] * 5
+    assert np.array_equal(np.concatenate(parts, axis=1), whole)
+    with pytest.raises(ValueError, match="batch of 3 images, 2 processes"):
+        list(Batches(elements(tmp_path, DropPixel(0.5))))
 
 
 def test_no_full_batch(tmp_path, pixels):

@@ -89,6 +89,16 @@ def test_damaged_images_and_the_empirical_measurement(tmp_path):
     assert np.array_equal(empirical.bank, observed)
 
 
+def test_damage_that_is_nowhere(folder, tmp_path):
+    with pytest.raises(ValueError, match=r"No pixel of 34 images.*mask_from='alpha'"):
+        load(folder, mask_from="alpha")
+    magenta = np.where(noise(0, 40, 40)[..., :1] > 200, np.uint8([255, 0, 255]), noise(1, 40, 40))
+    for name in ("a.jpg", "b.jpg"):
+        save(tmp_path / name, magenta)
+    with pytest.raises(ValueError, match="JPEG does not keep a colour exactly"):
+        load(tmp_path, "all", mask_from="color:#ff00ff")
+
+
 def test_limit_decodes_no_more(folder):
     ds = load(folder, "train", measurement="DropPixel(0.5)", limit=6, index=True)
     assert len(collect(ds, "index")) == 6
@@ -177,7 +187,7 @@ def test_the_same_without_tensorflow(folder):
     pytest.importorskip("jax")
     result = subprocess.run(
         [sys.executable, "-c", _WITHOUT_TENSORFLOW, str(folder)],
-        env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=300,
