@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_uai.layers import Modulation, make_normalization
+from keras_uai.layers import GatedNoise, Modulation, make_normalization
 from tests.testing import (
     array,
     run_layer_test,
@@ -35,7 +35,30 @@ def test_a_style_of_zeros_leaves_a_fresh_layer_the_identity():
 def test_layer():
     run_layer_test(Modulation, {}, [(3, 5, 4), (6,)], (3, 5, 4), trainable=2)
     run_precision_test(Modulation, {}, [(3, 5, 4), (6,)])
-    run_serialization_test(Modulation, {})
+    run_serialization_test(Modulation, {"scales": False})
+
+
+def test_without_scales_the_style_is_added():
+    layer, x, w = Modulation(scales=False), noise(2, 3, 5, 4), noise(2, 6, seed=1)
+    moved = np.array(layer(x, w)) - x
+    expected = w @ array(layer.affine.kernel) + array(layer.affine.bias)
+    np.testing.assert_allclose(moved, np.broadcast_to(expected[:, None, None], x.shape), atol=1e-5)
+    assert 0 < np.abs(expected).max() < 0.5  # near nothing at the start, but not out of reach
+
+
+def test_gated_noise():
+    layer, x, features = GatedNoise(), noise(2, 3, 5, 4), noise(2, 3, 5, 6, seed=1)
+    maps = noise(2, 3, 5, 2, seed=2)
+    layer.build(x.shape, features.shape, maps.shape)
+    layer.gate.bias.assign(noise(4, seed=3))
+    gate = features @ array(layer.gate.kernel)[0, 0] + array(layer.gate.bias)
+    expected = x + (1 + gate) * (maps @ array(layer.project.kernel)[0, 0])
+    np.testing.assert_allclose(layer(x, features, maps), expected, atol=1e-5)
+    same_bits(layer(x, features, np.zeros_like(maps)), x)
+    shapes = [(3, 5, 4), (3, 5, 6), (3, 5, 2)]
+    run_layer_test(GatedNoise, {}, shapes, (3, 5, 4), trainable=3)
+    run_precision_test(GatedNoise, {}, shapes)
+    run_serialization_test(GatedNoise, {})
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from keras_uai.layers import PixelShuffle, PixelUnshuffle
+from keras_uai.layers import PixelShuffle, PixelUnshuffle, SpectralConv2D, SubpixelInitializer
 from tests.testing import run_layer_test, run_precision_test, run_serialization_test, same_bits
 
 
@@ -45,3 +45,19 @@ def test_errors():
     for shape in ((1, 3, 4, 1), (1, 4, 3, 1)):
         with pytest.raises(ValueError, match=r"that 2 divides\. Received: "):
             PixelUnshuffle(2)(numbers(*shape))
+
+
+def test_a_fresh_subpixel_convolution_repeats():
+    import keras
+
+    x = np.random.default_rng(0).normal(size=(2, 6, 6, 5)).astype("float32")
+    for conv in (
+        SpectralConv2D(12, 3, kernel_initializer=SubpixelInitializer(2)),
+        keras.layers.Conv2D(12, 3, padding="same", kernel_initializer=SubpixelInitializer(2)),
+    ):
+        out = np.array(PixelShuffle(2)(conv(x)))
+        np.testing.assert_allclose(out, out[:, ::2, ::2].repeat(2, 1).repeat(2, 2), atol=1e-6)
+        assert out.std() > 0.1
+    same = SubpixelInitializer.from_config(SubpixelInitializer(3, "he_normal").get_config())
+    assert same.factor == 3
+    assert isinstance(same.initializer, keras.initializers.HeNormal)

@@ -170,6 +170,7 @@ def test_serialization():
             "fill": True,
             "predicts_mean": True,
             "noise_channels": 2,
+            "modulation_scales": False,
             "name": "g",
         },
     )
