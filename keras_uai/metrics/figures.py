@@ -49,6 +49,32 @@ def sample_grid(y, samples, clean=None, *, max_samples=None, uncertainty=True, l
     return _table(rows)
 
 
+def comparison_grid(y, reconstructions, clean=None):
+    """A picture of observations and what several methods make of them, one column an image.
+
+    Args:
+        y: observations, `(N, H, W, C)` in [-1, 1].
+        reconstructions: `{name: (N, H, W, C)}`, a row each.
+        clean: originals, `(N, H, W, C)`, for a last row; or None.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    y = checks.images("y", y)
+    rows = [("y", _rgb(y))]
+    for name, images in reconstructions.items():
+        images = checks.images(name, images)
+        if images.shape != y.shape:
+            raise ValueError(
+                f"Reconstructions must have the shape of y, {y.shape}. "
+                f"Received: {name} of shape {images.shape}"
+            )
+        rows.append((name.replace("_", "\n").replace(", ", ",\n"), _rgb(images)))
+    if clean is not None:
+        rows.append(("x", _rgb(checks.images("clean", clean))))
+    return _table(rows)
+
+
 def calibration_plot(results):
     """Coverage, ranks and error by spread, side by side; dashed is a calibrated sampler.
 

@@ -1,0 +1,9 @@
+"""Benchmarks, one a module: `run(options)` measures and returns a JSON-able dict with "machine" and
+"versions" (see `timing.machine`), `table(result)` makes text of it. tools/benchmark finds them by
+the names in `COMMANDS`.
+"""
+
+#: subcommand: what it measures
+COMMANDS = {
+    "metrics": "the Fréchet distance against TF-GAN's and scipy's",
+}

@@ -1,0 +1,202 @@
+"""The work behind tools/evaluate, tools/reference_statistics and tools/figures.
+
+Each takes a dict of options, named and explained as the tool's flags; None stands for one that was
+not given.
+"""
+
+import os
+import platform
+
+import numpy as np
+
+import keras_uai
+from keras_uai.metrics import (
+    baselines,
+    evaluation,
+    extractors,
+    figures,
+    gathering,
+    references,
+    report,
+    samplers,
+)
+from keras_uai.metrics.evaluation_data import EvaluationData
+
+MODEL, OWN_MEAN = "model", "model, its own mean"
+FIGURE_IMAGES, FIGURE_SAMPLES = 8, 5
+
+
+def evaluate(options):
+    """Scores a model, and the baselines beside it.
+
+    Returns:
+        `(result, paths)`: the dict that stands in `results.json`, and the files written.
+    """
+    model = samplers.load(options["model"]) if options["model"] else None
+    data = EvaluationData(options, model)
+    methods = _methods(options, model)
+    extractor = _extractor(options["extractor"]) if data.has_whole_images else None
+    result = {
+        "model": None if model is None else {"path": options["model"], "digest": model.digest},
+        "data": data.stamp(),
+        "extractor": extractor and extractor.stamp(),
+        "num_samples": options["num_samples"],
+        "seed": options["seed"],
+        "versions": _versions(),
+        "methods": {},
+    }
+    reference = None
+    if extractor is not None:
+        reference, _ = references.reference(
+            options["references"],
+            extractor,
+            data.batches,
+            progress=options["progress"],
+            **data.identity,
+        )
+        result["extractor"]["dimensions"] = reference.dimension
+    made_with = {name: result[name] for name in ("data", "extractor", "seed", "versions")}
+    for name, (sampler, digest, num_samples) in methods.items():
+        found = gathering.gather(
+            sampler,
+            data.batches,
+            _state_path(options, name),
+            {**made_with, "sampler": digest, "num_samples": num_samples},
+            num_samples=num_samples,
+            seed=options["seed"],
+            measurement=data.measurement,
+            max_images=result["data"]["images"],
+            extractor=extractor,
+            progress=options["progress"] and name,
+        )
+        result["methods"][name] = _method(found, num_samples, reference, extractor)
+    result = {"description": describe(result), **result}
+    pictures = _pictures(options, data, methods)
+    return result, report.write(options["out"], result, pictures)
+
+
+def reference_statistics(options):
+    """Makes reference statistics of clean images, or finds them; returns `(Statistics, path)`."""
+    data = EvaluationData(options, clean_only=True)
+    return references.reference(
+        options["references"],
+        extractors.get(None if options["extractor"] == "auto" else options["extractor"]),
+        data.batches,
+        progress=options["progress"],
+        **data.identity,
+    )
+
+
+def draw_figure(options):
+    """Draws observations and samples in the layout of figures 4 and 5; returns the PNG's path."""
+    model = samplers.load(options["model"])
+    images = FIGURE_IMAGES if options["images"] is None else options["images"]
+    data = EvaluationData({**options, "images": images}, model)
+    batch = data.first(None)
+    y, mask, shown = batch["observation"], batch["mask"], options["num_samples"]
+    seeds = evaluation.image_seeds(options["seed"], np.arange(len(y)))
+    samples = model.sample(y, mask, max(shown, 10), seeds)
+    clean = batch["clean"] if data.has_whole_images and options["clean"] else None
+    picture = figures.sample_grid(
+        y, samples, clean, max_samples=shown, uncertainty=options["uncertainty"]
+    )
+    figures.save_png(picture, options["out"])
+    return options["out"]
+
+
+def describe(result):
+    """What was measured, in words: images, damage, samples, extractor, seeds."""
+    data, extractor = result["data"], result["extractor"]
+    text = (
+        f"{data['images']:,} images of {data['dataset']} ({data['split']}, seed {data['seed']}), "
+        f"{data['image_size']}, {data['measurement'] or 'damaged as they are'}"
+    )
+    if data["holdout"]:
+        text += f"; scored on about {data['holdout']:.0%} of the observed pixels, which were hidden"
+    text += f"; {result['num_samples']} samples an image, seed {result['seed']}."
+    if extractor:
+        text += (
+            f" Distances: {extractor['extractor']} (weights {extractor['weights']}, resize "
+            f"{extractor['resize']}), {data['images']:,} reconstructions against the clean images."
+        )
+        if data["images"] <= extractor["dimensions"]:
+            text += (
+                f" So few images have no full covariance in {extractor['dimensions']:,} dimensions:"
+                " the Fréchet distance is too large, and compares only with one of as many images."
+            )
+    return f"{text} ± is half of the 95% interval over images."
+
+
+def _extractor(name):
+    return None if name == "none" else extractors.get(None if name == "auto" else name)
+
+
+def _methods(options, model):
+    """`{name: (sampler, digest, num_samples)}`."""
+    found = {}
+    if model is not None:
+        found[MODEL] = (model.sample, model.digest, options["num_samples"])
+        if model.mean is not None:
+            found[OWN_MEAN] = (_mean_sampler(model.mean), model.digest, 1)
+    for name in options["baselines"]:
+        found[name] = (baselines.as_sampler(name), name, 1)
+    if not found:
+        raise ValueError(
+            "What is to be evaluated? Name a --model or --baselines. Received: neither"
+        )
+    return found
+
+
+def _mean_sampler(mean):
+    return lambda y, mask, num_samples=1, seed=0: mean(y, mask)[:, None]
+
+
+def _state_path(options, name):
+    name = "".join(c if c.isalnum() else "_" for c in name)
+    path = os.path.join(options["out"], "state", f"{name}.npz")
+    if options["restart"] and os.path.exists(path):
+        os.remove(path)
+    return path
+
+
+def _method(found, num_samples, reference, extractor):
+    scores = report.method_scores(found, deterministic=num_samples == 1)
+    if extractor is not None:
+        scores |= report.method_distances(found.features, reference, extractor)
+        if found.mean_features is not None:
+            of_mean = report.method_distances(found.mean_features, reference, extractor)
+            scores |= {f"{name}_of_mean": score for name, score in of_mean.items()}
+    return {
+        "scores": scores,
+        "num_samples": num_samples,
+        "milliseconds_an_image": 1000.0 * found.seconds / len(found.scores),
+        "calibration": report.calibration_result(found),
+    }
+
+
+def _pictures(options, data, methods):
+    if not options["grid"]:
+        return {}
+    batch = data.first(options["grid"])
+    y, mask = batch["observation"], batch["mask"]
+    seeds = evaluation.image_seeds(options["seed"], np.arange(len(y)))
+    clean = batch["clean"] if data.has_whole_images else None
+    found = {name: sampler(y, mask, k, seeds) for name, (sampler, _, k) in methods.items()}
+    one = {name: samples[:, 0] for name, samples in found.items()}
+    pictures = {"methods": figures.comparison_grid(y, one, clean)}
+    if MODEL in found:
+        pictures["samples"] = figures.sample_grid(
+            y, found[MODEL], clean, max_samples=FIGURE_SAMPLES
+        )
+    return pictures
+
+
+def _versions():
+    import keras
+
+    return {
+        "keras_uai": keras_uai.__version__,
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "python": platform.python_version(),
+    }

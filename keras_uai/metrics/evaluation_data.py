@@ -1,0 +1,113 @@
+"""Which images an evaluation is of, and how they are damaged: options and a run's settings in, batches
+out.
+"""
+
+import os
+
+import numpy as np
+
+from keras_uai import datasets, measurements
+from keras_uai.metrics import evaluation, references
+
+DATA = ("data", "split_seed", "image_size", "crop_size", "channels", "measurement", "mask_from")
+HOLDOUT = 0.2  # share of the observed pixels hidden where no image is clean
+
+
+class EvaluationData:
+    """The data of an evaluation.
+
+    Args:
+        options: dict of `data`, `data_dir`, `split`, `split_seed`, `image_size`, `crop_size`,
+            `channels`, `measurement`, `mask_from`, `holdout`, `images`; None where not given.
+        sampler: `samplers.Sampler` or None; what its run and its measurement say holds where no
+            option says otherwise.
+        clean_only: load clean images and damage none.
+    """
+
+    def __init__(self, options, sampler=None, clean_only=False):
+        known = {} if sampler is None else sampler.settings
+        given = {
+            name: known.get(name) if options.get(name) is None else options[name] for name in DATA
+        }
+        if not given["data"]:
+            raise ValueError(
+                "Which images? Name a data set or a folder (--data). Received: data=None"
+            )
+        if sampler is not None and sampler.image_shape and given["image_size"] is None:
+            given["image_size"] = sampler.image_shape[0]
+        self.given, self.options, self.clean_only = given, options, clean_only
+        self.damaged = given["mask_from"] is not None
+        self.measurement = None if clean_only else _measurement(given, sampler)
+        if self.measurement is None and not self.damaged and not clean_only:
+            raise ValueError(
+                'How are the images damaged? Say --measurement="DropPixel(0.9)" or the like, or '
+                "--mask_from for images that are damaged already. Received: neither"
+            )
+        self.holdout = options.get("holdout") or (HOLDOUT if self.damaged else None)
+        self.seed = given["split_seed"] or 0
+        self._loaded = None
+
+    @property
+    def has_whole_images(self):
+        """Whether whole clean images are known, and not pixels hidden from damaged ones only."""
+        return self.holdout is None
+
+    @property
+    def identity(self):
+        """What names the images, for stamps."""
+        name = self.given["data"]
+        name = name if name in datasets.NAMES else os.path.basename(os.path.abspath(name))
+        return {"dataset": name, "split": self.options["split"], "seed": self.seed}
+
+    def stamp(self):
+        """All that says which images, damaged how; `content` is a digest of the pixels."""
+        found = references.content(self.batches())
+        damage = None if self.damaged else repr(self.measurement)
+        return {**self.identity, **found, "measurement": damage, "holdout": self.holdout}
+
+    def batches(self):
+        """The batches, from the first image on, in the same order each time."""
+        if self._loaded is None:
+            self._loaded = self._load()
+            if self.measurement is None and self.damaged:
+                self.measurement = measurements.Empirical.from_dataset(self._loaded)
+        if self.holdout:
+            return evaluation.holdout(self._loaded, self.measurement, self.holdout)
+        return self._loaded
+
+    def first(self, count):
+        """The first `count` images as one batch (see `evaluation.unpack`); all for None."""
+        batches, seen = [], 0
+        for batch in self.batches():
+            room = None if count is None else count - seen
+            if room is not None and room <= 0:
+                break
+            batches.append(evaluation.unpack(batch, self.measurement, room))
+            seen += len(batches[-1]["observation"])
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+    def _load(self):
+        given = self.given
+        damage = None if self.damaged else self.measurement
+        return datasets.load(
+            given["data"],
+            self.options["split"],
+            image_size=given["image_size"],
+            crop_size=given["crop_size"],
+            channels=given["channels"],
+            mask_from=given["mask_from"],
+            measurement=measurements.DropPixel(0.0) if self.clean_only else damage,
+            seed=self.seed,
+            limit=self.options["images"],
+            batch_size=64,
+            shuffle=False,
+            clean=not self.damaged,
+            data_dir=self.options["data_dir"],
+        )
+
+
+def _measurement(given, sampler):
+    text = given["measurement"]
+    if text is not None and not str(text).startswith("Empirical"):
+        return measurements.get(text)
+    return None if sampler is None else sampler.measurement

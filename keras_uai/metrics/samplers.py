@@ -1,0 +1,141 @@
+"""What can be evaluated: trained models, however they are stored, as samplers."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_uai.metrics.extractors.base import file_digest
+
+RUN_MODEL, RUN_SETTINGS = "model.keras", "settings.json"
+
+
+@dataclasses.dataclass
+class Sampler:
+    """Something that reconstructs images, and what is known of it.
+
+    Args:
+        name: what to call it in tables.
+        sample: `(y, mask, num_samples, seed) -> (N, num_samples, H, W, C)`.
+        digest: changes with its weights.
+        measurement: what it was trained for, or None where that is not known.
+        image_shape: `(H, W, C)` it takes, or None.
+        mean: `(y, mask) -> (N, H, W, C)`, its own mean in one pass, or None.
+        settings: of the run that trained it; {} where that is not known.
+    """
+
+    name: str
+    sample: Callable
+    digest: str
+    measurement: object = None
+    image_shape: tuple | None = None
+    mean: Callable | None = None
+    settings: dict = dataclasses.field(default_factory=dict)
+
+
+def load(path):
+    """A trained model as a `Sampler`.
+
+    Args:
+        path: a run's folder (experiments/run.py), a saved model (`*.keras`), a preset's folder or
+            name, or a SavedModel's folder (such as `saved_models/NAME/serving/1`).
+
+    Raises:
+        ValueError: where there is no such thing.
+    """
+    path = os.fspath(path)
+    if os.path.isfile(os.path.join(path, RUN_SETTINGS)):
+        return _run(path)
+    if os.path.isfile(path) and path.endswith(".keras"):
+        return of_model(_keras_model(path), _stem(path), file_digest(path))
+    if os.path.isfile(os.path.join(path, "saved_model.pb")):
+        return _saved_model(path)
+    found = _preset(path)
+    if found is not None:
+        return found
+    raise ValueError(
+        "A model is a run's folder (experiments/run.py), a saved model (*.keras), a preset's "
+        f"folder or name, or a SavedModel's folder. Received: {path!r}"
+    )
+
+
+def of_model(model, name, digest, settings=None):
+    """A `keras_uai.models` model as a `Sampler`."""
+    predicts_mean = getattr(getattr(model, "generator", None), "predicts_mean", False)
+    return Sampler(
+        name,
+        model.inpaint,
+        digest,
+        model.measurement,
+        tuple(model.image_shape),
+        model.mean if predicts_mean else None,
+        settings or {},
+    )
+
+
+def _run(folder):
+    path = os.path.join(folder, RUN_MODEL)
+    if not os.path.isfile(path):
+        raise ValueError(
+            f"This run has no {RUN_MODEL} yet: let it finish (experiments/run.py --resume). "
+            f"Received: {folder!r}"
+        )
+    with open(os.path.join(folder, RUN_SETTINGS), encoding="utf-8") as file:
+        settings = json.load(file)["settings"]
+    name = os.path.basename(os.path.normpath(folder))
+    return of_model(_keras_model(path), name, file_digest(path), settings)
+
+
+def _keras_model(path):
+    import keras
+
+    from keras_uai import models  # noqa: F401 (registers the classes)
+
+    model = keras.saving.load_model(path, compile=False)
+    if not callable(getattr(model, "inpaint", None)):
+        raise ValueError(
+            "Only models that reconstruct can be evaluated, those of keras_uai.models. "
+            f"Received: {path!r}, a {type(model).__name__}"
+        )
+    return model
+
+
+def _preset(path):
+    from keras_uai import models
+
+    try:
+        model = models.UAI.from_preset(path)
+    except (AttributeError, ValueError, FileNotFoundError):
+        return None
+    name = os.path.basename(os.path.normpath(path))
+    from keras_uai.metrics.extractors.base import weights_digest
+
+    return of_model(model, name, weights_digest(model.get_weights()))
+
+
+def _saved_model(path):
+    """The signature `serving_default`: image, mask and a seed an image -> samples."""
+    import tensorflow as tf
+
+    module = tf.saved_model.load(path)
+    signature = module.signatures["serving_default"]
+    inputs = signature.structured_input_signature[1]
+
+    def sample(y, mask, num_samples, seed):
+        values = {"image": y, "mask": mask, "seed": seed, "num_samples": num_samples}
+        feed = {}
+        for name, spec in inputs.items():
+            value = np.asarray(values[name.removesuffix("s") if name != "num_samples" else name])
+            if value.ndim == 0 and spec.shape.rank == 1:
+                value = np.full(len(y), value)
+            feed[name] = tf.cast(tf.convert_to_tensor(value), spec.dtype)
+        return signature(**feed)["samples"].numpy()
+
+    sample.module = module
+    return Sampler(_stem(path), sample, file_digest(path))
+
+
+def _stem(path):
+    return os.path.splitext(os.path.basename(os.path.normpath(path)))[0]
