@@ -7,6 +7,10 @@
 What no flag says comes from the preset (--preset), then from the defaults named here.
 """
 
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages
+
 from absl import app, flags
 
 from keras_uai import experiment

@@ -82,15 +82,8 @@ class Data:
             # Each round of `repeat` makes a new iterator, and with it the next epoch's order.
             return dataset.repeat().skip(done).prefetch(2)
 
-        def batches():
-            first = done
-            for _ in itertools.count():
-                for number in range(first, len(dataset)):
-                    yield dataset[number]
-                dataset.on_epoch_end()
-                first = 0
-
-        return batches()
+        epochs = itertools.chain.from_iterable(itertools.repeat(dataset))
+        return (b if isinstance(b, dict) else (b,) for b in itertools.islice(epochs, done, None))
 
     def withheld(self, limit, batch_size=50):
         """Up to `limit` withheld images, with the clean ones where the data set has them."""

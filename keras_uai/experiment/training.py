@@ -125,17 +125,18 @@ class EpochEnd(keras.callbacks.Callback):
         folder: the run's.
         log: its `run_folder.Log`.
         clock, interruption: the callbacks, which come before this one.
+        per_epoch: steps of an epoch.
         every_minutes: a checkpoint is saved where the last one is older.
     """
 
-    def __init__(self, folder, log, clock, interruption, every_minutes):
+    def __init__(self, folder, log, clock, interruption, per_epoch, every_minutes):
         super().__init__()
-        self.folder, self.log, self.clock = folder, log, clock
+        self.folder, self.log, self.clock, self.per_epoch = folder, log, clock, per_epoch
         self.interruption, self.every = interruption, 60.0 * every_minutes
         self._saved = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.interruption.signal:
+        if self.interruption.signal and self.clock.steps % self.per_epoch:
             return  # the epoch goes on when the run does
         logs = {name: float(value) for name, value in (logs or {}).items()}
         trackers = self.model.trackers
@@ -177,10 +178,10 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0):
     clock, interruption = Clock(settings, total, state), Interruption()
     log = run_folder.Log(folder, clock.steps)
     epochs = math.ceil(total / per_epoch) if total else None
-    callbacks = [clock, interruption, *monitors]
+    callbacks = [clock, *monitors, interruption]
     if not building.by_schedule(settings):
         callbacks.insert(0, FollowBudget(settings, clock))
-    end = EpochEnd(folder, log, clock, interruption, checkpoint_minutes)
+    end = EpochEnd(folder, log, clock, interruption, per_epoch, checkpoint_minutes)
     callbacks += [Progress(clock, epochs), _tensorboard(folder), end]
     with interruption.watching():
         while clock.progress() < 1.0 and not interruption.signal:

@@ -1,0 +1,88 @@
+"""The table a run ends with: its numbers are those of the scores, row for row."""
+
+import numpy as np
+import pytest
+
+from keras_uai import metrics
+from keras_uai.experiment import evaluation, settings
+from keras_uai.experiment.data import Data
+
+
+class Model:
+    """Stands for a trained one: fills in two greys, and predicts a third."""
+
+    class generator:  # noqa: N801
+        predicts_mean = True
+
+    def __init__(self, measurement):
+        self.measurement = measurement
+
+    def inpaint(self, y, mask=None, num_samples=2, seed=0):
+        greys = np.linspace(-0.5, 0.5, num_samples, dtype="float32")[None, :, None, None, None]
+        return np.where(mask[:, None] > 0.5, y[:, None], greys)
+
+    def mean(self, y, mask):
+        return np.where(mask > 0.5, y, np.float32(0.25))
+
+
+@pytest.fixture
+def evaluator(tiny):
+    resolved = settings.resolve(tiny)
+    data = Data(resolved)
+    return evaluation.Evaluator(resolved, data, Model(data.measurement))
+
+
+def test_scores_are_those_of_metrics(evaluator):
+    scores = evaluator.scores()
+    assert list(scores) == ["model", "model_mean", "linear_interpolation", "nearest", "mean_colour"]
+    batch = next(iter(evaluator.data.withheld(6)))
+    y, x = np.asarray(batch["observation"]), np.asarray(batch["clean"])
+    mask = (y != 0).any(axis=-1, keepdims=True)
+    for name, fill in (
+        ("nearest", metrics.baselines.nearest),
+        ("model_mean", evaluator.model.mean),
+    ):
+        error = np.square(fill(y, mask).astype("float64") - x).mean()
+        assert scores[name]["mse"] == pytest.approx(error, rel=1e-6)
+    samples = evaluator.model.inpaint(y, mask)
+    assert scores["model"]["mse"] == pytest.approx(np.square(samples - x[:, None]).mean(), rel=1e-5)
+    assert scores["model"]["images"] == 6
+    assert evaluator.describe_data()["split"] == "withheld"
+
+
+def test_table_has_a_row_for_each(evaluator):
+    scores = evaluator.scores()
+    lines = evaluation.table(scores, evaluator.title()).splitlines()
+    assert lines[0].startswith("6 withheld images of drawn_faces, DropPixel(p=0.5")
+    assert lines[1].split() == ["MSE", "PSNR", "SSIM"]
+    rows = {line[:28].strip(): [float(v) for v in line[28:].split()] for line in lines[2:8]}
+    assert list(rows) == [
+        "this model, one sample",
+        "this model, mean of 2",
+        "this model, its own mean",
+        "linear interpolation",
+        "nearest neighbour",
+        "mean colour",
+    ]
+    names = ("model", "model", "model_mean", "linear_interpolation", "nearest", "mean_colour")
+    for (words, row), name in zip(rows.items(), names, strict=True):
+        key = "mse_of_mean" if "mean of" in words else "mse"
+        assert row[0] == pytest.approx(scores[name][key], abs=5.1e-5)
+    assert f"std {scores['model']['std']:.3f}" in lines[8]
+
+
+def test_nothing_to_score(evaluator):
+    evaluator.settings["eval_images"] = 0
+    assert evaluator.scores() == {}
+    assert "No images were scored" in evaluation.table({}, "")
+
+
+def test_frechet_distance_with_an_extractor_of_ones_own(evaluator):
+    evaluator.extractor = metrics.extractors.Extractor("mine", lambda x: x[:, :2, :2, 0], None)
+    evaluator.extractor.network = lambda x: np.asarray(x)[:, 4, 4:6, 0]
+    scores = evaluator.scores()
+    table = evaluation.table(scores, evaluator.title())
+    assert scores["model"]["frechet_mine"] > 0
+    assert "FRECHET" in table.splitlines()[1]
+    assert "frechet_mine, from 6 images" in table
+    assert evaluator.describe_data()["extractor"] == "mine"
