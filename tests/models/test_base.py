@@ -1,0 +1,229 @@
+"""compile, batches, bookkeeping of a step, fit and its logs."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_uai import losses
+from keras_uai.models import UAI
+from tests.testing import array, images, observations, same_bits, tiny_uai
+
+
+def compiled(weights=None, **kwargs):
+    model = tiny_uai(**kwargs)
+    model.compile(loss_weights=weights)
+    return model
+
+
+def batch(model, count=4):
+    return observations(model.measurement, count, model.image_shape)
+
+
+# -- compile ----------------------------------------------------------------------------------------
+
+
+def test_compile_without_arguments_is_the_papers():
+    """Section 3.3: Adam with beta_1 = 0 and beta_2 = 0.99, hinge; SAGAN's two rates."""
+    model = compiled()
+    for optimizer, rate in ((model.optimizer, 1e-4), (model.discriminator_optimizer, 4e-4)):
+        assert isinstance(optimizer, keras.optimizers.Adam)
+        assert (optimizer.beta_1, optimizer.beta_2) == (0.0, 0.99)
+        assert float(optimizer.learning_rate) == pytest.approx(rate)
+    assert (model.discriminator_loss, model.generator_loss) == losses.get("hinge")
+    on = {name for name, weight in model.loss_weights.items() if weight}
+    assert on == {"gan", "z", "y", "y_squared_error"}
+    assert model.micro_batches == 1
+
+
+def test_compile_config_comes_back():
+    model = tiny_uai()
+    assert model.get_compile_config() is None
+    model.compile(
+        keras.optimizers.SGD(0.3, momentum=0.5),
+        keras.optimizers.RMSprop(0.2),
+        gan_loss="minimax",
+        loss_weights={"z": 0.25},
+        micro_batches=2,
+    )
+    other = tiny_uai()
+    other.compile_from_config(model.get_compile_config())
+    assert other.get_compile_config() == model.get_compile_config()
+    assert isinstance(other.optimizer, keras.optimizers.SGD)
+    assert float(other.optimizer.momentum) == 0.5
+    assert isinstance(other.discriminator_optimizer, keras.optimizers.RMSprop)
+    assert other.discriminator_optimizer is not model.discriminator_optimizer
+    assert (other.gan_loss, other.loss_weights["z"], other.micro_batches) == ("minimax", 0.25, 2)
+
+
+def test_both_optimizers_are_built_at_once():
+    """Else load_model would skip their state with a mere warning."""
+    model = compiled({"z": 0.0, "y": 0.0})
+    assert len(model.optimizer.variables) > 2 * len(model.encoder.trainable_variables)
+    assert model.discriminator_optimizer.built
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"gan_loss": "wgan"}, "Received: gan_loss='wgan'"),
+        ({"loss_weights": {"gam": 1.0}}, r"loss terms \['energy', .*Received: .*'gam'"),
+        ({"micro_batches": 0}, "Received: micro_batches=0"),
+        ({"micro_batches": 2.0}, r"Received: micro_batches=2\.0"),
+        ({"loss": "mse"}, "brings its own losses.*Received: loss="),
+        ({"metrics": ["mse"]}, "brings its own losses.*Received: metrics="),
+    ],
+)
+def test_compile_errors(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_uai().compile(**arguments)
+
+
+def test_one_optimizer_for_both_players_is_refused():
+    optimizer = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="an optimizer each"):
+        tiny_uai().compile(optimizer, optimizer)
+
+
+def test_fit_before_compile():
+    with pytest.raises(ValueError, match="compile"):
+        tiny_uai().fit(images(4), verbose=0)
+
+
+# -- batches ----------------------------------------------------------------------------------------
+
+
+def test_batches_of_every_kind():
+    model = tiny_uai()
+    y, mask = batch(model)
+    for data in (y, (y,), {"observation": y}, (y, None, None), tf.constant(y), y.astype("float64")):
+        got = model.unpack(data)
+        assert set(got) == {"y", "mask"}
+        same_bits(got["y"], y)
+        same_bits(got["mask"], mask)
+    got = model.unpack(
+        {"observation": images(4), "mask": mask.astype("uint8"), "clean": y, "index": 3}
+    )
+    assert set(got) == {"y", "mask", "clean"}
+    same_bits(got["y"], np.where(mask == 1, images(4), np.float32(0)))
+    same_bits(got["clean"], y)
+    assert all(v.dtype == tf.float32 for v in got.values())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"image": images(2)}, r'a dict with "observation". Received: a dict with \[\'image\'\]'),
+        (images(2, (32, 32, 3)), r"images of \(16, 16, 3\)\. Received: .*\(2, 32, 32, 3\)"),
+        (images(2, (16, 16, 1)), r"Received: observations of shape \(2, 16, 16, 1\)"),
+        ((images(2), images(2)), "Received: a tuple of 2"),
+    ],
+)
+def test_batches_that_cannot_be(data, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_uai().unpack(data)
+
+
+# -- a step's bookkeeping ---------------------------------------------------------------------------
+
+
+def test_paste_is_equation_4():
+    model = tiny_uai()
+    y, mask = batch(model)
+    x = images(4, seed=1)
+    np.testing.assert_array_equal(model.paste(x, y, mask), x * (1 - mask) + y)
+
+
+def test_the_average_is_the_average():
+    """decay = min(average_decay, (1 + t) / (10 + t)); all weights, batch statistics too."""
+    model = compiled({"z": 0.0, "y": 0.0}, average_decay=0.2, networks={"normalization": "batch"})
+    expected = [array(w, "float64") for w in model.generator.get_weights()]
+    for t in range(4):
+        model.train_step(batch(model)[0])
+        decay = min(0.2, (1 + t) / (10 + t))
+        for mean, weight in zip(expected, model.generator.get_weights(), strict=True):
+            mean += (1 - decay) * (weight - mean)
+    assert min((1 + t) / (10 + t) for t in range(4)) < 0.2 < (1 + 3) / (10 + 3)
+    for mean, weight in zip(expected, model.generator_average.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, mean, atol=1e-5)
+    paths = [v.path for v in model.generator.weights]
+    assert any("moving_variance" in path for path in paths)
+
+
+def test_the_average_is_not_trained():
+    model = compiled(average_decay=0.9)
+    average = {id(v) for v in model.generator_average.weights}
+    assert not average & {id(v) for v in model.trainable_variables}
+    assert len(average) == len(model.generator.weights)
+    for a, b in zip(
+        model.generator_average.get_weights(), model.generator.get_weights(), strict=True
+    ):
+        same_bits(a, b)
+    assert tiny_uai().generator_average is None
+
+
+def test_logs_are_running_means():
+    model = compiled()
+    for value, mean in ((1.0, 1.0), (4.0, 2.5), (1.0, 2.0)):
+        logs = model.track({"std": value, "g_loss": -value})
+        assert {k: float(v) for k, v in logs.items()} == {"std": mean, "g_loss": -mean}
+    assert [metric.name for metric in model.metrics] == model.log_names()
+
+
+# -- fit --------------------------------------------------------------------------------------------
+
+
+def test_fit_logs_validates_and_goes_on():
+    model = compiled({"z": 0.0, "y": 0.0}, average_decay=0.9)
+    y, _ = batch(model, 8)
+    clean = tf.data.Dataset.from_tensor_slices({"observation": y, "clean": images(8)}).batch(4)
+    history = model.fit(y, batch_size=4, epochs=2, validation_data=clean, verbose=0).history
+    training = {"g_loss", "d_loss", "d_y", "gan_loss", "d_y_tilde", "std"}
+    assert set(history) == training | {"val_std", "val_mse", "val_mse_mean"}
+    assert all(np.isfinite(v).all() for v in history.values())
+    assert int(model.step) == 4
+    assert int(model.optimizer.iterations) == int(model.discriminator_optimizer.iterations) == 4
+    assert model.predict(clean, verbose=0).shape == (8, 16, 16, 3)
+
+
+def test_summary():
+    lines = []
+    compiled().summary(print_fn=lambda line, **kwargs: lines.append(line))
+    text = "\n".join(lines)
+    assert all(name in text for name in ("generator", "discriminator", "encoder", "Trainable"))
+
+
+def test_other_weights_after_training():
+    """Compiled anew, the model keeps its weights and its count of steps, and logs the new terms."""
+    model = compiled({"z": 0.0, "y": 0.0})
+    y, _ = batch(model)
+    model.train_step(y)
+    before = model.get_weights()
+    model.compile(loss_weights={"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0})
+    for a, b in zip(before, model.get_weights(), strict=True):
+        same_bits(a, b)
+    assert int(model.step) == 1
+    assert set(model.train_step(y)) == {"g_loss", "std", "energy_loss"}
+
+
+def test_seed_of_weights_is_keras_own():
+    """`seed` rules the noise; weights are drawn like those of any Keras model."""
+    weights = []
+    for start in (0, 0, 1):
+        keras.utils.set_random_seed(start)
+        weights.append(
+            np.concatenate(
+                [
+                    w.ravel()
+                    for w in UAI(
+                        (16, 16, 1),
+                        "DropPixel(0.5)",
+                        generator={"width": 8},
+                        discriminator={"width": 8},
+                        encoder={"width": 8},
+                    ).get_weights()
+                ]
+            )
+        )
+    same_bits(weights[0], weights[1])
+    assert (weights[0] != weights[2]).any()
