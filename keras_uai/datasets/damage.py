@@ -1,6 +1,4 @@
-"""Where an already damaged image says which of its pixels are missing: alpha channel, mask file,
-or a colour.
-"""
+"""Where a damaged image says which of its pixels are missing: alpha, mask file, or a colour."""
 
 import os
 import re
@@ -11,18 +9,15 @@ from keras_uai.datasets import imagefile
 
 _HELP = (
     'Use mask_from="alpha" (transparent = missing), "sidecar" (a mask file beside each image: '
-    "NAME.mask.png, "
-    "NAME_mask.png, or the same path in a folder `masks`; black = missing, white = observed), "
-    '"color:255,0,255" or '
-    '"color:#ff00ff" (pixels of exactly that colour are missing), or None for clean images.'
+    "NAME.mask.png, NAME_mask.png, or the same path in a folder `masks`; black = missing, white = "
+    'observed), "color:255,0,255" or "color:#ff00ff" (pixels of exactly that colour are missing), '
+    "or None for clean images."
 )
 _SIDECAR = re.compile(r"^(?P<stem>.+)[._]mask$", re.IGNORECASE)
 
 
 def parse(mask_from):
-    """`mask_from` as `(kind, colour)`: kind None, "alpha", "sidecar" or "color"; colour uint8
-    `(3,)` or None.
-    """
+    """`mask_from` as `(kind, colour)`; colour uint8 `(3,)`, or None unless the kind is "color"."""
     if mask_from is None or mask_from in ("alpha", "sidecar"):
         return mask_from, None
     text = str(mask_from)

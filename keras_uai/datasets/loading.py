@@ -7,7 +7,8 @@ import numpy as np
 
 from keras_uai import measurements
 from keras_uai.datasets import splits
-from keras_uai.datasets.batches import Batches, Elements
+from keras_uai.datasets.batches import Batches
+from keras_uai.datasets.elements import Elements
 from keras_uai.datasets.sources import Preparation
 from keras_uai.datasets.store import open_store
 

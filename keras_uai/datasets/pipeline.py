@@ -5,11 +5,11 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
-from keras_uai.datasets.batches import KnownMasks
+from keras_uai.datasets.elements import KnownMasks
 
 
 def make_dataset(elements):
-    """A tf.data.Dataset of `keras_uai.datasets.batches.Elements`.
+    """A tf.data.Dataset of `keras_uai.datasets.elements.Elements`.
 
     Only indices are shuffled, so every epoch is a permutation of the whole split however large the
     images are. Epochs are counted by the iterators that are used: the first has the order of

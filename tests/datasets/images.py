@@ -3,6 +3,11 @@
 import numpy as np
 from PIL import Image
 
+from keras_uai.datasets.elements import Elements
+from keras_uai.datasets.folder import FolderSource
+from keras_uai.datasets.sources import Preparation
+from keras_uai.datasets.store import open_store
+
 
 def noise(seed, height=16, width=16, channels=3):
     """Random pixels, uint8 `(height, width, channels)`."""
@@ -32,3 +37,13 @@ def folder_of_noise(folder, count, size=16, channels=3):
 def normalized(pixels):
     """The definition, in float64 and then rounded to float32 as the arithmetic is done."""
     return pixels.astype("float32") / np.float32(127.5) - np.float32(1.0)
+
+
+def elements(folder, measurement=None, batch_size=4, seed=5, indices=None, **arguments):
+    """`Elements` of the images in a folder, or of some of them."""
+    mask_from = None if measurement else "alpha"
+    source = FolderSource(folder, Preparation(mask_from=mask_from))
+    indices = np.arange(source.size) if indices is None else np.array(indices)
+    arguments = {"shuffle": False, **arguments}
+    store = open_store(source, indices)
+    return Elements(store, indices, measurement, batch_size, seed, **arguments)

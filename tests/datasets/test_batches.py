@@ -8,55 +8,14 @@ import pytest
 from keras.src.trainers.epoch_iterator import EpochIterator
 
 from keras_uai.datasets import batches as batches_module
-from keras_uai.datasets.batches import Batches, Elements, normalize
-from keras_uai.datasets.folder import FolderSource
-from keras_uai.datasets.sources import Preparation
-from keras_uai.datasets.store import open_store
+from keras_uai.datasets.batches import Batches
 from keras_uai.measurements import DropPixel, Patch
-from tests.datasets.images import folder_of_noise, noise, normalized, save
+from tests.datasets.images import elements, folder_of_noise, noise, normalized, save
 
 
 @pytest.fixture
 def pixels(tmp_path):
     return folder_of_noise(tmp_path, 23, size=8)
-
-
-def elements(folder, measurement=None, batch_size=4, seed=5, indices=None, **arguments):
-    mask_from = None if measurement else "alpha"
-    source = FolderSource(folder, Preparation(mask_from=mask_from))
-    indices = np.arange(source.size) if indices is None else np.array(indices)
-    arguments = {"shuffle": False, **arguments}
-    store = open_store(source, indices)
-    return Elements(store, indices, measurement, batch_size, seed, **arguments)
-
-
-def test_normalize_is_exact_and_never_zero():
-    values = normalize(np.arange(256, dtype="uint8"))
-    assert values.dtype == np.float32
-    assert values[0] == -1
-    assert values[255] == 1
-    assert (values != 0).all()
-    assert np.array_equal(np.rint((values + 1) * 127.5), np.arange(256))
-
-
-def test_an_epoch_is_a_permutation_by_seed_and_epoch(tmp_path, pixels):
-    shuffled = elements(tmp_path, DropPixel(0.5), shuffle=True)
-    orders = [shuffled.order(epoch) for epoch in range(5)]
-    for order in orders:
-        assert np.array_equal(np.sort(order), np.arange(23))
-    assert len({order.tobytes() for order in orders}) == 5
-    again = elements(tmp_path, DropPixel(0.5), shuffle=True)
-    assert np.array_equal(again.order(3), orders[3])
-    other = elements(tmp_path, DropPixel(0.5), shuffle=True, seed=6)
-    assert not np.array_equal(other.order(3), orders[3])
-    assert np.array_equal(elements(tmp_path, DropPixel(0.5)).order(3), np.arange(23))
-
-
-def test_orders_are_uniform(tmp_path, pixels):
-    """Over many epochs each image comes first about equally often."""
-    shuffled = elements(tmp_path, DropPixel(0.5), shuffle=True)
-    first = np.bincount([shuffled.order(epoch)[0] for epoch in range(2300)], minlength=23)
-    assert ((first - 100) ** 2 / 100).sum() < 65  # chi-square with 22 degrees: p < 5e-6
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from keras_uai.datasets import loading
 from keras_uai.datasets import store as store_module
-from keras_uai.datasets.batches import Batches, Elements, normalize
+from keras_uai.datasets.batches import Batches
+from keras_uai.datasets.elements import Elements, normalize
 from keras_uai.datasets.folder import FolderSource
 from keras_uai.datasets.pipeline import make_dataset
 from keras_uai.datasets.sources import Preparation
