@@ -1,0 +1,44 @@
+# Sourced by the commands beside it: finds a Python and makes a virtual environment with the package.
+
+fail() {
+  printf '\nerror: %s\n' "$1" >&2
+  exit 1
+}
+
+# find_python: prints the first interpreter of version 3.11 or later; PYTHON, where set, is the only one asked.
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  fail "keras_uai needs Python 3.11 or later. Found: $(${PYTHON:-python3} --version 2>&1 || echo no Python).
+Install one, or say where it is: PYTHON=/path/to/python3.11 $0"
+}
+
+# make_environment FOLDER [EXTRAS]: a virtual environment with this checkout installed in it ("editable"), made where
+# it is missing and installed again where setup.cfg has changed.
+make_environment() {
+  local folder=$1 extras=${2:-} python log stamp
+  log=$folder/install.log
+  stamp=$(cat setup.cfg pyproject.toml; echo "$extras $PWD")
+  if [[ -x $folder/bin/python && -f $folder/installed && $(<"$folder/installed") == "$stamp" ]]; then
+    echo "Environment: $folder (as it is)"
+    return
+  fi
+  python=$(find_python)
+  if [[ ! -x $folder/bin/python ]]; then
+    echo "Environment: $folder (new, with $("$python" --version))"
+    "$python" -m venv "$folder" ||
+      fail "the environment could not be made (on Debian and Ubuntu: apt install python3-venv)."
+    echo '*' >"$folder/.gitignore" # as newer versions of venv do: neither git nor the linters look into it
+  fi
+  echo "Installing keras_uai${extras} and what it needs into $folder; this takes a minute or more ..."
+  if ! "$folder/bin/python" -m pip install --disable-pip-version-check -e ".$extras" >"$log" 2>&1; then
+    tail -n 15 "$log" >&2
+    fail "the installation failed; all of its output is in $log. Is the network there?"
+  fi
+  printf '%s\n' "$stamp" >"$folder/installed"
+}
