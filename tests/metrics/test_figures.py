@@ -77,6 +77,16 @@ def test_other_channels_are_shown(channels):
     assert np.array_equal(found[0], shown)
 
 
+def test_methods_are_compared_row_by_row():
+    y, x = eight_bits((3, 8, 8, 3)), eight_bits((3, 8, 8, 3), 1)
+    made = {"mean_colour": scaled(x[::-1]), "model, its own mean": scaled(y)}
+    found = cells(figures.comparison_grid(scaled(y), made, scaled(x)), 8, 4, 3)
+    for row, expected in zip(found, (y, x[::-1], y, x), strict=True):
+        assert np.array_equal(row, expected)
+    with pytest.raises(ValueError, match="Received: nearest of shape"):
+        figures.comparison_grid(scaled(y), {"nearest": scaled(x)[:, :4]})
+
+
 def test_the_colour_map_gets_lighter():
     colours = figures.colour_map(np.linspace(0, 1, 100)) @ np.array([0.299, 0.587, 0.114])
     assert (np.diff(colours) > -1).all()

@@ -1,0 +1,32 @@
+"""tools/benchmark: a subcommand, a table, JSON."""
+
+import json
+import os
+import subprocess
+import sys
+
+from tests.testing import ROOT
+
+
+def run(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "benchmark"), *arguments],
+        cwd=cwd, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True,
+        timeout=600, check=False,
+    )  # fmt: skip
+
+
+def test_metrics(tmp_path):
+    done = run(
+        "metrics", "--images=20", "--dimensions=8", "--repeats=1", "--json=out.json", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "20 images each, 8 dimensions" in done.stdout
+    assert json.loads((tmp_path / "out.json").read_text())["benchmark"] == "metrics"
+
+
+def test_unknown_benchmarks_are_named(tmp_path):
+    done = run("speed", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "metrics" in done.stderr
+    assert done.stderr.endswith("Received: speed\n")

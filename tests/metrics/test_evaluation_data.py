@@ -1,0 +1,113 @@
+"""Which images, damaged how: flags before the run's settings before the model's."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_uai.measurements import DropPixel, Empirical
+from keras_uai.metrics.evaluation_data import HOLDOUT, EvaluationData
+from keras_uai.metrics.samplers import Sampler
+
+OPTIONS = {
+    "data": None, "data_dir": None, "split": "all", "split_seed": None, "image_size": None,
+    "crop_size": None, "channels": None, "measurement": None, "mask_from": None, "holdout": None,
+    "images": None,
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten images of 16 x 16, with an alpha channel that says what is missing."""
+    path = tmp_path / "photos"
+    path.mkdir()
+    random = np.random.default_rng(0)
+    for i in range(10):
+        colour = random.integers(0, 256, (16, 16, 3), "uint8")
+        alpha = np.where(random.random((16, 16, 1)) < 0.5, 255, 0).astype("uint8")
+        Image.fromarray(np.concatenate([colour, alpha], axis=-1)).save(path / f"{i}.png")
+        Image.fromarray(colour).save(path / f"{i}.clean.png")
+    return str(path)
+
+
+@pytest.fixture
+def clean(tmp_path):
+    path = tmp_path / "clean"
+    path.mkdir()
+    for i in range(10):
+        colour = np.random.default_rng(i).integers(0, 256, (16, 16, 3), "uint8")
+        Image.fromarray(colour).save(path / f"{i}.png")
+    return str(path)
+
+
+def sampler(settings=None, measurement=None):
+    return Sampler("m", None, "0", measurement, (8, 8, 3), None, settings or {})
+
+
+def test_options_come_first_then_the_runs_settings_then_the_model(clean):
+    run = {"data": clean, "split_seed": 4, "measurement": "DropPixel(0.5)", "image_size": 16}
+    data = EvaluationData(OPTIONS, sampler(run, DropPixel(0.75)))
+    assert data.measurement == DropPixel(0.5)
+    assert data.seed == 4
+    assert data.given["image_size"] == 16
+    data = EvaluationData(
+        {**OPTIONS, "measurement": "DropPixel(0.9)", "split_seed": 0}, sampler(run)
+    )
+    assert data.measurement == DropPixel(0.9)
+    assert data.seed == 0
+    data = EvaluationData({**OPTIONS, "data": clean}, sampler(None, DropPixel(0.75)))
+    assert data.measurement == DropPixel(0.75)
+    assert data.given["image_size"] == 8
+
+
+def test_batches_and_their_stamp(clean):
+    options = {**OPTIONS, "data": clean, "measurement": "DropPixel(0.5)", "images": 6}
+    data = EvaluationData(options)
+    stamp = data.stamp()
+    assert stamp.pop("content")
+    assert stamp == {
+        "dataset": "clean", "split": "all", "seed": 0, "images": 6, "image_size": "16x16x3",
+        "measurement": repr(DropPixel(0.5)), "holdout": None,
+    }  # fmt: skip
+    batch = data.first(4)
+    assert batch["observation"].shape == (4, 16, 16, 3)
+    assert np.array_equal(batch["observation"], batch["clean"] * batch["mask"])
+    whole = data.first(None)
+    assert len(whole["clean"]) == 6
+    assert np.array_equal(whole["mask"][:4], batch["mask"])
+    again = EvaluationData(options).first(None)
+    assert all(np.array_equal(again[name], whole[name]) for name in whole)
+
+
+def test_clean_images_alone_need_no_measurement(clean):
+    data = EvaluationData({**OPTIONS, "data": clean}, clean_only=True)
+    batch = data.first(None)
+    assert np.array_equal(batch["observation"], batch["clean"])
+    assert batch["mask"].all()
+
+
+def test_damaged_images_are_scored_on_held_out_pixels(folder, tmp_path):
+    for path in (tmp_path / "photos").glob("*.clean.png"):
+        path.unlink()
+    data = EvaluationData({**OPTIONS, "data": folder, "mask_from": "alpha"})
+    assert not data.has_whole_images
+    assert data.holdout == HOLDOUT
+    batch = data.first(None)
+    assert isinstance(data.measurement, Empirical)
+    assert (batch["mask"] <= batch["known"]).all()
+    hidden = 1 - batch["mask"].sum() / batch["known"].sum()
+    assert 0.05 < hidden < 0.4
+
+
+def test_pixels_of_clean_images_can_be_held_out_too(clean):
+    options = {**OPTIONS, "data": clean, "measurement": "DropPixel(0.5)", "holdout": 0.3}
+    data = EvaluationData(options)
+    batch = data.first(None)
+    assert not data.has_whole_images
+    assert batch["known"].mean() == pytest.approx(0.5)
+
+
+def test_what_is_not_said_is_asked_for(clean):
+    with pytest.raises(ValueError, match="Which images"):
+        EvaluationData(OPTIONS)
+    with pytest.raises(ValueError, match="How are the images damaged"):
+        EvaluationData({**OPTIONS, "data": clean})

@@ -1,0 +1,49 @@
+"""The tools as a user runs them: flags in, words and exit codes out."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.metrics.test_evaluation_data import clean  # noqa: F401
+from tests.testing import ROOT
+
+
+def run(tool, *arguments, cwd):
+    environment = {**os.environ, "PYTHONPATH": ""}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / tool), *map(str, arguments)],
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+
+
+def test_evaluate(clean, tmp_path):  # noqa: F811
+    done = run(
+        "evaluate", f"--data={clean}", "--measurement=DropPixel(0.5)", "--split=all",
+        "--baselines=nearest", "--extractor=none", "--noprogress", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "10 images of clean (all, seed 0), 16x16x3, DropPixel(p=0.5, tau=0.0)" in done.stdout
+    assert "| nearest |" in done.stdout
+    assert sorted(p.name for p in (tmp_path / "evaluation").iterdir()) == [
+        "methods.png", "results.json", "state", "table.md",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "message"),
+    [
+        ("evaluate", ["--baselines=nearest"], "error: Which images?"),
+        ("evaluate", ["stray"], "error: everything is a flag. Received: stray"),
+        ("figures", ["--model=none"], "error: A model is a run's folder"),
+        ("reference_statistics", ["--data=none"], "error: "),
+    ],
+)
+def test_what_the_user_can_put_right_is_one_line(tool, arguments, message, tmp_path):
+    done = run(tool, *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert line.startswith(message)
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
