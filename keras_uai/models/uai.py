@@ -272,6 +272,10 @@ class UAI(InpaintingModel):
         mean, log_variance = self.encoder.encode(y, mask)
         return _gaussian(mean, ops.exp(0.5 * log_variance))
 
+    def __dir__(self):
+        """Without `prior`: Keras reads all that `dir` names when it saves, and would import TFP each time."""
+        return [name for name in super().__dir__() if name != "prior"]
+
     def get_config(self):
         return {
             **super().get_config(),
