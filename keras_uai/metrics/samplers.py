@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_uai.metrics.extractors.base import file_digest
+from keras_uai.metrics.extractors.base import file_digest, weights_digest
 
-RUN_MODEL, RUN_SETTINGS = "model.keras", "settings.json"
+RUN_MODEL, RUN_SETTINGS = "model.keras", "settings.json"  # in a run's folder
+PRESET_CONFIG = "config.json"  # in a preset's
 
 
 @dataclasses.dataclass
@@ -105,13 +106,11 @@ def _keras_model(path):
 def _preset(path):
     from keras_uai import models
 
-    try:
-        model = models.UAI.from_preset(path)
-    except (AttributeError, ValueError, FileNotFoundError):
+    is_folder = os.path.isfile(os.path.join(path, PRESET_CONFIG))
+    if not is_folder and path not in getattr(models.UAI, "presets", ()):
         return None
+    model = models.UAI.from_preset(path)
     name = os.path.basename(os.path.normpath(path))
-    from keras_uai.metrics.extractors.base import weights_digest
-
     return of_model(model, name, weights_digest(model.get_weights()))
 
 

@@ -135,11 +135,11 @@ class Extractor:
 
 
 def infer(model, images):
-    """`model(images)` in inference mode, compiled once by TensorFlow where that is the backend."""
+    """`model(images)` in inference mode, compiled once, by whichever backend there is."""
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        return model(images, training=False)
+        return model.predict_on_batch(images)
     if not hasattr(model, "_keras_uai_inference"):
         import tensorflow as tf
 
