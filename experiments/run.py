@@ -123,7 +123,9 @@ flags.DEFINE_string(
 # === How long: training ends at whichever is reached first ===
 flags.DEFINE_integer("epochs", None, "Epochs.")
 flags.DEFINE_integer("steps", None, "Updates.")
-flags.DEFINE_float("minutes", None, "Minutes of training, evaluation not counted.")
+flags.DEFINE_float(
+    "minutes", None, "Minutes of training; compiling and evaluation are not counted."
+)
 flags.DEFINE_integer(
     "steps_per_epoch",
     None,

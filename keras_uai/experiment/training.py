@@ -1,6 +1,7 @@
 """Training within a budget of steps, epochs or minutes, that an interruption does not hurt."""
 
 import contextlib
+import importlib.util
 import math
 import signal
 import sys
@@ -18,7 +19,8 @@ class Clock(keras.callbacks.Callback):
     """Counts steps, images and seconds of training, and ends it when the budget is used up.
 
     Seconds run from the start of an epoch to its last step: evaluation and checkpoints do not
-    count, compiling and waiting for data do.
+    count, waiting for data does. A process's first step, which compiles, takes no time, so that an
+    interruption costs none.
 
     Args:
         settings: the run's.
@@ -33,7 +35,7 @@ class Clock(keras.callbacks.Callback):
         self.seconds = state["seconds"]
         self.batch_size, self.total_steps = settings["batch_size"], total_steps
         self.total_seconds = 60.0 * settings["minutes"] if settings["minutes"] else None
-        self._last = None
+        self._last, self._compiled = None, False
 
     def state(self):
         return {"steps": self.steps, "images": self.images, "seconds": round(self.seconds, 3)}
@@ -52,7 +54,9 @@ class Clock(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()
-        self.seconds, self._last = self.seconds + now - self._last, now
+        if self._compiled:
+            self.seconds += now - self._last
+        self._last, self._compiled = now, True
         self.steps, self.images = self.steps + 1, self.images + self.batch_size
         if self.progress() >= 1.0:
             self.model.stop_training = True
@@ -182,7 +186,7 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0):
     if not building.by_schedule(settings):
         callbacks.insert(0, FollowBudget(settings, clock))
     end = EpochEnd(folder, log, clock, interruption, per_epoch, checkpoint_minutes)
-    callbacks += [Progress(clock, epochs), _tensorboard(folder), end]
+    callbacks += [Progress(clock, epochs), *_tensorboard(folder), end]
     with interruption.watching():
         while clock.progress() < 1.0 and not interruption.signal:
             epoch, done = divmod(clock.steps, per_epoch)
@@ -200,4 +204,7 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0):
 
 
 def _tensorboard(folder):
-    return keras.callbacks.TensorBoard(f"{folder}/tensorboard", write_graph=False)
+    """Keras's callback, which writes through TensorFlow: on JAX alone there is `log.csv`."""
+    if importlib.util.find_spec("tensorflow") is None:
+        return []
+    return [keras.callbacks.TensorBoard(f"{folder}/tensorboard", write_graph=False)]

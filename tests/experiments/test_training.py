@@ -124,19 +124,22 @@ def test_epochs_or_steps_whichever_is_first(tiny, tmp_path):
 
 
 def test_minutes_end_it_and_survive_an_interruption(tiny, tmp_path, monkeypatch):
-    """By a clock that says a second has passed whenever it is asked: 6 seconds are the budget."""
+    """By a clock that says a second has passed whenever it is asked: 6 seconds are the budget.
+
+    A process's first step takes no time: it compiles.
+    """
     seconds = iter(range(10**6))
     monkeypatch.setattr(training.time, "monotonic", lambda: float(next(seconds)))
     given = {**tiny, "steps": None, "minutes": 0.1, "limit": 800, "learning_rate": 0.001}
     model, state, _ = train(given, tmp_path, SignalAt(2))
-    assert (state["steps"], state["seconds"]) == (2, 2.0)
+    assert (state["steps"], state["seconds"]) == (2, 1.0)
     used = [float(model.optimizer.learning_rate)]
     model, state, interrupted = train(given, tmp_path)
     assert interrupted is None
-    assert (state["steps"], state["seconds"]) == (6, 6.0)
-    # The rate of the last step: after 5 of 6 seconds, and 6 of 100 steps of warm-up.
+    assert (state["steps"], state["seconds"]) == (8, 6.0)
+    # The rates of the last steps: after 0 and 5 of 6 seconds, 2 and 8 of 100 steps of warm-up.
     used.append(float(model.optimizer.learning_rate))
-    expected = [1e-3 * 0.02 * _cosine(1 / 6), 1e-3 * 0.06 * _cosine(5 / 6)]
+    expected = [1e-3 * 0.02 * _cosine(0 / 6), 1e-3 * 0.08 * _cosine(5 / 6)]
     assert used == pytest.approx(expected, rel=1e-5)
 
 
