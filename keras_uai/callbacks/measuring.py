@@ -82,21 +82,33 @@ class FrechetInceptionDistance(Measuring):
         reference: `Statistics` of clean images or their file (tools/reference_statistics); by
             default the data set's own clean images. With a reference, the data set needs none.
         kernel: whether to add the kernel distance, `val_kid` or `val_kernel_<extractor>`.
+        stamp: dict of what else the numbers owe their value to, such as `{"split": "withheld",
+            "split_seed": 0}`, to stand beside what is known here.
 
-    `stamp` holds what the last number owes its value to: extractor, weights, resize, images.
+    `stamp` holds what the last number owes its value to: extractor, weights, resize, images and
+    seed; it is printed with the first one, unless `progress` is off.
     """
 
     def __init__(
         self, dataset, every=1, extractor=None, reference=None, kernel=False, max_images=1000,
-        seed=0, prefix="val_", progress=True,
+        seed=0, stamp=None, prefix="val_", progress=True,
     ):  # fmt: skip
         self._distance = DistancePart(extractor, reference, kernel)
+        self._given_stamp = stamp or {}
         super().__init__(dataset, [self._distance], every, 1, max_images, seed, prefix, progress)
         self.needs_clean = reference is None
 
     @property
     def stamp(self):
-        return self._distance.stamp
+        found = self._distance.stamp
+        return found and {**found, "seed": self.seed, **self._given_stamp}
+
+    def measure(self):
+        first, found = self.stamp is None, super().measure()
+        if first and self.progress:
+            stamp = ", ".join(f"{name} {value}" for name, value in self.stamp.items())
+            print(f"\n{self.prefix}{next(iter(found))}: {stamp}")
+        return found
 
 
 class MeanSquaredError(Measuring):

@@ -98,11 +98,11 @@ class DistancePart:
         if self._clean is not None:
             self._reference, self._clean = self._clean.statistics(), None
         samples = self._samples.statistics()
-        self.stamp = {
-            **samples.stamp,
-            "reference": {k: v for k, v in self._reference.stamp.items() if k not in samples.stamp}
-            | {"images": self._reference.count},
-        }
+        known = {"reference_images": self._reference.count}
+        for name in ("dataset", "split", "seed", "content"):
+            if name in self._reference.stamp:
+                known[f"reference_{name}"] = self._reference.stamp[name]
+        self.stamp = {**samples.stamp, **known}
         found = {self.names[0]: metrics.frechet_distance(self._reference, samples)}
         if self._kernel:
             found[self.names[1]] = metrics.kernel_distance(self._reference, samples)[0]

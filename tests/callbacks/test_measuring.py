@@ -112,12 +112,21 @@ def test_one_pass_gives_the_same_as_each_alone():
 @pytest.mark.parametrize(
     ("extractor", "name"), [("inception", "val_fid"), ("inception_v3", "val_frechet_inception_v3")]
 )
-def test_only_inception_makes_an_fid(extractor, name):
+def test_only_inception_makes_an_fid_and_all_are_stamped(extractor, name, capsys):
     model = Toy()
-    callback = callbacks.FrechetInceptionDistance(data(model), extractor=pixels(extractor))
-    assert name in fit(model, [callback]).history
-    assert callback.stamp["extractor"] == extractor
-    assert callback.stamp["images"] == callback.stamp["reference"]["images"] == COUNT
+    callback = callbacks.FrechetInceptionDistance(
+        data(model), extractor=pixels(extractor), seed=3, stamp={"split": "withheld"}
+    )
+    assert callback.stamp is None
+    assert name in fit(model, [callback], epochs=2).history
+    assert callback.stamp == {
+        "extractor": extractor, "weights": "0", "resize": "bilinear-antialias-16",
+        "image_size": "16x16x3", "images": COUNT, "reference_images": COUNT, "seed": 3,
+        "split": "withheld",
+    }  # fmt: skip
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if name in line]
+    assert f"{name}: extractor {extractor}, weights 0, resize" in line
+    assert line.endswith("seed 3, split withheld")
 
 
 def test_what_reads_logs_sees_them(tmp_path):
