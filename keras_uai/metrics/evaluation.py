@@ -5,6 +5,7 @@ import numpy as np
 from keras_uai import random
 from keras_uai.measurements.base import Measurement
 from keras_uai.metrics import checks
+from keras_uai.metrics.progress import bar
 from keras_uai.metrics.scores import Scores
 
 _HOLDOUT = 0x484F4C44  # keeps the held-out pixels' random numbers apart from the masks'
@@ -102,7 +103,7 @@ def sample_batches(
         Others: see `evaluate`.
     """
     position, total = first, None if max_images is None else max_images - first
-    with _bar(progress, total) as bar:
+    with bar(progress, total) as advance:
         for batch in dataset:
             room = None if max_images is None else max_images - position
             if room is not None and room <= 0:
@@ -114,7 +115,7 @@ def sample_batches(
             samples = checks.samples("samples", samples, y.shape, num_samples)
             yield {**batch, "samples": samples, "position": positions}
             position += len(y)
-            bar.update(len(y))
+            advance(len(y))
     if position == first:
         raise ValueError("The data set is empty: there is nothing to score. Received: no batch.")
 
@@ -156,16 +157,3 @@ def image_seeds(seed, positions):
     """One seed an image, int64 `(N,)` in [0, 2^31), from `seed` and the images' positions."""
     keys = random.key(int(seed), np.asarray(positions, dtype="uint32"))
     return (checks.to_numpy(keys)[:, 0] >> 1).astype("int64")
-
-
-def _bar(progress, total):
-    from tqdm import tqdm
-
-    return tqdm(
-        total=total,
-        unit="image",
-        disable=not progress,
-        desc=progress if isinstance(progress, str) else None,
-        delay=2.0,
-        leave=False,
-    )

@@ -13,6 +13,7 @@ import os
 import numpy as np
 
 from keras_uai.metrics import checks, stamps
+from keras_uai.metrics.progress import bar
 
 FILE_VERSION = 1
 _BLOCK = 512  # rows
@@ -253,18 +254,14 @@ def compute(extractor, batches, *, keep_features=True, max_images=None, progress
     Returns:
         `Statistics`.
     """
-    from tqdm import tqdm
-
     gathering = Gathering(extractor, keep_features)
-    with tqdm(
-        total=max_images, unit="image", disable=not progress, desc=extractor.name, delay=2.0
-    ) as bar:
+    with bar(progress and extractor.name, max_images) as advance:
         for batch in batches:
             images = checks.to_numpy(batch["clean"] if isinstance(batch, dict) else batch)
             if max_images is not None:
                 images = images[: max_images - gathering.count]
             gathering.update(images)
-            bar.update(len(images))
+            advance(len(images))
             if gathering.count == max_images:
                 break
     return gathering.statistics(**stamp)

@@ -14,6 +14,7 @@ from keras_uai.metrics.extractors import base
 SIZE = 299
 FEATURES = "pool_3"  # the output with the features, in SavedModel and frozen graph
 FROZEN_INPUT = "Mul"  # images in [-1, 1], after the frozen graph's own resize and scaling
+HANDLE = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"  # TF-GAN's INCEPTION_TFHUB
 PATH_VARIABLE = "KERAS_UAI_INCEPTION"
 _HOW = (
     "The canonical Inception network of FID is not here. Either let TF-Hub fetch it once, on a "
@@ -22,13 +23,6 @@ _HOW = (
     "with 'Mul' and 'pool_3' works too); or choose extractor='efficientnet_lite0', which needs no "
     "network and whose numbers are no FIDs."
 )
-
-
-def handle():
-    """Where TF-Hub finds the canonical network, as TF-GAN has it."""
-    from keras_uai import tfgan
-
-    return tfgan.eval.INCEPTION_TFHUB
 
 
 def local_path():
@@ -46,7 +40,7 @@ def local_path():
     )
     if not os.path.isdir(cache):
         return None
-    folder = os.path.join(cache, hashlib.sha1(handle().encode("utf8")).hexdigest())
+    folder = os.path.join(cache, hashlib.sha1(HANDLE.encode("utf8")).hexdigest())
     return folder if os.path.isfile(os.path.join(folder, "saved_model.pb")) else None
 
 
@@ -101,7 +95,7 @@ def keras_extractor(path=None):
 
 
 def _how():
-    return _HOW.format(handle=handle(), variable=PATH_VARIABLE)
+    return _HOW.format(handle=HANDLE, variable=PATH_VARIABLE)
 
 
 def _fetch():
@@ -111,7 +105,7 @@ def _fetch():
     import tensorflow_hub
 
     try:
-        return tensorflow_hub.resolve(handle())
+        return tensorflow_hub.resolve(HANDLE)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FileNotFoundError(f"{_how()} Received: no path, and TF-Hub said: {reason}") from error

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_uai import tfgan
 from keras_uai.metrics import extractors
 from keras_uai.metrics.extractors import inception
 
@@ -73,7 +74,7 @@ def test_a_frozen_graph(tmp_path):
 
 def test_the_environment_and_tf_hubs_cache_are_found(tmp_path, monkeypatch):
     assert extractors.default() == "efficientnet_lite0"
-    name = hashlib.sha1(inception.handle().encode()).hexdigest()
+    name = hashlib.sha1(inception.HANDLE.encode()).hexdigest()
     cached = save_module(tmp_path / "hub" / name)
     assert inception.local_path() == cached
     assert extractors.default() == "inception"
@@ -81,6 +82,10 @@ def test_the_environment_and_tf_hubs_cache_are_found(tmp_path, monkeypatch):
     other = save_frozen(tmp_path / "graph.pb")
     monkeypatch.setenv(inception.PATH_VARIABLE, other)
     assert inception.local_path() == other
+
+
+def test_the_address_is_tf_gans():
+    assert tfgan.eval.INCEPTION_TFHUB == inception.HANDLE
 
 
 def test_without_a_network_one_message_says_how_to_get_it(monkeypatch):
@@ -93,7 +98,7 @@ def test_without_a_network_one_message_says_how_to_get_it(monkeypatch):
     with pytest.raises(FileNotFoundError) as found:
         extractors.get("inception")
     message = str(found.value)
-    for part in (inception.handle(), inception.PATH_VARIABLE, "efficientnet_lite0"):
+    for part in (inception.HANDLE, inception.PATH_VARIABLE, "efficientnet_lite0"):
         assert part in message
     assert message.endswith("TF-Hub said: Name or service not known")
 
