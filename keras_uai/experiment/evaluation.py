@@ -1,9 +1,13 @@
-"""What a run is worth: scores and baselines on withheld images, as a dict and as a table."""
+"""What a run is worth: scores and baselines on withheld images, as a dict and as a table; pictures."""
+
+import os
 
 import keras
 
-from keras_uai import metrics
-from keras_uai.experiment import remasking
+from keras_uai import callbacks, metrics
+from keras_uai.callbacks.parts import DistancePart
+from keras_uai.metrics.evaluation import sample_batches
+from keras_uai.metrics.evaluation_data import HOLDOUT
 
 #: Baselines that stand beside every model, with the table's words for them.
 BASELINES = {
@@ -14,8 +18,8 @@ BASELINES = {
 
 
 class Evaluator:
-    """Scores a model on withheld images; where there are no clean ones, on observed pixels hidden
-    again (see `remasking`).
+    """Scores a model on withheld images; where there are no clean ones, on observed pixels that are
+    hidden for it (`metrics.holdout`).
 
     Args:
         settings: the run's.
@@ -25,106 +29,118 @@ class Evaluator:
 
     def __init__(self, settings, data, model):
         self.settings, self.data, self.model = settings, data, model
-        self.has_clean = data.has_clean
-        name = settings["extractor"]
-        self.extractor = None
-        if name and self.has_clean:
-            self.extractor = metrics.extractors.get(None if name == "auto" else name)
+        self.distance, name = None, settings["extractor"]
+        if name and data.has_clean:
+            self.distance = DistancePart(None if name == "auto" else name)
+            _ = (
+                self.distance.extractor
+            )  # where its weights are missing: now, not after the training
+
+    def dataset(self, images):
+        """Withheld batches that can be scored."""
+        dataset = self.data.withheld(images)
+        if self.data.has_clean:
+            return dataset
+        return metrics.holdout(dataset, self.model.measurement, HOLDOUT)
 
     def scores(self):
-        """`{"model": {...}, "linear_interpolation": {...}, ...}`, as of `metrics.evaluate`."""
+        """`{"model": {...}, "linear_interpolation": {...}, ...}`, as of `metrics.evaluate`; with an
+        extractor also the Fréchet distance.
+        """
         images, samples = self.settings["eval_images"], self.settings["num_samples"]
         if not images:
             return {}
-        found = {"model": self._score(self.model.inpaint, images, samples, progress=True)}
+        found = {"model": self._score(self.model.inpaint, images, samples)}
         if self.model.generator.predicts_mean:
             found["model_mean"] = self._score(self._mean, images, 1)
         for name in BASELINES:
             found[name] = self._score(metrics.baselines.as_sampler(name), images, 1)
-        if self.extractor is not None:
-            for name, distance in self._distances(images).items():
-                found[name][self.extractor.frechet_name] = distance
         return found
 
-    def monitor_scores(self):
-        """The model's scores on a few images, for the log."""
-        images = self.settings["monitor_images"]
-        return (
-            self._score(self.model.inpaint, images, self.settings["num_samples"]) if images else {}
-        )
-
-    def _score(self, sampler, images, samples, progress=False):
-        dataset = self.data.withheld(images)
-        measurement = self.model.measurement
-        if not self.has_clean:
-            dataset = remasking.hide(dataset, measurement)
-            sampler = remasking.scored_on_hidden(sampler, measurement)
-        scores = metrics.evaluate(
-            sampler, dataset, samples, measurement=measurement, progress=progress
-        )
-        if self.has_clean:
-            return scores
-        return {name: value for name, value in scores.items() if name in _ON_MISSING}
+    def _score(self, sampler, images, samples):
+        scores = metrics.Scores()
+        if self.distance is not None:
+            self.distance.start()
+        for batch in sample_batches(
+            sampler,
+            self.dataset(images),
+            samples,
+            measurement=self.model.measurement,
+            max_images=images,
+            progress="Scores",
+        ):
+            scores.update(batch["clean"], batch["samples"], batch["mask"], batch.get("known"))
+            if self.distance is not None:
+                self.distance.update(batch)
+        return scores.result() | (self.distance.result() if self.distance is not None else {})
 
     def _mean(self, y, mask, num_samples=1, seed=0):
         """The mean that G predicts in one pass, as a sampler."""
         return self.model.mean(y, mask)[:, None]
 
-    def _distances(self, images):
-        """Fréchet distances between clean images and one sample of each."""
-
-        def statistics(sampler):
-            dataset = self.data.withheld(images)
-            if sampler is None:
-                return metrics.statistics.compute(self.extractor, dataset)
-            batches = metrics.evaluation.sample_batches(
-                sampler, dataset, 1, measurement=self.model.measurement
-            )
-            return metrics.statistics.compute(self.extractor, (b["samples"][:, 0] for b in batches))
-
-        clean = statistics(None)
-        samplers = {"model": self.model.inpaint}
-        samplers |= {name: metrics.baselines.as_sampler(name) for name in BASELINES}
-        return {
-            name: metrics.frechet_distance(statistics(sampler), clean)
-            for name, sampler in samplers.items()
-        }
-
     def describe_data(self):
         """What the scores were made of, a dict of JSON values."""
         names = ("data", "split_seed", "measurement", "mask_from", "image_size", "crop_size")
-        described = {"split": "withheld", "clean": self.has_clean}
-        if self.extractor is not None:
-            described |= self.extractor.stamp()
+        described = {"split": "withheld", "holdout": None if self.data.has_clean else HOLDOUT}
+        if self.distance is not None:
+            described |= self.distance.extractor.stamp()
         return described | {name: self.settings[name] for name in names}
 
     def title(self):
         settings = self.settings
         what = f"withheld images of {settings['data']}, {settings['measurement']}, never trained on"
-        return what if self.has_clean else f"{what}; on observed pixels that were hidden again"
+        return what if self.data.has_clean else f"{what}; on pixels that were hidden for this"
 
 
 class Monitor(keras.callbacks.Callback):
-    """Every few epochs: scores on some withheld images into the logs as `val_...`, and a grid.
+    """Every few epochs, and not where the training ends or is interrupted: scores on some withheld
+    images into the logs as `val_...`, and a picture.
 
     Args:
-        settings: the run's.
-        evaluator: an `Evaluator`.
-        pictures: a `grids.Grids`.
+        evaluator: the run's.
+        folder: the run's; pictures go into `grids/`.
     """
 
-    names = ("mse", "mse_of_mean", "mse_missing_of_mean", "std", "spread_skill", "crps")
-
-    def __init__(self, settings, evaluator, pictures):
+    def __init__(self, evaluator, folder):
         super().__init__()
-        self.every, self.evaluator, self.pictures = settings["eval_every"], evaluator, pictures
+        settings = evaluator.settings
+        self.every, self.folder = settings["eval_every"], folder
+        self.evaluation = self.grid = None
+        if images := settings["monitor_images"]:
+            self.evaluation = callbacks.Evaluation(
+                evaluator.dataset(images),
+                num_samples=settings["num_samples"],
+                max_images=images,
+                progress=False,
+            )
+        if images := settings["grid_images"]:
+            self.grid = callbacks.ImageGrid(
+                evaluator.data.withheld(images),
+                folder,
+                num_images=images,
+                max_samples=settings["grid_samples"],
+            )
+
+    def set_model(self, model):
+        super().set_model(model)
+        for part in (self.evaluation, self.grid):
+            if part is not None:
+                part.set_model(model)
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.every or (epoch + 1) % self.every or self.model.stop_training:
-            return  # at the end of the training everything is scored
-        scores = self.evaluator.monitor_scores()
-        logs.update({f"val_{name}": scores[name] for name in self.names if name in scores})
-        self.pictures.draw(f"{int(self.model.step):06d}")
+            return
+        if self.evaluation is not None:
+            logs.update({f"val_{n}": value for n, value in self.evaluation.measure().items()})
+        self.draw(f"{int(self.model.step):06d}")
+
+    def draw(self, name):
+        """Writes `grids/NAME.png`, always of the same images with the same seeds; its path."""
+        if self.grid is None:
+            return None
+        path = os.path.join(self.folder, "grids", f"{name}.png")
+        metrics.figures.save_png(self.grid.draw(), path)
+        return path
 
 
 def table(scores, title):
@@ -132,7 +148,7 @@ def table(scores, title):
     if not scores:
         return "No images were scored (--eval_images=0)."
     model, samples = scores["model"], scores["model"]["num_samples"]
-    columns = dict(_COLUMNS) if "mse" in model else {"mse_missing": 4}
+    columns = {name: digits for name, digits in _COLUMNS.items() if name in model}
     distance = next((name for name in model if name == "fid" or name.startswith("frechet_")), None)
     if distance:
         columns[distance] = 1
@@ -156,12 +172,8 @@ def table(scores, title):
     return "\n".join(lines)
 
 
-def _cell(value, decimals):
-    return f"{'-':>9s}" if value is None else f"{value:9.{decimals}f}"
+def _cell(value, digits):
+    return f"{'-':>9s}" if value is None else f"{value:9.{digits}f}"
 
 
 _COLUMNS = {"mse": 4, "psnr": 2, "ssim": 3}  # and their decimals
-_ON_MISSING = (
-    "mse_missing", "mse_missing_of_mean", "std", "crps", "spread", "skill", "spread_skill",
-    "images", "num_samples",
-)  # fmt: skip

@@ -3,12 +3,14 @@
 import contextlib
 import datetime
 import json
+import math
 import os
+import signal
 import sys
 
 import keras
 
-from keras_uai.experiment import building, evaluation, grids, hardware, run_folder, training
+from keras_uai.experiment import building, evaluation, hardware, run_folder, training
 from keras_uai.experiment import settings as settings_module
 from keras_uai.experiment.data import Data
 
@@ -25,13 +27,14 @@ def main(given, command=None):
         command: the command line, for the records.
 
     Returns:
-        the process's exit code: 0, 2 after a usage error, 128 + n after signal n.
+        the process's exit code: 0, 1 where the training diverged, 2 after a usage error, 128 + n
+        after signal n.
     """
     try:
         return run(given, command)
-    except UsageError as error:
+    except (UsageError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, UsageError) else 1
 
 
 def run(given, command=None):
@@ -70,8 +73,9 @@ def _saved_settings(folder, given):
     path = os.path.join(folder, run_folder.SETTINGS)
     if not os.path.exists(path):
         raise UsageError(f"There is no run to resume: no file {path}. Received: --resume={folder}")
-    saved = run_folder.read_json(path)["settings"]
     with _usage_errors():
+        # Resolved again: a newer version may have settings that the run's did not have.
+        saved = settings_module.resolve(run_folder.read_json(path)["settings"])
         changed = settings_module.differences(saved, given)
     if changed:
         lines = [f"  --{flag}: saved {old!r}, given {new!r}" for flag, old, new in changed]
@@ -117,19 +121,28 @@ def _usage_errors():
 def _train_and_score(settings, places, folder, evaluator, command):
     print(f"Run folder: {folder}")
     data, model = evaluator.data, evaluator.model
-    pictures = grids.Grids(settings, data, folder, model)
-    monitor = evaluation.Monitor(settings, evaluator, pictures)
+    monitor = evaluation.Monitor(evaluator, folder)
+    monitor.set_model(model)
     state, interrupted = training.train(
         settings, data, folder, model, [monitor], places["checkpoint_minutes"]
     )
+    how = f"Go on with:\n  python experiments/run.py --resume={folder}"
     if interrupted:
-        print(
-            f"Stopped after {state['steps']} steps; everything is saved. Go on with:\n"
-            f"  python experiments/run.py --resume={folder}"
-        )
+        print(f"Stopped after {state['steps']} steps; everything is saved. {how}")
         return 128 + interrupted
+    try:
+        _score(folder, evaluator, monitor, state, command)
+    except KeyboardInterrupt:
+        print(f"\nStopped before all was scored; the trained model is saved. {how}")
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _score(folder, evaluator, monitor, state, command):
+    """Model, scores and pictures at the end of the training."""
+    settings, model = evaluator.settings, evaluator.model
     _save_model(folder, model)
-    picture = pictures.draw("final")
+    picture = monitor.draw("final")
     scores = evaluator.scores()
     table = evaluation.table(scores, evaluator.title())
     record = {
@@ -138,7 +151,7 @@ def _train_and_score(settings, places, folder, evaluator, command):
         "steps": state["steps"],
         "images_seen": state["images"],
         "minutes": state["seconds"] / 60.0,
-        "parameters": sum(w.numpy().size for w in model.generator.trainable_weights),
+        "parameters": sum(math.prod(w.shape) for w in model.generator.trainable_weights),
         "seed": settings["seed"],
         "command": command,
         **_made_with(),
@@ -148,7 +161,6 @@ def _train_and_score(settings, places, folder, evaluator, command):
     print(f"\n{table}\n")
     print(f"{state['images']:,} images seen in {state['seconds'] / 60.0:.1f} minutes of training")
     print(f"model: {os.path.join(folder, run_folder.MODEL)}\npictures: {picture}")
-    return 0
 
 
 def _save_model(folder, model):

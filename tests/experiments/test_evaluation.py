@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_uai import metrics
+from keras_uai.callbacks.parts import DistancePart
 from keras_uai.experiment import evaluation, settings
 from keras_uai.experiment.data import Data
 
@@ -78,8 +79,8 @@ def test_nothing_to_score(evaluator):
 
 
 def test_frechet_distance_with_an_extractor_of_ones_own(evaluator):
-    evaluator.extractor = metrics.extractors.Extractor("mine", lambda x: x[:, :2, :2, 0], None)
-    evaluator.extractor.network = lambda x: np.asarray(x)[:, 4, 4:6, 0]
+    corner = metrics.extractors.Extractor("mine", lambda x: np.asarray(x)[:, 4, 4:6, 0], None)
+    evaluator.distance = DistancePart(corner)
     scores = evaluator.scores()
     table = evaluation.table(scores, evaluator.title())
     assert scores["model"]["frechet_mine"] > 0

@@ -19,7 +19,7 @@ def interrupt(monkeypatch):
     def at(step):
         class Monitor(evaluation.Monitor):
             def on_train_batch_end(self, batch, logs=None):
-                SignalAt.on_train_batch_end(self, batch)
+                SignalAt.on_train_batch_end(self, batch, logs)
 
         Monitor.step, Monitor.number = step, signal.SIGINT
         monkeypatch.setattr(runner.evaluation, "Monitor", Monitor)
@@ -90,6 +90,43 @@ def test_interrupted_resumed_refused(tiny, interrupt, capsys):
     assert os.path.exists(os.path.join(folder, "scores.json"))
 
 
+def test_interrupted_while_it_is_scored(tiny, monkeypatch, capsys):
+    """A finished training is not trained again: the model that was saved is scored."""
+
+    def interrupted(evaluator):
+        raise KeyboardInterrupt
+
+    given = {**tiny, "steps": 1, "grid_images": 0}
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation.Evaluator, "scores", interrupted)
+        assert main(given) == 130
+    folder = only_run(tiny)
+    assert f"--resume={folder}" in capsys.readouterr().out
+    steps = []
+    monkeypatch.setattr(runner.training, "Clock", _counting(steps))
+    assert main({"resume": folder}) == 0
+    assert steps == []
+    assert os.path.exists(os.path.join(folder, "scores.json"))
+
+
+def _counting(steps):
+    class Clock(runner.training.Clock):
+        def on_train_batch_end(self, batch, logs=None):
+            steps.append(batch)
+            super().on_train_batch_end(batch, logs)
+
+    return Clock
+
+
+def test_divergence_is_said_in_one_line(monkeypatch, tiny, capsys):
+    def diverge(*_):
+        raise FloatingPointError("The training has diverged")
+
+    monkeypatch.setattr(runner.training, "train", diverge)
+    assert main(tiny) == 1
+    assert capsys.readouterr().err == "error: The training has diverged\n"
+
+
 def test_no_run_to_resume(tmp_path, capsys):
     assert main({"resume": str(tmp_path / "x")}) == 2
     assert "There is no run to resume" in capsys.readouterr().err
@@ -120,7 +157,7 @@ def test_what_only_the_data_can_tell_is_told_before_a_folder_is_made(tiny, capsy
     assert not os.path.exists(tiny["runs"])
 
 
-def test_damaged_images_are_scored_on_pixels_hidden_again(tiny, tmp_path, capsys):
+def test_damaged_images_are_scored_on_pixels_hidden_for_it(tiny, tmp_path, capsys):
     """A folder of folders of images with holes in their alpha channel, cropped."""
     generator = np.random.default_rng(0)
     for i in range(24):
@@ -135,8 +172,7 @@ def test_damaged_images_are_scored_on_pixels_hidden_again(tiny, tmp_path, capsys
     folder = only_run(tiny)
     assert os.path.basename(folder) == "0000-uai-damaged-empirical-seed0"
     record = run_folder.read_json(os.path.join(folder, "scores.json"))
-    assert record["data"]["clean"] is False
-    assert set(record["scores"]["model"]) >= {"mse_missing", "spread_skill", "crps"}
-    assert "mse" not in record["scores"]["model"]
+    assert record["data"]["holdout"] == 0.2
+    assert set(record["scores"]["model"]) >= {"mse", "mse_of_mean", "spread_skill", "crps"}
     assert record["scores"]["model"]["images"] == 4  # 15% of 24
-    assert "on observed pixels that were hidden again" in capsys.readouterr().out
+    assert "on pixels that were hidden for this" in capsys.readouterr().out
