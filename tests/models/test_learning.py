@@ -1,0 +1,159 @@
+"""Small trainings on damaged images with a known answer: does the model learn what it should?"""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_uai.measurements import DropPixel, Empirical
+from keras_uai.metrics import baselines
+from keras_uai.models import UAI
+from tests.testing import array
+
+COLOUR = 0.6
+NETWORK = {"width": 8, "max_width": 16, "stem": 4}
+
+
+def trained(model, y, mask, steps, batch_size=32):
+    batch = {"observation": y, "mask": mask}
+    dataset = tf.data.Dataset.from_tensor_slices(batch).shuffle(len(y), seed=0)
+    dataset = dataset.repeat().batch(batch_size)
+    logs = model.fit(dataset, steps_per_epoch=steps, epochs=1, verbose=0).history
+    return {name: values[-1] for name, values in logs.items()}
+
+
+# -- the energy score: a hidden half that may be either colour --------------------------------------
+
+SIDES = {"left": np.s_[:, :, :8], "right": np.s_[:, :, 8:]}
+
+
+def halves(count, seed):
+    """Images of two constant halves, each +COLOUR or -COLOUR, independently."""
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (count, 1, 2, 1))
+    return (COLOUR * np.tile(signs.repeat(8, axis=2), (1, 16, 1, 1))).astype("float32")
+
+
+def hides(side):
+    mask = np.ones((1, 16, 16, 1), "float32")
+    mask[SIDES[side]] = 0
+    return mask
+
+
+@pytest.fixture(scope="module")
+def energetic():
+    """Trained on 256 images, a quarter without its left half and a quarter without its right one.
+
+    No image is ever seen whole by G where it is scored, and no loss but the energy score is on.
+    """
+    keras.utils.set_random_seed(0)
+    whole = np.ones((1, 16, 16, 1), "float32")
+    measurement = Empirical(np.concatenate([hides("left"), hides("right"), whole, whole]))
+    mask = array(measurement.masks(np.arange(256), 16, 16))
+    network = {**NETWORK, "normalization": "group"}
+    model = UAI(
+        (16, 16, 1),
+        measurement,
+        latent_dim=8,
+        hide=(0.3, 0.9),
+        energy_scales=(None, 4),
+        generator={**network, "spectral": False, "fill": True, "attention_size": None},
+        discriminator=network,
+        encoder=network,
+    )
+    rate = keras.optimizers.schedules.CosineDecay(4e-3, 1200)
+    optimizer = keras.optimizers.Adam(rate, beta_1=0.9, beta_2=0.99)
+    weights = {"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0}
+    model.compile(optimizer, loss_weights=weights)
+    trained(model, halves(256, seed=0) * mask, mask, steps=1200)
+    return model
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_both_colours_of_a_hidden_half_are_sampled(energetic, side):
+    x, mask = halves(100, seed=1), np.repeat(hides(side), 100, axis=0)
+    y = x * mask
+    samples = energetic.inpaint(y, mask, num_samples=10)[:, :, *SIDES[side][1:]]
+    truth = x[SIDES[side]]
+    colours = samples.mean((2, 3, 4))
+    # One colour a sample, one of the two that exist, ...
+    assert samples.std((2, 3, 4)).mean() < 0.2
+    assert 0.4 < np.abs(colours).mean() < 0.8
+    assert (np.abs(colours) > 0.3).mean() > 0.65
+    # ... both of them for nearly every image, about equally often, whatever the seen half is.
+    positive = (colours > 0).mean(1)
+    assert ((positive > 0) & (positive < 1)).mean() > 0.85
+    seen = x[SIDES["left" if side == "right" else "right"]].mean((1, 2, 3))
+    for sign in (-1, 1):
+        assert 0.2 < positive[np.sign(seen) == sign].mean() < 0.8
+    # Calibrated: the samples spread as far as their mean is wrong.
+    skill = ((samples.mean(1) - truth) ** 2).mean()
+    spread = (11 / 10) * samples.var(1, ddof=1).mean()
+    assert 0.7 < np.sqrt(spread / skill) < 1.35
+    # The mean beats what guesses from the other half, whose expected error is 2 COLOUR^2.
+    for name in ("mean_colour", "nearest", "linear_interpolation"):
+        guess = getattr(baselines, name)(y, mask)[SIDES[side]]
+        assert skill < 0.8 * ((guess - truth) ** 2).mean(), name
+
+
+def test_what_is_known_is_not_sampled(energetic):
+    """With a part of the half in sight its colour is certain: the spread shrinks, the error more."""
+    x, mask = halves(100, seed=2), np.repeat(hides("right"), 100, axis=0)
+    free = energetic.inpaint(x * mask, mask, num_samples=6)
+    mask[:, 4:12, 12:] = 1
+    bound = energetic.inpaint(x * mask, mask, num_samples=6)
+    missing = mask[0, ..., 0] == 0
+    assert bound.std(1)[:, missing].mean() < 0.65 * free.std(1)[:, missing].mean()
+    assert ((bound.mean(1) - x)[:, missing] ** 2).mean() < 0.35 * COLOUR**2
+
+
+# -- the paper's game: every image has one of two colours, half of its pixels are dropped -----------
+
+
+def plain(count, seed):
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (count, 1, 1, 1))
+    return (COLOUR * np.tile(signs, (1, 16, 16, 1))).astype("float32")
+
+
+def played(weights, steps):
+    keras.utils.set_random_seed(0)
+    measurement = DropPixel(0.5)
+    mask = array(measurement.masks(np.arange(256), 16, 16))
+    network = {**NETWORK, "normalization": "batch"}
+    quiet = {"attention_size": None}
+    model = UAI(
+        (16, 16, 1),
+        measurement,
+        latent_dim=4,
+        generator={**network, **quiet},
+        discriminator={**network, **quiet, "normalization": None},
+        encoder=network,
+    )
+    adam = [keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99) for rate in (1e-3, 4e-3)]
+    model.compile(*adam, loss_weights=weights)
+    x, seen = plain(50, seed=1), array(measurement.masks(np.arange(1000, 1050), 16, 16))
+    missing = np.broadcast_to(seen == 0, x.shape)
+    before = model.inpaint(x * seen, seen, num_samples=1)[:, 0][missing]
+    logs = trained(model, plain(256, seed=0) * mask, mask, steps)
+    after = model.inpaint(x * seen, seen, num_samples=1)[:, 0][missing]
+    return before, after, x[missing], logs
+
+
+def assert_learned(before, after, truth):
+    """Grey at first; then the values of the data, in the images they belong to."""
+    assert ((before - truth) ** 2).mean() == pytest.approx(COLOUR**2, rel=0.2)
+    assert np.abs(after).mean() == pytest.approx(COLOUR, abs=0.25)
+    assert (np.sign(after) == np.sign(truth)).mean() > 0.9
+    assert ((after - truth) ** 2).mean() < 0.4 * COLOUR**2
+
+
+def test_the_game_alone_teaches_the_values_of_the_data():
+    """Equation 5, no other term: nothing ever compares a pixel with its truth."""
+    assert_learned(*played({"z": 0.0, "y": 0.0}, steps=100)[:3])
+
+
+def test_the_papers_configuration():
+    """Equation 8: the same, and y comes back from y_tilde and the latent that E reads."""
+    *values, logs = played({}, steps=300)
+    assert_learned(*values)
+    assert logs["y_squared_error"] < 0.3 * COLOUR**2
+    assert all(np.isfinite(v) for v in logs.values())
