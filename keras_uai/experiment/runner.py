@@ -160,7 +160,9 @@ def _score(folder, evaluator, monitor, state, command):
     run_folder.remove_checkpoints(folder)  # model.keras holds the same
     print(f"\n{table}\n")
     print(f"{state['images']:,} images seen in {state['seconds'] / 60.0:.1f} minutes of training")
-    print(f"model: {os.path.join(folder, run_folder.MODEL)}\npictures: {picture}")
+    print(f"model: {os.path.join(folder, run_folder.MODEL)}")
+    if picture:
+        print(f"picture: {picture}")
 
 
 def _save_model(folder, model):
