@@ -24,8 +24,8 @@ TINY = {"width": 8, "max_width": 16, "stem": 2}
 
 def array(x, dtype=None):
     """A tensor, variable or array as a numpy array of its own."""
-    x = ops.convert_to_tensor(x) if isinstance(x, keras.Variable) else x
-    return np.array(ops.convert_to_numpy(x), dtype=dtype)
+    x = x.value if isinstance(x, keras.Variable) else x
+    return np.array(x.numpy() if hasattr(x, "numpy") else ops.convert_to_numpy(x), dtype=dtype)
 
 
 def same_bits(a, b):

@@ -43,10 +43,22 @@ class DropPixel(Measurement):
     def sample(self, keys, height, width):
         size = height * width
         missing = round(self.p * size)
-        order = ops.argsort(random.uniform(keys, (size,)), axis=-1)
-        # The inverse permutation: exactly `missing` ranks are low, also where two uniforms tie.
-        rank = ops.argsort(order, axis=-1)
-        return ops.reshape(ops.cast(rank >= missing, "float32"), (-1, height, width, 1))
+        u = random.uniform(keys, (size,))
+        if 2 * missing > size:  # then few are observed: the highest are found faster
+            observed = ops.flip(_lowest(ops.flip(1.0 - u, axis=-1), size - missing), axis=-1)
+        else:
+            observed = 1.0 - _lowest(u, missing)
+        return ops.reshape(observed, (-1, height, width, 1))
 
     def get_config(self):
         return {"p": self.p, **super().get_config()}
+
+
+def _lowest(u, count):
+    """1.0 on exactly the `count` lowest values of each row of `u`; of equal values, the first ones."""
+    if not count:
+        return ops.zeros_like(u)
+    greatest = -ops.top_k(-u, count)[0][:, -1:]
+    below, ties = ops.cast(u < greatest, u.dtype), ops.cast(u == greatest, u.dtype)
+    left = count - ops.sum(below, axis=-1, keepdims=True)
+    return below + ties * ops.cast(ops.cumsum(ties, axis=-1) <= left, u.dtype)

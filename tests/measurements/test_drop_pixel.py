@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
+from keras import ops
 
 from keras_uai import random
 from keras_uai.measurements import DropPixel
@@ -17,10 +18,16 @@ def test_drops_exactly_round_p_h_w(p, size):
     assert ((mask == 0).sum((1, 2, 3)) == round(p * height * width)).all()
 
 
-def test_exact_also_where_uniforms_tie(monkeypatch):
-    monkeypatch.setattr(random, "uniform", lambda keys, shape: np.full((3, *shape), 0.5, "float32"))
-    mask = np.array(DropPixel(0.9).masks([0, 1, 2], 16, 16))
-    assert (mask.sum((1, 2, 3)) == 256 - 230).all()
+@pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 0.6, 0.9])
+@pytest.mark.parametrize("values", [1, 3, 2**24])
+def test_drops_the_lowest_uniforms_and_of_equal_ones_the_first(p, values, monkeypatch):
+    u = np.random.default_rng(0).integers(0, values, (20, 256)) / 2.0**24
+    monkeypatch.setattr(random, "uniform", lambda keys, shape: ops.convert_to_tensor(u, "float32"))
+    mask = np.array(DropPixel(p).masks(np.arange(20), 16, 16)).reshape(20, 256)
+    expected = np.ones_like(mask)
+    for row, dropped in zip(expected, np.argsort(u, axis=1, kind="stable"), strict=True):
+        row[dropped[: round(p * 256)]] = 0
+    assert (mask == expected).all()
 
 
 def test_every_pixel_is_dropped_equally_often_and_independently_of_its_neighbour():
