@@ -95,7 +95,7 @@ class Measurement:
         Observed pixels stay bit-equal, the others become tau whatever they were: selected, not
         multiplied, because where sensors fail the data often hold NaN.
         """
-        return ops.where(mask > 0.5, x, ops.cast(self.tau, x.dtype))
+        return ops.where(ops.cast(mask, x.dtype) > 0.5, x, ops.cast(self.tau, x.dtype))
 
     def recover(self, y):
         """`T(y)`: 0 where all channels of `y` equal tau, else 1. Float `(N, H, W, 1)` of y's dtype.

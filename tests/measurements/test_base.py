@@ -38,7 +38,10 @@ def test_observed_pixels_stay_bit_equal_and_the_others_become_tau(measurement, c
 def test_f_is_a_selection_that_lets_nothing_through():
     x = ops.convert_to_tensor(np.array([np.nan, np.inf, -0.25, 0.5], "float32").reshape(1, 2, 2, 1))
     mask = np.array([0, 0, 0, 1], "float32").reshape(1, 2, 2, 1)
-    same_bits(DropPixel(0.5)(x, mask), np.array([0, 0, 0, 0.5], "float32").reshape(1, 2, 2, 1))
+    expected = np.array([0, 0, 0, 0.5], "float32").reshape(1, 2, 2, 1)
+    for kind in ("float32", "float16", "int32", "uint8", "bool"):
+        same_bits(DropPixel(0.5)(x, mask.astype(kind)), expected)
+        same_bits(DropPixel(0.5)(x, tf.constant(mask.astype(kind))), expected)
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.25])
