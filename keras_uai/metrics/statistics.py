@@ -62,10 +62,12 @@ class Statistics:
         gathered.update(self.features)
         return gathered.mean_and_covariance()
 
-    @property
+    @functools.cached_property
     def mean(self):
         """`(D,)` float64."""
-        return self._moments[0]
+        if self.moments is None:
+            return self.features.mean(axis=0, dtype="float64")
+        return self.moments[0]
 
     @property
     def covariance(self):
@@ -75,8 +77,7 @@ class Statistics:
     @functools.cached_property
     def centred(self):
         """Features minus their mean, over sqrt(N - 1): `(N, D)` float64; covariance = X^T X."""
-        features = self.features.astype("float64")
-        return (features - features.mean(axis=0)) / np.sqrt(len(features) - 1.0)
+        return (self.features - self.mean) / np.sqrt(len(self.features) - 1.0)
 
     def save(self, path):
         """Writes an `.npz` that `Statistics.load` reads; appears whole or not at all."""
