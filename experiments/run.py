@@ -7,13 +7,7 @@
 What no flag says comes from the preset (--preset), then from the defaults named here.
 """
 
-import os
-import pathlib
-import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-
+import start  # noqa: F401  before all else: see there
 from absl import app, flags
 
 from keras_uai import experiment
