@@ -1,0 +1,89 @@
+"""tools/quickstart and tools/test up to where they would need a network: what they say when they
+cannot start, and the quickstart's run in an environment that is there already.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def call(tool, *arguments, **environment):
+    return subprocess.run(
+        [ROOT / "tools" / tool, *arguments],
+        env={**os.environ, **environment}, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def old_python(tmp_path):
+    path = tmp_path / "python3"
+    path.write_text("#!/bin/sh\n[ $1 = --version ] && echo Python 3.8.1 || exit 1\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("tool", ["quickstart", "test"])
+def test_a_python_that_is_too_old(tool, old_python, tmp_path):
+    done = call(tool, PYTHON=str(old_python), VENV=str(tmp_path / "venv"))
+    assert done.returncode == 1
+    assert "needs Python 3.11 or later. Found: Python 3.8.1" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_an_installation_that_fails(tmp_path):
+    """An interpreter whose pip fails: its last lines are shown, and where the others are."""
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho No matching distribution; exit 1\n")
+    python.chmod(0o755)
+    done = call("quickstart", VENV=str(tmp_path / "venv"), PYTHON=sys.executable)
+    assert done.returncode == 1
+    assert "No matching distribution" in done.stderr
+    assert (
+        f"the installation failed; all of its output is in {tmp_path}/venv/install.log"
+        in done.stderr
+    )
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A folder that passes for an environment with this checkout installed."""
+    folder = tmp_path / "venv"
+    (folder / "bin").mkdir(parents=True)
+    python = folder / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    stamp = "".join((ROOT / name).read_text() for name in ("setup.cfg", "pyproject.toml"))
+    (folder / "installed").write_text(f"{stamp} {ROOT}\n")
+    return folder
+
+
+def test_the_table_and_the_picture(environment, tmp_path):
+    small = "width=4,max_width=4,stem=2"
+    done = call(
+        "quickstart", f"--runs={tmp_path}/runs", "--steps=2", "--limit=40", "--image_size=16",
+        f"--generator={small}", f"--discriminator={small}", f"--encoder={small}",
+        "--eval_images=4", "--num_samples=2", "--grid_images=2", "--jit_compile=false",
+        VENV=str(environment),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for row in (
+        "this model, one sample", "this model, mean of 2", "linear interpolation",
+        "nearest neighbour", "mean colour", "diversity: std", "Done in",
+    ):  # fmt: skip
+        assert row in done.stdout
+    (picture,) = tmp_path.glob("runs/0000-uai-drawn_faces-*-quickstart/grids/final.png")
+    assert f"picture: {picture}" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_what_goes_wrong_in_the_run_is_the_exit_code(environment):
+    done = call("quickstart", "--data=no/such/folder", VENV=str(environment))
+    assert done.returncode == 1
+    assert "no/such/folder" in done.stderr
+    assert "the run ended with exit code 2; what went wrong stands above" in done.stderr
