@@ -10,7 +10,6 @@ import numpy as np
 from keras_uai.metrics.extractors.base import file_digest, weights_digest
 
 RUN_MODEL, RUN_SETTINGS = "model.keras", "settings.json"  # in a run's folder
-PRESET_CONFIG = "config.json"  # in a preset's
 
 
 @dataclasses.dataclass
@@ -105,13 +104,15 @@ def _keras_model(path):
 
 def _preset(path):
     from keras_uai import models
+    from keras_uai.models import preset_files
 
-    is_folder = os.path.isfile(os.path.join(path, PRESET_CONFIG))
-    if not is_folder and path not in getattr(models.UAI, "presets", ()):
+    if not preset_files.is_preset(path) and path not in preset_files.available():
         return None
-    model = models.UAI.from_preset(path)
-    name = os.path.basename(os.path.normpath(path))
-    return of_model(model, name, weights_digest(model.get_weights()))
+    folder = preset_files.find(path)
+    model = models.InpaintingModel.from_preset(folder, compile=False)
+    settings = preset_files.read_json(folder, preset_files.METADATA).get("evaluate", {})
+    name = os.path.basename(os.path.normpath(folder))
+    return of_model(model, name, weights_digest(model.get_weights()), settings)
 
 
 def _saved_model(path):

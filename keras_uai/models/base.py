@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_uai import losses, measurements, networks, random
 from keras_uai.layers import advance_power_iterations
+from keras_uai.models.presets import PresetMixin
 from keras_uai.models.sampling import SamplingMixin
 
 if keras.backend.backend() == "tensorflow":
@@ -15,7 +16,7 @@ else:
 _TRAINING = 0x545241  # keeps training's noise apart from masks drawn under the same seed
 
 
-class InpaintingModel(SamplingMixin, TrainStep, keras.Model):
+class InpaintingModel(SamplingMixin, PresetMixin, TrainStep, keras.Model):
     """A generator G that reconstructs images from observations, and what it is trained with.
 
     A subclass builds its further networks, names its loss terms in `default_loss_weights` and writes `objective`, from
