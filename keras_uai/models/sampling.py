@@ -18,7 +18,7 @@ class SamplingMixin:
         """The generator that reconstructs: the average where the model keeps one."""
         return self.generator if self.generator_average is None else self.generator_average
 
-    def sample(self, y, mask, seeds, num_samples):
+    def sample(self, y, mask, seeds, num_samples, features=None):
         """`num_samples` reconstructions of each image as a graph: what `inpaint` and the exports run.
 
         Args:
@@ -26,13 +26,14 @@ class SamplingMixin:
             mask: `(N, H, W, 1)`, 1 = observed.
             seeds: integers `(N,)`, one an image: the same image and seed give the same samples in any batch.
             num_samples: K, an integer or scalar tensor.
+            features: `sampling_generator.observe(y, mask)`, where that is known already.
 
         Returns:
             `(N, K, H, W, C)` in [-1, 1]; observed pixels equal y's.
         """
         generator = self.sampling_generator
         height, width, channels = self.image_shape
-        features = generator.observe(y, mask)
+        features = generator.observe(y, mask) if features is None else features
         seeds = ops.cast(seeds, "int32")[:, None]
         keys = random.key(seeds, _SAMPLE, ops.arange(num_samples)[None, :])
         z = random.normal(ops.reshape(keys, (-1, 2)), (generator.z_dim,))
@@ -40,6 +41,11 @@ class SamplingMixin:
         image = ops.clip(generator.decode(features, z), -1.0, 1.0)
         image = ops.reshape(image, (-1, num_samples, height, width, channels))
         return self.paste(image, y[:, None], mask[:, None])
+
+    def own_mean(self, y, mask, features=None):
+        """The mean `(N, H, W, C)` that the generator predicts, as a graph; arguments as in `sample`."""
+        features = self.sampling_generator.observe(y, mask) if features is None else features
+        return self.paste(ops.clip(features[-1], -1.0, 1.0), y, mask)
 
     def inpaint(self, y, mask=None, num_samples=10, seed=0, batch_size=32):
         """Samples reconstructions of damaged images.
@@ -87,12 +93,7 @@ class SamplingMixin:
                 "Use inpaint(y, num_samples=K).mean(axis=1)."
             )
         y, mask = self._check_images(y, mask)
-
-        def run(y, mask):
-            image = self.sampling_generator.observe(y, mask)[-1]
-            return self.paste(ops.clip(image, -1.0, 1.0), y, mask)
-
-        return self._in_batches("mean", run, batch_size, y, mask)
+        return self._in_batches("mean", self.own_mean, batch_size, y, mask)
 
     def _in_batches(self, name, function, batch_size, *arrays):
         """`function` compiled (once a name), run on parts of the arrays; weights are read at every call."""
@@ -140,6 +141,12 @@ class SamplingMixin:
                 f"Received: values from {observed.min()} to {observed.max()}"
             )
         return np.where(mask > 0.5, y, np.float32(self.measurement.tau)), mask
+
+    def export(self, path, **options):
+        """Writes a SavedModel that TensorFlow Serving loads; see `keras_uai.serving.export`."""
+        from keras_uai.serving import export  # here: serving builds on models
+
+        return export(self, path, **options)
 
     def call(self, inputs, training=False):
         """One reconstruction `(N, H, W, C)` of each observation, with noise fixed by the model's seed.
