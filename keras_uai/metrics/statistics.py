@@ -156,28 +156,41 @@ class Moments:
                 self._add(rows[start : start + _BLOCK])
             self._waiting, self._waiting_rows = [rows[full:]], len(rows) - full
 
+    def merge(self, other):
+        """Adds all rows of another `Moments`, as if they had arrived here, up to rounding."""
+        for moments in (self, other):
+            moments.flush()
+        if other.count:
+            self._combine(other.count, other._mean, other._scatter)
+
     def mean_and_covariance(self):
         """`(mean (D,), covariance (D, D))` of all rows so far; the covariance over N - 1."""
-        if self._waiting_rows:
-            self._add(np.concatenate(self._waiting))
-            self._waiting, self._waiting_rows = [], 0
+        self.flush()
         if self.count < 2:
             raise ValueError(f"A covariance needs at least 2 rows. Received: {self.count}")
         return self._mean, self._scatter / (self.count - 1.0)
 
+    def flush(self):
+        """Sums up the rows that wait for their block to be full: nothing but sums is left."""
+        if self._waiting_rows:
+            self._add(np.concatenate(self._waiting))
+            self._waiting, self._waiting_rows = [], 0
+
     def _add(self, rows):
-        """Chan, Golub and LeVeque (1979): the moments of a union from those of its parts."""
         rows = rows.astype("float64")
         mean = rows.mean(axis=0)
         centred = rows - mean
-        scatter = centred.T @ centred
+        self._combine(len(rows), mean, centred.T @ centred)
+
+    def _combine(self, count, mean, scatter):
+        """Chan, Golub and LeVeque (1979): the moments of a union from those of its parts."""
         if self.count:
-            total = self.count + len(rows)
+            total = self.count + count
             shift = mean - self._mean
-            scatter += self._scatter
-            scatter += np.outer(shift, shift) * (self.count * len(rows) / total)
-            mean = self._mean + shift * (len(rows) / total)
-        self.count += len(rows)
+            scatter = scatter + self._scatter
+            scatter += np.outer(shift, shift) * (self.count * count / total)
+            mean = self._mean + shift * (count / total)
+        self.count += count
         self._mean, self._scatter = mean, scatter
 
 
