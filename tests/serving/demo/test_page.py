@@ -1,0 +1,152 @@
+"""The page in a browser: an example, a stroke of the brush, reconstructions, a ZIP file; and the
+page's server without one.
+"""
+
+import pathlib
+import urllib.request
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_uai.datasets import drawn_faces
+from keras_uai.serving.demo import filling
+from tests.serving.demo import browser
+from tests.serving.demo.test_filling import bomb
+from tests.serving.demo.toy import ToyClient
+
+gradio = pytest.importorskip("gradio", reason="gradio is not installed: pip install .[demo]")
+from keras_uai.serving.demo import page  # noqa: E402 (gradio may be missing)
+
+SIZE = 256
+
+
+@pytest.fixture(scope="module")
+def client():
+    return ToyClient()
+
+
+@pytest.fixture(scope="module")
+def address(client):
+    with page.serve(client) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("browser")
+
+
+@pytest.fixture(scope="module")
+def opened(address, folder):
+    with browser.start(folder) as opened:
+        opened.get(address)
+        yield opened
+
+
+def press_fill(opened):
+    browser.find(opened, "#fill")[0].click()
+
+
+def toast(opened, text):
+    """Waits for a message on the page, and puts it away."""
+    shown = browser.until(
+        lambda: [e for e in opened.find_elements("css selector", ".toast-body") if text in e.text],
+        f"the message {text!r}",
+    )
+    for element in shown:
+        element.find_element("css selector", ".toast-close").click()
+
+
+def test_example_stroke_fill_and_download(opened, client, folder):
+    browser.find(opened, "#examples img")
+    press_fill(opened)
+    toast(opened, "Load an image first, or choose an example.")
+
+    opened.find_elements("css selector", "#examples img")[1].click()
+    canvas = browser.find(opened, "#editor canvas")[0]
+    zoom = browser.steady(lambda: zoom_of(opened), "the example in the editor")
+    press_fill(opened)
+    toast(opened, "Nothing is missing: paint over what shall be filled in, or load a mask.")
+    assert not client.asked
+
+    # From 50 pixels left of the image's centre to 30 pixels right of it, 20 above it.
+    path = [(x * zoom, -20 * zoom) for x in range(-50, 31, 8)]
+    browser.stroke(opened, canvas, path)
+    press_fill(opened)
+    pictures = browser.find(opened, "#reconstructions img")
+    browser.until(lambda: "6 reconstructions" in summary(opened), "the summary")
+
+    ((image, mask, num_samples, seed),) = client.asked
+    assert (num_samples, seed, len(pictures)) == (6, 0, 6)
+    face = drawn_faces.draw([drawn_faces.COUNT + 1], SIZE)[0]
+    assert np.array_equal(image, np.where(mask[..., None] == 1, face, 0))  # to the last bit
+    rows, columns = np.nonzero(mask == 0)
+    radius = (rows.max() - rows.min() + 1) / 2
+    assert 8 <= radius <= 32
+    assert rows.mean() == pytest.approx(SIZE / 2 - 20, abs=4)
+    assert columns.min() == pytest.approx(SIZE / 2 - 50 - radius, abs=6)
+    assert columns.max() == pytest.approx(SIZE / 2 + 30 + radius, abs=6)
+
+    browser.find(opened, "#download")[0].click()
+    path = browser.until(lambda: list((folder / "downloads").glob("*.zip")), "the ZIP file")[0]
+    archive = zipfile.ZipFile(path)
+    expected = filling.fill(ToyClient(), image, mask, 6, 0)
+    for name, picture in expected.files().items():
+        assert np.array_equal(np.asarray(Image.open(archive.open(name))), picture)
+
+
+def test_a_hole_from_a_file(opened, client, tmp_path):
+    """After the test above: its image is still in the editor."""
+    mask = np.ones((SIZE, SIZE), "uint8")
+    mask[200:, :] = 0
+    Image.fromarray(mask * 255).save(tmp_path / "mask.png")
+    before = len(client.asked)
+    browser.find(opened, "button.label-wrap")[0].click()
+    browser.find(opened, "#mask input[type=file]")[0].send_keys(str(tmp_path / "mask.png"))
+    browser.until(lambda: "mask" in browser.find(opened, "#mask")[0].text, "the file's name")
+    press_fill(opened)
+    browser.until(lambda: len(client.asked) > before, "the request")
+    painted = client.asked[0][1]
+    assert np.array_equal(client.asked[-1][1], mask * painted)
+
+
+def test_nothing_was_asked_of_another_machine(opened, address):
+    asked = browser.addresses(opened)
+    assert len(asked) > 20
+    assert {url for url in asked if not url.startswith(address)} == set()
+
+
+def summary(opened):
+    return opened.find_element("css selector", "#summary").text
+
+
+def zoom_of(opened):
+    """Pixels of the screen a pixel of the image, as the editor's toolbar has it; None before there is one."""
+    shown = opened.find_element("css selector", "#editor").text
+    percent = [word for word in shown.split() if word.endswith("%")]
+    return float(percent[0][:-1]) / 100 if percent else None
+
+
+def test_the_server_leaves_nothing_behind(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = sorted(pathlib.Path(page.__file__).parent.iterdir())
+    with page.serve(ToyClient()) as address:
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            text = answer.read().decode()
+        assert page.TITLE in text
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+    assert sorted(pathlib.Path(page.__file__).parent.iterdir()) == before
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_the_editor_refuses_bombs_in_words(tmp_path):
+    built = page.build(ToyClient(), str(tmp_path))
+    (editor,) = [b for b in built.blocks.values() if isinstance(b, gradio.ImageEditor)]
+    with pytest.raises(gradio.Error, match="at most 67 million pixels"):
+        editor.convert_and_format_image(bomb(10_000, 10_000))
+    with pytest.raises(gradio.Error, match="no image that can be read"):
+        editor.convert_and_format_image(b"no image")
+    assert editor.convert_and_format_image(None) is None
