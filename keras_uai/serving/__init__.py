@@ -1,8 +1,17 @@
-"""Serving: SavedModels that a model server, or TensorFlow alone, runs without this package."""
+"""Serving: SavedModels that a model server, or TensorFlow alone, runs without this package; and a client of them."""
 
 import importlib
 
-_MODULES = {"Limits": "limits", "export": "exporting"}
+_MODULES = {
+    "Client": "client",
+    "Encoded": "client",
+    "Limits": "limits",
+    "Reconstruction": "client",
+    "RefusedError": "errors",
+    "Retries": "retrying",
+    "UnavailableError": "errors",
+    "export": "exporting",
+}
 
 __all__ = sorted(_MODULES)
 
