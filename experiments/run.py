@@ -129,7 +129,13 @@ flags.DEFINE_integer(
     "Updates from one line of the log to the next. Default: once through the data.",
 )
 
-# === Evaluation, on withheld images ===
+# === Evaluation, on images that were withheld ===
+flags.DEFINE_string(
+    "eval_split",
+    None,
+    "Images of the scores at the end: withheld (15%), or test, the 10% on which the supervised "
+    "models are not trained (the others are, as damaged). Default: withheld.",
+)
 flags.DEFINE_integer(
     "eval_images",
     None,

@@ -92,12 +92,16 @@ class Batches(keras.utils.PyDataset, DataAdapter):
                 f"images, {share[1]} processes. Use a batch_size they divide, and "
                 "drop_remainder=True."
             )
+        others = None
+        if elements.unpaired is not None:
+            others = elements.unpaired_indices(epoch, number, len(chosen))
+            others = normalize(elements.store.gather(np.split(others, share[1])[share[0]]))
         chosen = np.split(chosen, share[1])[share[0]]
         x = normalize(elements.store.gather(chosen))
         mask = self._mask(chosen)
         observed = np.repeat(mask > 0.5, x.shape[-1], axis=-1)  # faster than broadcasting
         y = np.where(observed, x, np.float32(elements.tau))
-        return elements.element(y, mask, x, chosen.astype("int32"))
+        return elements.element(y, mask, x, chosen.astype("int32"), others)
 
     def _mask(self, chosen):
         if self._draw is None:

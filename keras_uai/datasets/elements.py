@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_uai.datasets import hashing
 
-_STREAM = 2  # of the seed's random numbers (splits: 1)
+_STREAM, _UNPAIRED_STREAM = 2, 4  # of the seed's random numbers (splits: 1, 3)
 
 
 def normalize(images):
@@ -24,6 +24,7 @@ class Elements:
         store: a `keras_uai.datasets.store.Store`.
         indices: int64, ascending: the images of the split that can be used.
         measurement: a `Measurement`, or None where the store has masks.
+        unpaired: int64, ascending: the images that batches hold clean beside the damaged ones, or None.
         batch_size, seed, shuffle, repeat, drop_remainder, clean, index, start_epoch: see
             `keras_uai.datasets.load`.
     """
@@ -41,6 +42,7 @@ class Elements:
         drop_remainder=None,
         clean=False,
         index=False,
+        unpaired=None,
         start_epoch=0,
     ):
         self.store = store
@@ -52,6 +54,7 @@ class Elements:
         self.repeat = repeat
         self.clean = clean
         self.index = index
+        self.unpaired = unpaired
         self.start_epoch = start_epoch
         self.tau = 0.0 if measurement is None else measurement.tau
         # T(y) is exact unless tau is one of the 256 values of a pixel: then the mask goes along.
@@ -82,27 +85,39 @@ class Elements:
         """The indices in the order of an epoch: a permutation of all of them, by (seed, epoch)."""
         if not self.shuffle:
             return self.indices
-        with self._lock:
-            if epoch not in self._orders:
-                ranks = hashing.bits(self.seed, _STREAM, epoch, self.indices)
-                while len(self._orders) > 1:
-                    self._orders.pop(min(self._orders))
-                self._orders[epoch] = self.indices[np.argsort(ranks, kind="stable")]
-            return self._orders[epoch]
+        return self._shuffled(_STREAM, self.indices, epoch)
 
     def batch_indices(self, epoch, number):
         """Indices of batch `number` of an epoch (if repeated: of all from it on), int64 `(B,)`."""
         start = number * self.batch_size
         if not self.repeat:
             return self.order(epoch)[start : start + self.batch_size]
-        chosen, count = [], len(self.indices)
-        while sum(map(len, chosen)) < self.batch_size:
-            lap, offset = divmod(start + sum(map(len, chosen)), count)
-            need = self.batch_size - sum(map(len, chosen))
-            chosen.append(self.order(epoch + lap)[offset : offset + need])
-        return np.concatenate(chosen)
+        return _laps(self.order, len(self.indices), epoch, start, self.batch_size)
 
-    def element(self, y, mask, x, index):
+    def unpaired_indices(self, epoch, number, count):
+        """Indices of the `count` clean images that go with batch `number` of an epoch, int64.
+
+        They are shuffled even where the damaged images are not, and begin again where there are
+        fewer of them than of those.
+        """
+
+        def order(epoch):
+            return self._shuffled(_UNPAIRED_STREAM, self.unpaired, epoch)
+
+        return _laps(order, len(self.unpaired), epoch, number * self.batch_size, count)
+
+    def _shuffled(self, stream, indices, epoch):
+        """A permutation of `indices` by (seed, stream, epoch); the last few are remembered."""
+        with self._lock:
+            orders = self._orders.setdefault(stream, {})
+            if epoch not in orders:
+                ranks = hashing.bits(self.seed, stream, epoch, indices)
+                while len(orders) > 1:
+                    orders.pop(min(orders))
+                orders[epoch] = indices[np.argsort(ranks, kind="stable")]
+            return orders[epoch]
+
+    def element(self, y, mask, x, index, unpaired=None):
         """An element of these parts: `y` alone, or a dict (see `keras_uai.datasets.load`)."""
         element = {"observation": y}
         if self.explicit_mask:
@@ -111,7 +126,19 @@ class Elements:
             element["clean"] = x
         if self.index:
             element["index"] = index
+        if self.unpaired is not None:
+            element["unpaired"] = unpaired
         return element if len(element) > 1 else y
+
+
+def _laps(order, size, epoch, start, count):
+    """`count` indices from place `start` on of `order(epoch)`, then `order(epoch + 1)`, ..., each of `size`."""
+    chosen, found = [], 0
+    while found < count:
+        lap, offset = divmod(start + found, size)
+        chosen.append(order(epoch + lap)[offset : offset + count - found])
+        found += len(chosen[-1])
+    return np.concatenate(chosen)
 
 
 class KnownMasks:

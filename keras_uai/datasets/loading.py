@@ -27,6 +27,7 @@ def load(
     channels=None,
     mask_from=None,
     clean=False,
+    unpaired=False,
     index=False,
     shuffle=None,
     repeat=False,
@@ -64,6 +65,9 @@ def load(
             "color:255,0,255" or "color:#ff00ff". After resizing, a pixel is observed only if all
             the pixels it was made from are, so that no missing value bleeds into it.
         clean: adds the clean images, for evaluation or supervision.
+        unpaired: adds clean images of other scenes, as many as the batch has, from the split
+            "unpaired" (with `limit`, so many of it at most). For a split that has none of these:
+            "damaged", "withheld" or "test".
         index: adds the images' indices.
         shuffle: another order in each epoch, a permutation of the whole split by seed and epoch.
             Default: True for the parts one trains on, False for "withheld", "test" and "all",
@@ -87,7 +91,7 @@ def load(
         `keras.utils.PyDataset` with the same elements, kept ahead by a thread. An element is
         float32 `y` `(B, S, S, C)`, or a dict: "observation" y; "mask" `(B, S, S, 1)`, 1 = observed,
         for already damaged images, and where tau is a value that pixels can have (so that `T(y)`
-        would not be exact); "clean" x and "index" int32 `(B,)` when asked for.
+        would not be exact); "clean" x, "unpaired" `(B, S, S, C)` and "index" int32 `(B,)` when asked for.
 
     Raises:
         ValueError: an argument that cannot be; a data set that is not there; a folder without
@@ -104,14 +108,20 @@ def load(
     _check_integer("start_epoch", start_epoch, 0)
     if measurement is not None:
         measurement = measurements.get(measurement)
-    _check_damage(measurement, mask_from, clean)
+    _check_damage(measurement, mask_from, clean=clean, unpaired=unpaired)
     splits.check(split, limit)
+    if unpaired and split not in splits.BESIDE_UNPAIRED:
+        raise ValueError(
+            "Clean images of other scenes go with a split that has none of them: "
+            f"{', '.join(splits.BESIDE_UNPAIRED)}. Received: split={split!r}, unpaired=True"
+        )
     preparation = Preparation(image_size, crop_size, channels, mask_from)
     source = make_source(name_or_path, preparation, data_dir, download)
     if measurement is not None:
         measurement.check(*source.shape[:2])
     wanted = splits.indices(source.size, split, seed, limit)
-    store = open_store(source, wanted, cache, strict)
+    others = splits.indices(source.size, "unpaired", seed, limit) if unpaired else wanted[:0]
+    store = open_store(source, np.union1d(wanted, others), cache, strict)
     usable = store.usable(wanted)
     if mask_from is not None and not store.any_missing(usable):
         raise ValueError(
@@ -130,6 +140,7 @@ def load(
         drop_remainder=drop_remainder,
         clean=clean,
         index=index,
+        unpaired=store.usable(others) if unpaired else None,
         start_epoch=int(start_epoch),
     )
     if keras.backend.backend() != "tensorflow":
@@ -172,7 +183,7 @@ def _check_integer(name, value, least):
         raise ValueError(f"`{name}` must be an integer{at_least}. Received: {name}={value!r}")
 
 
-def _check_damage(measurement, mask_from, clean):
+def _check_damage(measurement, mask_from, **wanted):
     if measurement is None and mask_from is None:
         raise ValueError(
             "Clean images need a measurement that damages them, and damaged ones a place to find "
@@ -186,8 +197,8 @@ def _check_damage(measurement, mask_from, clean):
             f"measurement={measurement!r}, mask_from={mask_from!r}. Use one of the two; a model "
             "can learn the damage by keras_uai.measurements.Empirical.from_dataset."
         )
-    if clean and mask_from is not None:
+    for name in (name for name, value in wanted.items() if value and mask_from is not None):
         raise ValueError(
-            f"There are no clean images of damaged ones. Received: clean=True, "
-            f"mask_from={mask_from!r}. Use clean=False."
+            f"There are no clean images of damaged ones. Received: {name}=True, "
+            f"mask_from={mask_from!r}. Use {name}=False."
         )

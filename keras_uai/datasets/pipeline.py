@@ -24,10 +24,13 @@ def make_dataset(elements):
         mask = measurement.masks(chosen, size, size, elements.seed)
         return tf.numpy_function(calls.keep, [chosen, mask], tf.float32)
 
-    def gather(chosen):
+    def clean(chosen):
         images = tf.numpy_function(calls.images, [chosen], tf.uint8)
         images = tf.ensure_shape(images, (rows, *elements.store.shape))
-        x = tf.cast(images, tf.float32) / 127.5 - 1.0
+        return tf.cast(images, tf.float32) / 127.5 - 1.0
+
+    def gather(chosen, others=None):
+        x = clean(chosen)
         if measurement is None:
             mask = tf.numpy_function(calls.masks, [chosen], tf.float32)
         else:
@@ -35,10 +38,13 @@ def make_dataset(elements):
             mask = tf.cond(is_known, lambda: mask, lambda: draw(chosen))
         mask = tf.ensure_shape(mask, (rows, size, size, 1))
         y = tf.where(mask > 0.5, x, tf.constant(elements.tau, tf.float32))
-        return elements.element(y, mask, x, tf.cast(chosen, tf.int32))
+        unpaired = None if others is None else clean(others)
+        return elements.element(y, mask, x, tf.cast(chosen, tf.int32), unpaired)
 
+    of_indices = tf.TensorSpec((rows,), tf.int64)
     dataset = tf.data.Dataset.from_generator(
-        calls.orders, output_signature=tf.TensorSpec((rows,), tf.int64)
+        calls.orders,
+        output_signature=of_indices if elements.unpaired is None else (of_indices, of_indices),
     )
     cardinality = elements.num_batches
     dataset = dataset.apply(
@@ -65,13 +71,19 @@ class _Calls:
         self._epoch = elements.start_epoch
 
     def orders(self):
-        """Yields the indices of the batches of an epoch, int64 `(B,)`."""
+        """Yields the indices of the batches of an epoch, int64 `(B,)`; with unpaired images, pairs
+        of these and those.
+        """
         elements = self._elements()
         epoch, number = self._epoch, 0
         if not elements.repeat:
             self._epoch += 1
         while elements.num_batches is None or number < elements.num_batches:
-            yield elements.batch_indices(epoch, number)
+            chosen = elements.batch_indices(epoch, number)
+            if elements.unpaired is None:
+                yield chosen
+            else:
+                yield chosen, elements.unpaired_indices(epoch, number, len(chosen))
             number += 1
 
     def images(self, chosen):

@@ -34,7 +34,10 @@ _PARTS = {
 SPLITS = tuple(_PARTS)
 SHUFFLED = ("train", "supervised_train", "damaged", "unpaired")
 
-_STREAM, _LIMIT_STREAM = 1, 3  # of the seed's random numbers (orders: 2)
+#: What a model may be shown beside the clean images of `unpaired`: parts without any of them.
+BESIDE_UNPAIRED = ("damaged", "withheld", "test")
+
+_STREAM, _LIMIT_STREAM = 1, 3  # of the seed's random numbers (orders: 2, 4)
 
 
 def indices(count, split, seed=0, limit=None):

@@ -21,7 +21,7 @@ class Data:
         self.settings, self.data_dir, self.download = settings, data_dir, bool(download)
         self._withheld = {}
         self.has_clean = settings["mask_from"] is None
-        self.needs_clean = settings_module.model_classes()[settings["model"]].needs_clean
+        self.model_class = settings_module.model_classes()[settings["model"]]
 
     def load(self, split, **arguments):
         """`keras_uai.datasets.load` with the settings' data."""
@@ -41,13 +41,23 @@ class Data:
             **arguments,
         )
 
+    @property
+    def train_split(self):
+        """All but the withheld images; with supervision without the test images too, and with
+        unpaired clean images only the half of the rest that these are not of.
+        """
+        if self.model_class.needs_unpaired:
+            return "damaged"
+        return "supervised_train" if self.model_class.needs_clean else "train"
+
     def _train(self, start_epoch=0):
         settings = self.settings
         return self.load(
-            "train",
+            self.train_split,
             batch_size=settings["batch_size"],
             limit=settings["limit"],
-            clean=self.needs_clean,
+            clean=self.model_class.needs_clean,
+            unpaired=self.model_class.needs_unpaired,
             start_epoch=start_epoch,
         )
 
@@ -85,12 +95,14 @@ class Data:
         epochs = itertools.chain.from_iterable(itertools.repeat(dataset))
         return (b if isinstance(b, dict) else (b,) for b in itertools.islice(epochs, done, None))
 
-    def withheld(self, limit, batch_size=50):
-        """Up to `limit` withheld images, with the clean ones where the data set has them."""
-        key = (limit, batch_size)
+    def withheld(self, limit, batch_size=50, split="withheld"):
+        """Up to `limit` withheld images, with the clean ones where the data set has them; or those
+        of the split `"test"`, on which the supervised models were not trained either.
+        """
+        key = (limit, batch_size, split)
         if key not in self._withheld:
             self._withheld[key] = self.load(
-                "withheld", limit=limit, batch_size=batch_size, clean=self.has_clean
+                split, limit=limit, batch_size=batch_size, clean=self.has_clean
             )
         return self._withheld[key]
 

@@ -36,9 +36,9 @@ class Evaluator:
                 self.distance.extractor
             )  # where its weights are missing: now, not after the training
 
-    def dataset(self, images):
-        """Withheld batches that can be scored."""
-        dataset = self.data.withheld(images)
+    def dataset(self, images, split="withheld"):
+        """Batches of the split that can be scored."""
+        dataset = self.data.withheld(images, split=split)
         if self.data.has_clean:
             return dataset
         return metrics.holdout(dataset, self.model.measurement, HOLDOUT)
@@ -63,7 +63,7 @@ class Evaluator:
             self.distance.start()
         for batch in sample_batches(
             sampler,
-            self.dataset(images),
+            self.dataset(images, self.settings["eval_split"]),
             samples,
             measurement=self.model.measurement,
             max_images=images,
@@ -81,14 +81,20 @@ class Evaluator:
     def describe_data(self):
         """What the scores were made of, a dict of JSON values."""
         names = ("data", "split_seed", "measurement", "mask_from", "image_size", "crop_size")
-        described = {"split": "withheld", "holdout": None if self.data.has_clean else HOLDOUT}
+        described = {
+            "split": self.settings["eval_split"],
+            "holdout": None if self.data.has_clean else HOLDOUT,
+        }
         if self.distance is not None:
             described |= self.distance.extractor.stamp()
         return described | {name: self.settings[name] for name in names}
 
     def title(self):
         settings = self.settings
-        what = f"withheld images of {settings['data']}, {settings['measurement']}, never trained on"
+        split = settings["eval_split"]
+        trained_on = split == "test" and self.data.train_split == "train"
+        known = "trained on as damaged" if trained_on else "never trained on"
+        what = f"{split} images of {settings['data']}, {settings['measurement']}, {known}"
         return what if self.data.has_clean else f"{what}; on pixels that were hidden for this"
 
 

@@ -4,7 +4,7 @@ import inspect
 import json
 
 from keras_uai import losses, measurements, models, networks
-from keras_uai.experiment import compact
+from keras_uai.experiment import checks, compact
 from keras_uai.experiment.presets import PRESETS
 from keras_uai.models import InpaintingModel
 
@@ -33,6 +33,7 @@ DEFAULTS = {
     "minutes": None,
     "steps_per_epoch": None,
     # evaluation
+    "eval_split": "withheld",
     "eval_images": 1000,
     "num_samples": 10,
     "extractor": None,
@@ -61,7 +62,7 @@ NETWORKS = {
     "discriminator": networks.Discriminator,
     "encoder": networks.Encoder,
 }
-_LEAVE_OUT = ("image_shape", "measurement", "latent_dim", "name")
+_LEAVE_OUT = ("image_shape", "measurement", "latent_dim", "conditional", "name")
 
 #: Constructor arguments of the models that have flags of their own.
 MODEL_ARGUMENTS = ("latent_dim", "average_decay", "seed", *NETWORKS)
@@ -80,8 +81,13 @@ def model_classes():
 
 
 def loss_terms():
-    """All names of loss terms of all models, sorted: there is a flag `lambda_NAME` for each."""
+    """All names of loss terms of any model, sorted: there is a flag `lambda_NAME` for each."""
     return sorted({term for cls in model_classes().values() for term in cls.default_loss_weights})
+
+
+def default_preset(cls):
+    """The preset that a model starts from where none is given: the recommended one is `UAI`'s."""
+    return DEFAULTS["preset"] if cls is models.UAI else "paper"
 
 
 def names():
@@ -104,15 +110,18 @@ def resolve(given):
         ValueError: a flag is unknown, or its value cannot be; the message names both.
     """
     given = {n: v for n, v in given.items() if v is not None and n not in NOT_SETTINGS}
-    preset_name = given.get("preset", DEFAULTS["preset"])
-    preset = dict(_choice("preset", preset_name, PRESETS))
-    cls = _choice("model", given.get("model", DEFAULTS["model"]), model_classes())
+    cls = checks.choice("model", given.get("model", DEFAULTS["model"]), model_classes())
+    given.setdefault("preset", default_preset(cls))
+    preset = dict(checks.choice("preset", given["preset"], PRESETS))
     weights = {**cls.default_loss_weights, **preset.pop("loss_weights")}
     for name in given:
         if name not in names():
             raise ValueError(f"There is no setting of this name. Received: {name}={given[name]!r}")
     settings = {**DEFAULTS, **preset, **given}
     for name, network in NETWORKS.items():
+        if name not in inspect.signature(cls).parameters:
+            del settings[name]  # `_check_model` refuses it where it was given
+            continue
         chosen = _complete(compact.parse(given.get(name), name), network, name)
         settings[name] = {**_complete(preset[name], network, name, full=True), **chosen}
     settings["model_arguments"] = _model_arguments(cls, preset, given)
@@ -120,7 +129,7 @@ def resolve(given):
         settings[f"lambda_{term}"] = float(given.get(f"lambda_{term}", weights[term]))
     _check_data(settings)
     _check_model(cls, given, settings)
-    _check_numbers(settings)
+    checks.check_numbers(settings)
     settings = {name: settings[name] for name in sorted(settings, key=_place)}
     return json.loads(json.dumps(settings))
 
@@ -199,37 +208,18 @@ def _check_model(cls, given, settings):
                 f"{cls.__name__} has the loss terms {', '.join(cls.default_loss_weights)}. "
                 f"Received: --{name}={given[name]}"
             )
+    if settings["preset"] == "recommended" and cls is not models.UAI:
+        raise ValueError(
+            "What --preset=recommended recommends is for UAI; the other models start from "
+            f"--preset=paper. Received: --preset=recommended --model={cls.__name__}"
+        )
+    if settings["mask_from"] and (cls.needs_clean or cls.needs_unpaired):
+        raise ValueError(
+            f"{cls.__name__} is trained with clean images, and there are none of images that are "
+            f"damaged already. Received: --model={cls.__name__} --mask_from={settings['mask_from']}. "
+            "Use a model that needs none (UAI, AmbientGAN, MisGAN), or --measurement with clean images."
+        )
     losses.get(settings["gan_loss"])
-
-
-def _check_numbers(settings):
-    at_least = {
-        "image_size": 1, "crop_size": 1, "channels": 1, "limit": 1, "epochs": 1, "steps": 1,
-        "steps_per_epoch": 1, "batch_size": 1, "micro_batches": 1, "latent_dim": 1,
-        "eval_images": 0, "monitor_images": 0, "eval_every": 0, "num_samples": 2,
-        "grid_images": 0, "grid_samples": 1, "warmup_steps": 0,
-    }  # fmt: skip
-    for name, minimum in at_least.items():
-        value = settings[name]
-        if value is not None and (not isinstance(value, int) or value < minimum):
-            raise ValueError(f"--{name} is an integer of at least {minimum}. Received: {value!r}")
-    for name in ("learning_rate", "discriminator_learning_rate", "minutes"):
-        value = settings[name]
-        if value is not None and not value > 0:
-            raise ValueError(f"--{name} is above 0. Received: --{name}={value!r}")
-    if settings["batch_size"] % settings["micro_batches"]:
-        raise ValueError(
-            "--batch_size must be a multiple of --micro_batches. Received: batch_size="
-            f"{settings['batch_size']}, micro_batches={settings['micro_batches']}"
-        )
-    if not (settings["epochs"] or settings["steps"] or settings["minutes"]):
-        raise ValueError(
-            "How long is the training? Give --minutes, --epochs or --steps (it ends at whichever "
-            "is reached first). Received: none of them"
-        )
-    _choice("schedule", settings["schedule"], ("constant", "cosine"))
-    _choice("jit_compile", settings["jit_compile"], ("auto", "true", "false"))
-    _choice("precision", settings["precision"], ("float32", "mixed_float16", "mixed_bfloat16"))
 
 
 def _check_data(settings):
@@ -276,13 +266,6 @@ def _measurement_text(text):
 
 def _plain(value):
     return list(value) if isinstance(value, tuple) else value
-
-
-def _choice(name, value, known):
-    """`known[value]` (or `value`, of a tuple), or an error that lists the choices."""
-    if value not in known:
-        raise ValueError(f"--{name} is one of {', '.join(known)}. Received: --{name}={value}")
-    return known[value] if isinstance(known, dict) else value
 
 
 _ORDER = [*DEFAULTS][: [*DEFAULTS].index("seed")]

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_uai import losses, measurements, networks, random
 from keras_uai.layers import advance_power_iterations
+from keras_uai.models.batch import BatchMixin
 from keras_uai.models.presets import PresetMixin
 from keras_uai.models.sampling import SamplingMixin
 
@@ -16,7 +17,7 @@ else:
 _TRAINING = 0x545241  # keeps training's noise apart from masks drawn under the same seed
 
 
-class InpaintingModel(SamplingMixin, PresetMixin, TrainStep, keras.Model):
+class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.Model):
     """A generator G that reconstructs images from observations, and what it is trained with.
 
     A subclass builds its further networks, names its loss terms in `default_loss_weights` and writes `objective`, from
@@ -26,8 +27,12 @@ class InpaintingModel(SamplingMixin, PresetMixin, TrainStep, keras.Model):
 
     #: Loss terms and their weights in the paper's configuration.
     default_loss_weights = {}
-    #: What a training batch must hold beside the observation.
-    needs_clean = False
+    #: Whether z is drawn; else it is 0, and an observation has one answer.
+    stochastic = True
+    #: Names of networks beside G and E that presets keep.
+    kept_networks = ()
+    #: Arguments of G that the model does not work without.
+    fixed_generator = {"conditional": True, "predicts_mean": False}
 
     def __init__(
         self,
@@ -35,25 +40,24 @@ class InpaintingModel(SamplingMixin, PresetMixin, TrainStep, keras.Model):
         measurement,
         latent_dim=128,
         average_decay=None,
+        flip=False,
         seed=0,
         generator=None,
         name=None,
     ):
         # No autocast: under mixed_float16 it would round the observed pixels. The networks cast themselves.
-        super().__init__(name=name, autocast=False)
+        super().__init__(name=name or type(self).__name__.lower(), autocast=False)
         self.image_shape = networks.sizes.check_image_shape(image_shape)
         self.measurement = measurements.get(measurement)
         self.measurement.check(*self.image_shape[:2])
-        self.latent_dim, self.seed = int(latent_dim), int(seed)
+        self.latent_dim, self.flip, self.seed = int(latent_dim), bool(flip), int(seed)
         if average_decay is not None and not 0 < average_decay < 1:
             raise ValueError(
                 f"`average_decay` lies in (0, 1), or is None. Received: average_decay={average_decay!r}"
             )
         self.average_decay = average_decay
         self._generator_config = dict(generator or {})
-        self.generator = self._network(
-            networks.Generator, self._generator_config, latent_dim=self.latent_dim
-        )
+        self.generator = self._generator(self.fixed_generator)
         self.generator_average = None
         if average_decay is not None:
             config = {**self.generator.get_config(), "name": "generator_average"}
@@ -69,6 +73,18 @@ class InpaintingModel(SamplingMixin, PresetMixin, TrainStep, keras.Model):
     def _network(self, cls, config, **defaults):
         """A network of this model's image shape; `config` wins over `defaults`."""
         return cls(self.image_shape, **{**defaults, **config})
+
+    def _generator(self, fixed, **defaults):
+        """A G with the arguments given for it and those that the model fixes, or an error where these differ."""
+        given = self._generator_config
+        for name, value in fixed.items():
+            if given.get(name, value) != value:
+                raise ValueError(
+                    f"{type(self).__name__} needs a generator with {name}={value!r}, see its docstring. "
+                    f"Received: generator={given!r}"
+                )
+        defaults = {"latent_dim": self.latent_dim, **defaults}
+        return self._network(networks.Generator, {**given, **fixed}, **defaults)
 
     def build(self, input_shape=None):
         """Everything is built in the constructor; Keras asks for this before it saves or summarises."""
@@ -177,7 +193,8 @@ class InpaintingModel(SamplingMixin, PresetMixin, TrainStep, keras.Model):
         """Both players' losses.
 
         Args:
-            batch: dict of `y` `(N, H, W, C)`, `mask` `(N, H, W, 1)` and, where the data has it, `clean`.
+            batch: dict of `y` `(N, H, W, C)`, `mask` `(N, H, W, 1)` and, where the data has them, `clean` and
+                `unpaired`.
             keys: uint32 `(N, 2)`, one a image and step; fold in a purpose before drawing.
             training: whether batch statistics are used and moved.
 
@@ -188,48 +205,13 @@ class InpaintingModel(SamplingMixin, PresetMixin, TrainStep, keras.Model):
 
     # -- a step's bookkeeping ------------------------------------------------------------------------------------
 
-    def unpack(self, data):
-        """Batches of `y`, or dicts with "observation" and, where known, "mask" and "clean", as one kind of dict."""
-        if isinstance(data, (tuple, list)):
-            data, *rest = data
-            if any(part is not None for part in rest):
-                raise ValueError(
-                    'A batch is y, or a dict with "observation" and "mask" or "clean" beside it. '
-                    f"Received: a tuple of {1 + len(rest)}"
-                )
-        if not isinstance(data, dict):
-            data = {"observation": data}
-        if "observation" not in data:
-            raise ValueError(
-                f'A batch is y, or a dict with "observation". Received: a dict with {sorted(data)}'
-            )
-        if self.needs_clean and "clean" not in data:
-            raise ValueError(
-                f"{type(self).__name__} is trained with supervision: each batch must hold clean images under "
-                f'"clean" (datasets.load(..., clean=True)). Received: a batch with {sorted(data)}'
-            )
-        y = ops.cast(data["observation"], "float32")
-        if tuple(y.shape[1:]) != self.image_shape:
-            raise ValueError(
-                f"The model is made for images of {self.image_shape}. Received: observations of shape {y.shape}"
-            )
-        if data.get("mask") is None:
-            mask = self.measurement.recover(y)
-        else:
-            mask = ops.cast(data["mask"], "float32")
-            y = self.measurement(y, mask)  # what lies under the mask is not for the model to see
-        batch = {"y": y, "mask": mask}
-        if data.get("clean") is not None:
-            batch["clean"] = ops.cast(data["clean"], "float32")
-        return batch
-
     def step_keys(self, count, *path):
         """One key an image of the present step's batch, `(count, 2)`."""
         return random.key(self.seed, _TRAINING, *path, self.step, ops.arange(count))
 
     def draw_z(self, keys, purpose):
-        """`z ~ p_z = N(0, I)`, `(N, z_dim)`."""
-        return random.normal(random.fold_in(keys, purpose), (self.generator.z_dim,))
+        """`z ~ p_z = N(0, I)`, `(N, z_dim)`; zeros in a model that is not stochastic."""
+        return self.latent(random.fold_in(keys, purpose))
 
     def paste(self, image, y, mask):
         """`G(y, z) * (1 - mask) + y` (equation 4): observed pixels come back bit-equal."""
@@ -267,6 +249,7 @@ class InpaintingModel(SamplingMixin, PresetMixin, TrainStep, keras.Model):
             "measurement": keras.saving.serialize_keras_object(self.measurement),
             "latent_dim": self.latent_dim,
             "average_decay": self.average_decay,
+            "flip": self.flip,
             "seed": self.seed,
             "generator": self._generator_config,
             "name": self.name,

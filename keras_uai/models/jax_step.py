@@ -22,7 +22,7 @@ class TrainStep:
         variables = self._state_variables()
         values = [value for part in state for value in part]
         with StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
-            batch = self.unpack(data)
+            batch = self.unpack(data, training=True)
             keys = self.step_keys(batch["y"].shape[0])
             gradients, logs = self._accumulate(batch, keys)
             for (optimizer, side), side_gradients in zip(self._sides(), gradients, strict=True):
@@ -47,9 +47,7 @@ class TrainStep:
 
     def compile_function(self, function):
         """`function` compiled, with the model's weights as arguments, so that training may go on between calls."""
-        weights = [*self.generator.variables]
-        if self.generator_average is not None:
-            weights += self.generator_average.variables
+        weights = self.variables
 
         @jax.jit
         def pure(values, *args):

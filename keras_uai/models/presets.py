@@ -101,11 +101,13 @@ class PresetMixin:
         return os.fspath(path)
 
     def preset_networks(self):
-        """`{name: network}` of what inference needs: G, or its average, and E where it was trained.
+        """`{name: network}` of what inference needs: G, or its average, what else the model generates with, and E where
+        it was trained.
 
         Of a model without compile it is not known whether E was: it is kept.
         """
         networks, encoder = {"generator": self.sampling_generator}, getattr(self, "encoder", None)
+        networks |= {name: getattr(self, name) for name in self.kept_networks}
         trained = not self.compiled or any(part is encoder for part in self.generator_side())
         return networks | ({"encoder": encoder} if encoder is not None and trained else {})
 
@@ -113,6 +115,7 @@ class PresetMixin:
         targets = {"generator": [self.generator]}
         if self.generator_average is not None:
             targets["generator"].append(self.generator_average)
+        targets |= {name: [getattr(self, name)] for name in self.kept_networks}
         if "encoder" in preset_files.saved_networks(path):
             targets["encoder"] = [self.encoder]
         preset_files.read_weights(path, targets)
@@ -124,7 +127,9 @@ class PresetMixin:
             "class": type(self).__name__,
             "image_shape": list(self.image_shape),
             "measurement": repr(self.measurement),
-            "learned_from": "clean images, too" if self.needs_clean else "damaged images only",
+            "learned_from": "clean images, too"
+            if self.needs_clean or self.needs_unpaired
+            else "damaged images only",
             "parameters": {name: network.count_params() for name, network in networks.items()},
             "kernels": "float16" if float16 else "float32",
             "saved_with": {"keras_uai": __version__, "keras": keras.__version__},

@@ -31,21 +31,37 @@ class SamplingMixin:
         Returns:
             `(N, K, H, W, C)` in [-1, 1]; observed pixels equal y's.
         """
-        generator = self.sampling_generator
         height, width, channels = self.image_shape
-        features = generator.observe(y, mask) if features is None else features
-        seeds = ops.cast(seeds, "int32")[:, None]
-        keys = random.key(seeds, _SAMPLE, ops.arange(num_samples)[None, :])
-        z = random.normal(ops.reshape(keys, (-1, 2)), (generator.z_dim,))
-        features = [ops.repeat(f, num_samples, axis=0) for f in features]
-        image = ops.clip(generator.decode(features, z), -1.0, 1.0)
+        image = self.reconstruct(y, mask, sample_keys(seeds, num_samples), num_samples, features)
         image = ops.reshape(image, (-1, num_samples, height, width, channels))
         return self.paste(image, y[:, None], mask[:, None])
 
     def own_mean(self, y, mask, features=None):
-        """The mean `(N, H, W, C)` that the generator predicts, as a graph; arguments as in `sample`."""
+        """The mean `(N, H, W, C)` that the generator predicts, as a graph; arguments as in `sample`.
+
+        A model that is not stochastic has one answer, and this is it.
+        """
+        if not self.stochastic:
+            return self.sample(y, mask, ops.zeros_like(y[:, 0, 0, 0]), 1, features)[:, 0]
         features = self.sampling_generator.observe(y, mask) if features is None else features
         return self.paste(ops.clip(features[-1], -1.0, 1.0), y, mask)
+
+    def reconstruct(self, y, mask, keys, count=1, features=None):
+        """What G makes of each observation, `count` times, in [-1, 1] and before y is pasted: `(N * count, H, W, C)`.
+
+        `keys` `(N * count, 2)` hold the noise of each; `features` as in `sample`.
+        """
+        generator = self.sampling_generator
+        features = generator.observe(y, mask) if features is None else features
+        features = [ops.repeat(f, count, axis=0) for f in features]
+        return ops.clip(generator.decode(features, self.latent(keys)), -1.0, 1.0)
+
+    def latent(self, keys):
+        """`z ~ p_z = N(0, I)` of each key, `(N, z_dim)`; zeros in a model that is not stochastic."""
+        size = self.generator.z_dim
+        if self.stochastic:
+            return random.normal(keys, (size,))
+        return ops.zeros((ops.shape(keys)[0], size))
 
     def inpaint(self, y, mask=None, num_samples=10, seed=0, batch_size=32):
         """Samples reconstructions of damaged images.
@@ -62,16 +78,7 @@ class SamplingMixin:
         """
         y, mask = self._check_images(y, mask)
         count = check_integer("inpaint", "num_samples", num_samples, 1)
-        seeds = np.asarray(seed)
-        if seeds.dtype.kind not in "iu":
-            raise ValueError(f"`seed` is made of integers. Received: seed={seed!r}")
-        seeds = seeds.astype("int64")
-        seeds = seeds + np.arange(len(y)) if seeds.ndim == 0 else seeds
-        if seeds.shape != (len(y),):
-            raise ValueError(
-                f"`seed` is one integer or one an image ({len(y)}). Received: shape {seeds.shape}"
-            )
-        seeds = (seeds % 2**31).astype("int32")
+        seeds = per_image_seeds(seed, len(y))
 
         def run(y, mask, seeds):
             return self.sample(y, mask, seeds, count)
@@ -87,7 +94,7 @@ class SamplingMixin:
         Returns:
             float32 array `(N, H, W, C)` in [-1, 1]; observed pixels are bit-equal to y's.
         """
-        if not self.generator.predicts_mean:
+        if self.stochastic and not self.generator.predicts_mean:
             raise ValueError(
                 "This generator predicts no mean (Generator(predicts_mean=True) does). "
                 "Use inpaint(y, num_samples=K).mean(axis=1)."
@@ -154,11 +161,9 @@ class SamplingMixin:
         `inputs` is y, or a dict with "observation" and, where known, "mask". `predict` runs this.
         """
         batch = self.unpack(inputs)
-        keys = self.evaluation_keys(ops.shape(batch["y"])[0])
-        z = self.draw_z(keys, 0)
-        generator = self.sampling_generator
-        image = generator.decode(generator.observe(batch["y"], batch["mask"]), z)
-        return self.paste(ops.clip(image, -1.0, 1.0), batch["y"], batch["mask"])
+        y, mask = batch["y"], batch["mask"]
+        keys = random.fold_in(self.evaluation_keys(ops.shape(y)[0]), 0)
+        return self.paste(self.reconstruct(y, mask, keys), y, mask)
 
     def evaluation_keys(self, count):
         """One key an image of a batch, the same for every batch: evaluation has no state."""
@@ -166,21 +171,46 @@ class SamplingMixin:
 
     def score(self, batch, keys):
         """What `evaluate` reports: `std`, and with clean images `mse` and `mse_mean`, from two samples an image."""
-        generator = self.sampling_generator
-        features = generator.observe(batch["y"], batch["mask"])
-        x_1, x_2 = (
-            self.paste(
-                ops.clip(generator.decode(features, self.draw_z(keys, i)), -1, 1),
-                batch["y"],
-                batch["mask"],
-            )
-            for i in range(2)
-        )
-        logs = {"std": pair_std(x_1, x_2, batch["mask"])}
+        y, mask = batch["y"], batch["mask"]
+        x_1, x_2 = self._pair(y, mask, keys)
+        logs = {"std": pair_std(x_1, x_2, mask)}
         if "clean" in batch:
             logs["mse"] = ops.mean(ops.square(x_1 - batch["clean"]))
             logs["mse_mean"] = ops.mean(ops.square(0.5 * (x_1 + x_2) - batch["clean"]))
         return logs
+
+    def diversity(self, y, mask, keys, count=8):
+        """The std of two samples of a batch's first images, for the logs: moves nothing."""
+        y, mask = y[:count], mask[:count]
+        return ops.stop_gradient(pair_std(*self._pair(y, mask, keys[:count]), mask))
+
+    def _pair(self, y, mask, keys):
+        """Two reconstructions of each observation."""
+        keys = ops.stack([random.fold_in(keys, i) for i in range(2)], axis=1)
+        images = self.reconstruct(y, mask, ops.reshape(keys, (-1, 2)), 2)
+        images = ops.reshape(images, (-1, 2, *self.image_shape))
+        return [self.paste(images[:, i], y, mask) for i in range(2)]
+
+
+def per_image_seeds(seed, count):
+    """int32 `(count,)` of one integer (image i has the seed `seed + i`) or of one an image, or a ValueError."""
+    seeds = np.asarray(seed)
+    if seeds.dtype.kind not in "iu":
+        raise ValueError(f"`seed` is made of integers. Received: seed={seed!r}")
+    seeds = seeds.astype("int64")
+    seeds = seeds + np.arange(count) if seeds.ndim == 0 else seeds
+    if seeds.shape != (count,):
+        raise ValueError(
+            f"`seed` is one integer or one an image ({count}). Received: shape {seeds.shape}"
+        )
+    return (seeds % 2**31).astype("int32")
+
+
+def sample_keys(seeds, num_samples):
+    """Keys `(N * num_samples, 2)` of the samples of N images with these seeds."""
+    seeds = ops.cast(seeds, "int32")[:, None]
+    keys = random.key(seeds, _SAMPLE, ops.arange(num_samples)[None, :])
+    return ops.reshape(keys, (-1, 2))
 
 
 def pair_std(x_1, x_2, mask):

@@ -7,7 +7,7 @@ class TrainStep:
     """`train_step` and `test_step` of `InpaintingModel` (mixed in before `keras.Model`)."""
 
     def train_step(self, data):
-        batch = self.unpack(data)
+        batch = self.unpack(data, training=True)
         count = tf.shape(batch["y"])[0]
         keys = self.step_keys(count)
         if self.micro_batches == 1:

@@ -4,16 +4,14 @@ import keras
 from keras import ops
 
 from keras_uai import losses, networks, random
-from keras_uai.models import recommended
-from keras_uai.models.base import InpaintingModel
+from keras_uai.models import purposes, recommended
+from keras_uai.models.adversarial import AdversarialModel
+from keras_uai.models.batch import check_hide
 from keras_uai.models.sampling import pair_std
-
-# Purposes of a step's random numbers; each is folded into the image's key.
-_MASK_TILDE, _Z, _Z_SECOND, _Z_TILDE, _HIDE, _HIDE_SHARE, _Z_DIVERSITY, _FLIP = range(8)
 
 
 @keras.saving.register_keras_serializable("keras_uai")
-class UAI(InpaintingModel):
+class UAI(AdversarialModel):
     """Learns to inpaint, and to sample reconstructions, from damaged images only: Algorithm 1 of the paper.
 
     A step draws z and a fresh mask, reconstructs the observation, damages the reconstruction again, and asks D whether
@@ -58,6 +56,9 @@ class UAI(InpaintingModel):
     default_loss_weights = {
         "gan": 1.0, "z": 1.0, "y": 1.0, "y_squared_error": 10.0, "energy": 0.0, "splitting": 0.0,
     }  # fmt: skip
+    fixed_generator = {"conditional": True}  # it may predict a mean, which "splitting" trains
+    #: The letter of what D judges, for the logs.
+    judged = "y"
 
     def __init__(
         self,
@@ -73,16 +74,14 @@ class UAI(InpaintingModel):
         generator=None,
         discriminator=None,
         encoder=None,
-        name="uai",
+        name=None,
     ):
-        super().__init__(image_shape, measurement, latent_dim, average_decay, seed, generator, name)
-        self.discriminate_y_hat, self.flip = bool(discriminate_y_hat), bool(flip)
-        pair = isinstance(hide, (tuple, list)) and len(hide) == 2
-        if not pair or not 0 < hide[0] <= hide[1] < 1:
-            raise ValueError(
-                f"`hide` is (low, high) with 0 < low <= high < 1. Received: hide={hide!r}"
-            )
-        self.hide, self.energy_scales = tuple(hide), tuple(energy_scales)
+        vars(self)["_encoder_config"] = dict(encoder or {})  # for `more_networks`
+        super().__init__(
+            image_shape, measurement, latent_dim, average_decay, flip, seed, generator, discriminator, name,
+        )  # fmt: skip
+        self.discriminate_y_hat = bool(discriminate_y_hat)
+        self.hide, self.energy_scales = check_hide(hide), tuple(energy_scales)
         if any(
             scale is not None and not 1 <= scale <= self.image_shape[0]
             for scale in self.energy_scales
@@ -91,15 +90,11 @@ class UAI(InpaintingModel):
                 f"`energy_scales` are None or sides of cells from 1 to {self.image_shape[0]} pixels. "
                 f"Received: energy_scales={energy_scales!r}"
             )
-        self._discriminator_config, self._encoder_config = (
-            dict(discriminator or {}),
-            dict(encoder or {}),
-        )
-        self.discriminator = self._network(networks.Discriminator, self._discriminator_config)
+
+    def more_networks(self):
         self.encoder = self._network(
             networks.Encoder, self._encoder_config, latent_dim=self.latent_dim
         )
-        self.build()
 
     @classmethod
     def recommended(cls, image_shape, measurement, steps=None, **overrides):
@@ -147,26 +142,25 @@ class UAI(InpaintingModel):
     def log_names(self):
         w = self.loss_weights
         names = ["g_loss", "std", "mse", "mse_mean"]
-        names += ["d_loss", "d_y"] if self.discriminator_side() else []
-        names += ["gan_loss", "d_y_tilde"] if w["gan"] else []
+        names += ["d_loss", f"d_{self.judged}"] if self.discriminator_side() else []
+        names += ["gan_loss", f"d_{self.judged}_tilde"] if w["gan"] else []
         names += ["z_loss"] if w["z"] else []
-        names += ["y_loss", "y_squared_error", "d_y_hat"] if w["y"] else []
+        names += ["y_loss", "y_squared_error", f"d_{self.judged}_hat"] if w["y"] else []
         return names + [f"{name}_loss" for name in ("energy", "splitting") if w[name]]
 
     # -- Algorithm 1 ---------------------------------------------------------------------------------------------
 
     def objective(self, batch, keys, training):
+        if self.flip and training:
+            batch = self.mirrored(batch, keys)
         w, y, mask_y = self.loss_weights, batch["y"], batch["mask"]
         logs, g_loss, d_loss = {}, 0.0, 0.0
-        if self.flip and training:
-            flipped = random.uniform(random.fold_in(keys, _FLIP), (1, 1, 1)) < 0.5
-            y, mask_y = (ops.where(flipped, v[:, :, ::-1], v) for v in (y, mask_y))
         y_seen, mask_seen = self._hide(y, mask_y, keys)
         # Sample m_tilde from p_M and z from p_z.
         mask_tilde = self.measurement.sample(
-            random.fold_in(keys, _MASK_TILDE), *self.image_shape[:2]
+            random.fold_in(keys, purposes.MASK_TILDE), *self.image_shape[:2]
         )
-        z = self.draw_z(keys, _Z)
+        z = self.draw_z(keys, purposes.Z)
         # x_tilde = G(y, z) * (1 - m^y) + y
         features = self.generator.observe(y_seen, mask_seen, training=training)
         image = self.generator.decode(features, z, training=training)
@@ -174,12 +168,12 @@ class UAI(InpaintingModel):
         # y_tilde = F(x_tilde, m_tilde)
         y_tilde = self.measurement(x_tilde, mask_tilde)
         if self.discriminator_side():
-            real = self.discriminator.score(y, mask_y, training=training)
-            logs["d_y"] = ops.mean(real)
+            real = self._judge_data(batch, training)
+            logs[f"d_{self.judged}"] = ops.mean(real)
             fakes = []
         if w["gan"]:
-            fakes.append(self.discriminator.score(y_tilde, mask_tilde, training=training))
-            logs["gan_loss"], logs["d_y_tilde"] = (
+            fakes.append(self._judge(x_tilde, mask_tilde, training))
+            logs["gan_loss"], logs[f"d_{self.judged}_tilde"] = (
                 self.generator_loss(fakes[-1]),
                 ops.mean(fakes[-1]),
             )
@@ -188,11 +182,12 @@ class UAI(InpaintingModel):
             logs["z_loss"] = self._z_loss(z, y_tilde, mask_tilde * (1.0 - mask_seen), training)
             g_loss += w["z"] * logs["z_loss"]
         if w["y"]:
-            y_hat = self._y_hat(y, mask_y, y_tilde, mask_tilde, keys, training)
-            fake = self.discriminator.score(y_hat, mask_y, training=training)
+            x_hat = self._x_hat(y, mask_y, y_tilde, mask_tilde, keys, training)
+            y_hat = self.measurement(x_hat, mask_y)
+            fake = self._judge(x_hat, mask_y, training)
             if self.discriminate_y_hat or not fakes:
                 fakes.append(fake)
-            logs["y_squared_error"], logs["d_y_hat"] = (
+            logs["y_squared_error"], logs[f"d_{self.judged}_hat"] = (
                 losses.mean_squared_error(y_hat, y, mask_y),
                 ops.mean(fake),
             )
@@ -210,7 +205,7 @@ class UAI(InpaintingModel):
             g_loss += w["splitting"] * logs["splitting_loss"]
         if w["energy"]:
             second = self.generator.decode(
-                features, self.draw_z(keys, _Z_SECOND), training=training
+                features, self.draw_z(keys, purposes.Z_SECOND), training=training
             )
             logs["energy_loss"] = losses.energy_score(image, second, y, hidden, self.energy_scales)
             g_loss += w["energy"] * logs["energy_loss"]
@@ -224,10 +219,7 @@ class UAI(InpaintingModel):
         """The observation that G is shown: y itself, or what is left of it where the loss scores hidden pixels."""
         if not (self.loss_weights["energy"] or self.loss_weights["splitting"]):
             return y, mask_y
-        low, high = self.hide
-        share = low + (high - low) * random.uniform(random.fold_in(keys, _HIDE_SHARE), ())
-        mask_seen = self.measurement.thin(mask_y, random.fold_in(keys, _HIDE), share)
-        return self.measurement(y, mask_seen), mask_seen
+        return self.hide_some(y, mask_y, keys, *self.hide)
 
     def _z_loss(self, z, y_tilde, invented, training):
         """Equation 6 with `z_hat = E(y_tilde * (1 - m^y))`: E sees only what G invented."""
@@ -236,26 +228,32 @@ class UAI(InpaintingModel):
         )
         return losses.mean_squared_error(z_hat, z[:, : self.latent_dim])
 
-    def _y_hat(self, y, mask_y, y_tilde, mask_tilde, keys, training):
+    def _judge_data(self, batch, training):
+        """D's logits of the data."""
+        return self.discriminator.score(batch["y"], batch["mask"], training=training)
+
+    def _judge(self, x, mask, training):
+        """D's logits of a reconstruction, as it sees it: measured by `mask`."""
+        return self.discriminator.score(self.measurement(x, mask), mask, training=training)
+
+    def _x_hat(self, y, mask_y, y_tilde, mask_tilde, keys, training):
         """Equation 7: the observation comes back from its second measurement and the latent E reads from it."""
         # z_tilde ~ E(y)
         mean, log_variance = self.encoder.encode(y, mask_y, training=training)
-        noise = self.draw_z(keys, _Z_TILDE)
+        noise = self.draw_z(keys, purposes.Z_TILDE)
         z_tilde = mean + ops.exp(0.5 * log_variance) * noise[:, : self.latent_dim]
         z_tilde = ops.concatenate([z_tilde, noise[:, self.latent_dim :]], axis=-1)
-        # x_hat = G(y_tilde, z_tilde) * (1 - m_tilde) + y_tilde, y_hat = F(x_hat, m^y)
+        # x_hat = G(y_tilde, z_tilde) * (1 - m_tilde) + y_tilde
         features = self.generator.observe(y_tilde, mask_tilde, training=training)
-        x_hat = self.paste(
-            self.generator.decode(features, z_tilde, training=training), y_tilde, mask_tilde
-        )
-        return self.measurement(x_hat, mask_y)
+        image = self.generator.decode(features, z_tilde, training=training)
+        return self.paste(image, y_tilde, mask_tilde)
 
     def _diversity(self, features, image, mask_seen, keys, count=8):
         """The std of two samples of the batch's first images; costs one small decoder pass and moves nothing."""
-        z = self.draw_z(keys[:count], _Z_DIVERSITY)
+        z = self.draw_z(keys[:count], purposes.Z_DIVERSITY)
         second = self.generator.decode([f[:count] for f in features], z, training=False)
         first = self.generator.decode(
-            [f[:count] for f in features], self.draw_z(keys[:count], _Z), training=False
+            [f[:count] for f in features], self.draw_z(keys[:count], purposes.Z), training=False
         )
         return ops.stop_gradient(pair_std(first, second, mask_seen[:count]))
 
@@ -282,8 +280,6 @@ class UAI(InpaintingModel):
             "discriminate_y_hat": self.discriminate_y_hat,
             "hide": self.hide,
             "energy_scales": self.energy_scales,
-            "flip": self.flip,
-            "discriminator": self._discriminator_config,
             "encoder": self._encoder_config,
         }
 

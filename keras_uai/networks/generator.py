@@ -47,6 +47,8 @@ class Generator(keras.Model):
             samples' score does not have to teach the mean.
         noise_channels: channels of the noise map at each decoder level; the features of the observation gate them.
         modulation_scales: whether z scales the decoder's channels or only shifts them, see `Modulation`.
+        conditional: `False` makes an unconditional generator of the same decoder: learned constants take the place of
+            the observation's features, so that (but for a `fill`) neither y nor the mask matters.
 
     Call arguments:
         `[y, mask, z]`: `(N, H, W, C)` in [-1, 1], `(N, H, W, 1)` with 1 = observed, `(N, z_dim)` standard normal.
@@ -67,6 +69,7 @@ class Generator(keras.Model):
         predicts_mean=False,
         noise_channels=0,
         modulation_scales=True,
+        conditional=True,
         name="generator",
     ):
         height, _, channels = check_image_shape(image_shape)
@@ -81,18 +84,12 @@ class Generator(keras.Model):
         y = keras.Input((height, height, channels), name="observation")
         mask = keras.Input((height, height, 1), name="mask")
         base = PushPull(name="fill")(y, mask) if fill else y
-        x = layers.Concatenate(name="observe_input")([base, mask])
-        if stem > 1:
-            x = PixelUnshuffle(stem, name="observe_unshuffle")(x)
-        x = conv2d(width, 3, spectral, name="observe_stem")(x)
-        features = []
-        for level, (side, filters) in enumerate(self_levels):
-            for block in range(depth):
-                resample = "down" if level and not block else None
-                x = ResidualBlock(filters, resample, **options, name=f"observe_{side}_{block}")(x)
-            if side == attention_size:
-                x = SelfAttention(spectral, name=f"observe_{side}_attention")(x)
-            features.append(x)
+        if conditional:
+            x = layers.Concatenate(name="observe_input")([base, mask])
+            features = _observe_path(x, self_levels, depth, stem, attention_size, options)
+        else:
+            shapes = [(side, side, filters) for side, filters in self_levels]
+            features = _listed(LearnedFeatures(shapes, name="learned_features")(y))
         if predicts_mean:
             features, residual = _mean_path(features, self_levels, depth, stem, channels, options)
             base = layers.Add(dtype="float32", name="mean")([residual, base])
@@ -149,7 +146,7 @@ class Generator(keras.Model):
         )
         self.attention_size, self.fill, self.predicts_mean = attention_size, fill, predicts_mean
         self.noise_channels, self.modulation_scales = noise_channels, modulation_scales
-        self.z_dim = z_dim
+        self.conditional, self.z_dim = conditional, z_dim
 
     def observe(self, y, mask, training=False):
         """The features of `(y, mask)`: a list of `(N, h, w, c)`, finest first; compute them once for many z."""
@@ -163,7 +160,7 @@ class Generator(keras.Model):
         names = (
             "image_shape", "latent_dim", "width", "max_width", "depth", "stem", "normalization", "spectral",
             "attention_size", "fill", "predicts_mean", "noise_channels",
-            "modulation_scales", "name",
+            "modulation_scales", "conditional", "name",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -175,6 +172,22 @@ class Generator(keras.Model):
 def _listed(outputs):
     """A model's outputs as a list, also where there is one, which Keras hands out bare."""
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def _observe_path(x, sizes, depth, stem, attention_size, options):
+    """The way down inside `observe`: features, finest first."""
+    if stem > 1:
+        x = PixelUnshuffle(stem, name="observe_unshuffle")(x)
+    x = conv2d(sizes[0][1], 3, options["spectral"], name="observe_stem")(x)
+    features = []
+    for level, (side, filters) in enumerate(sizes):
+        for block in range(depth):
+            resample = "down" if level and not block else None
+            x = ResidualBlock(filters, resample, **options, name=f"observe_{side}_{block}")(x)
+        if side == attention_size:
+            x = SelfAttention(options["spectral"], name=f"observe_{side}_attention")(x)
+        features.append(x)
+    return features
 
 
 def _mean_path(features, sizes, depth, stem, channels, options):
@@ -246,3 +259,34 @@ class SplitLatent(layers.Layer):
             "latent_dim": self.latent_dim,
             "noise_shapes": self.noise_shapes,
         }
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class LearnedFeatures(layers.Layer):
+    """Learned constants of `shapes` `(h, w, c)`, the same for every image of a batch.
+
+    At the start the last, the coarsest, are standard normal and the others 0: what a decoder of a constant (StyleGAN,
+    Karras et al. 2019) begins with.
+    """
+
+    def __init__(self, shapes, **kwargs):
+        super().__init__(**kwargs)
+        self.shapes = [tuple(shape) for shape in shapes]
+
+    def build(self, input_shape):
+        kinds = ["zeros"] * (len(self.shapes) - 1) + [keras.initializers.RandomNormal(stddev=1.0)]
+        self.constants = [
+            self.add_weight(shape=(1, *shape), initializer=kind, name=f"features_{shape[0]}")
+            for shape, kind in zip(self.shapes, kinds, strict=True)
+        ]
+
+    def call(self, y):
+        """`y` says how many images there are."""
+        nothing = ops.cast(ops.zeros_like(y[:, :1, :1, :1]), self.compute_dtype)
+        return [nothing + ops.cast(c, self.compute_dtype) for c in self.constants]
+
+    def compute_output_shape(self, y_shape):
+        return [(y_shape[0], *shape) for shape in self.shapes]
+
+    def get_config(self):
+        return {**super().get_config(), "shapes": self.shapes}

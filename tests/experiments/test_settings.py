@@ -1,5 +1,6 @@
 """Flags to one complete dict: presets, what overrides them, what is refused, and differences."""
 
+import inspect
 import json
 
 import pytest
@@ -11,16 +12,35 @@ from keras_uai.experiment.presets import PRESETS
 LEAST = {"data": "drawn_faces", "measurement": "DropPixel(0.9)", "steps": 10}
 
 
-def test_settings_are_json_and_resolve_to_themselves():
-    first = settings.resolve(LEAST)
+@pytest.mark.parametrize("model", settings.model_classes())
+def test_settings_are_json_and_resolve_to_themselves(model):
+    first = settings.resolve({**LEAST, "model": model})
     assert json.loads(json.dumps(first)) == first
     assert settings.resolve(first) == first
     assert settings.differences(first, first) == []
 
 
 def test_every_setting_is_there_whichever_preset():
+    others = {f"lambda_{t}" for t in settings.loss_terms()} - {
+        f"lambda_{t}" for t in models.UAI.default_loss_weights
+    }
     for preset in PRESETS:
-        assert set(settings.resolve({**LEAST, "preset": preset})) == set(settings.names())
+        assert set(settings.resolve({**LEAST, "preset": preset})) == set(settings.names()) - others
+
+
+@pytest.mark.parametrize("name", settings.model_classes())
+def test_every_model_has_what_it_takes_and_nothing_else(name):
+    """Only UAI has a recommended configuration; the others start from the paper's."""
+    resolved = settings.resolve({**LEAST, "model": name})
+    assert resolved["preset"] == ("recommended" if name == "UAI" else "paper")
+    cls = settings.model_classes()[name]
+    taken = set(inspect.signature(cls).parameters)
+    assert {n for n in settings.NETWORKS if n in resolved} == taken & set(settings.NETWORKS)
+    assert all("conditional" not in resolved[n] for n in taken & set(settings.NETWORKS))
+    weights = {n for n in resolved if n.startswith("lambda_")}
+    assert weights == {f"lambda_{term}" for term in cls.default_loss_weights}
+    if name != "UAI":
+        assert settings.loss_weights(resolved) == cls.default_loss_weights
 
 
 def test_paper_is_section_3():
@@ -111,6 +131,19 @@ def test_one_way_of_writing_a_measurement():
         ({"generator": "wdith=3"}, "no argument 'wdith'"),
         ({"generator": "image_shape=(3,3,3)"}, "no argument 'image_shape'"),
         ({"model_arguments": "width=3"}, "no argument 'width'"),
+        ({"model": "Paired", "preset": "recommended"}, "is for UAI.*--model=Paired"),
+        ({"model": "Paired", "encoder": "width=8"}, "Paired takes no --encoder"),
+        ({"model": "AmbientGAN", "lambda_z": 1.0}, "AmbientGAN has the loss terms gan. Received"),
+        ({"model": "AmbientGAN", "generator": "conditional=true"}, "no argument 'conditional'"),
+        (
+            {"model": "Paired", "measurement": None, "mask_from": "alpha"},
+            "Paired is trained with clean images.*--mask_from=alpha",
+        ),
+        (
+            {"model": "Unpaired", "measurement": None, "mask_from": "sidecar"},
+            "Unpaired is trained with clean images.*--mask_from=sidecar",
+        ),
+        ({"eval_split": "train"}, "--eval_split is one of withheld, test"),
         ({"colour": "red"}, "no setting of this name. Received: colour='red'"),
     ],
 )

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_uai import losses, random
 from keras_uai.measurements import DropPixel
-from keras_uai.models import uai
+from keras_uai.models import purposes
 from tests.testing import array, images, observations, same_bits, tiny_uai
 
 OFF = {"gan": 0.0, "z": 0.0, "y": 0.0}
@@ -66,13 +66,13 @@ def algorithm_1(model, y, mask, keys):
         return array(random.normal(random.fold_in(keys, purpose), (model.generator.z_dim,)))
 
     size = model.latent_dim
-    m_tilde = array(model.measurement.sample(random.fold_in(keys, uai._MASK_TILDE), 16, 16))
-    z = noise(uai._Z)
+    m_tilde = array(model.measurement.sample(random.fold_in(keys, purposes.MASK_TILDE), 16, 16))
+    z = noise(purposes.Z)
     x_tilde = g(y, mask, z) * (1 - mask) + y
     y_tilde = x_tilde * m_tilde
     z_hat, _ = e(y_tilde * (1 - mask), m_tilde * (1 - mask))
     mean, log_variance = e(y, mask)
-    z_tilde = noise(uai._Z_TILDE)
+    z_tilde = noise(purposes.Z_TILDE)
     z_tilde[:, :size] = mean + np.exp(0.5 * log_variance) * z_tilde[:, :size]
     x_hat = g(y_tilde, m_tilde, z_tilde) * (1 - m_tilde) + y_tilde
     y_hat = x_hat * mask
@@ -172,7 +172,7 @@ def test_the_logged_std_is_that_of_two_samples():
     keys = model.step_keys(4)
     x = [
         array(model.generator([tf.constant(y), tf.constant(mask), model.draw_z(keys, purpose)]))
-        for purpose in (uai._Z, uai._Z_DIVERSITY)
+        for purpose in (purposes.Z, purposes.Z_DIVERSITY)
     ]
     squares = 0.5 * (x[0] - x[1]) ** 2 * (1 - mask)
     expected = np.sqrt(squares.sum() / ((1 - mask).sum() * 3))
@@ -254,7 +254,7 @@ def test_energy_and_splitting_by_hand():
     mask = (y != 0).any(-1, keepdims=True).astype("float32")
     x_1, x_2 = (
         model.generator([tf.constant(y_seen), tf.constant(mask_seen), model.draw_z(keys, purpose)])
-        for purpose in (uai._Z, uai._Z_SECOND)
+        for purpose in (purposes.Z, purposes.Z_SECOND)
     )
     energy = float(losses.energy_score(x_1, x_2, y, mask - mask_seen, scales))
     splitting = float(losses.mean_squared_error(x_1, y, mask - mask_seen))

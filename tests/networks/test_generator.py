@@ -171,6 +171,7 @@ def test_serialization():
             "predicts_mean": True,
             "noise_channels": 2,
             "modulation_scales": False,
+            "conditional": False,
             "name": "g",
         },
     )

@@ -1,0 +1,92 @@
+"""What a model takes from a batch, and what it does to it before it learns from it."""
+
+from keras import ops
+
+from keras_uai import random
+from keras_uai.models import purposes
+
+
+class BatchMixin:
+    """`unpack` and the augmentations of a training batch, for any model with a `measurement`."""
+
+    #: What a training batch must hold beside the observation: clean images of the same scenes ...
+    needs_clean = False
+    #: ... or clean images of others.
+    needs_unpaired = False
+
+    def unpack(self, data, training=False):
+        """Batches of `y`, or dicts with "observation" and, where known, "mask", "clean" and "unpaired", as one kind
+        of dict: float32 `y`, `mask` and what else there is.
+
+        Raises:
+            ValueError: what cannot be a batch; and, with `training`, a batch without the supervision that is needed.
+        """
+        if isinstance(data, (tuple, list)):
+            data, *rest = data
+            if any(part is not None for part in rest):
+                raise ValueError(
+                    'A batch is y, or a dict with "observation" and "mask", "clean" or "unpaired" beside it. '
+                    f"Received: a tuple of {1 + len(rest)}"
+                )
+        if not isinstance(data, dict):
+            data = {"observation": data}
+        if "observation" not in data:
+            raise ValueError(
+                f'A batch is y, or a dict with "observation". Received: a dict with {sorted(data)}'
+            )
+        if training:
+            self._check_supervision(data)
+        y = ops.cast(data["observation"], "float32")
+        if tuple(y.shape[1:]) != self.image_shape:
+            raise ValueError(
+                f"The model is made for images of {self.image_shape}. Received: observations of shape {y.shape}"
+            )
+        if data.get("mask") is None:
+            mask = self.measurement.recover(y)
+        else:
+            mask = ops.cast(data["mask"], "float32")
+            y = self.measurement(y, mask)  # what lies under the mask is not for the model to see
+        batch = {"y": y, "mask": mask}
+        for name in ("clean", "unpaired"):
+            if data.get(name) is not None:
+                batch[name] = ops.cast(data[name], "float32")
+        return batch
+
+    def _check_supervision(self, data):
+        needed = {
+            "clean": (self.needs_clean, "the clean images behind its observations", "clean=True"),
+            "unpaired": (
+                self.needs_unpaired,
+                "clean images, of other scenes than its observations,",
+                'split="damaged", unpaired=True',
+            ),
+        }
+        for name, (is_needed, what, how) in needed.items():
+            if is_needed and data.get(name) is None:
+                raise ValueError(
+                    f"{type(self).__name__} is trained with supervision: each batch must hold {what} under "
+                    f'"{name}" (datasets.load(..., {how})). Received: a batch with {sorted(data)}'
+                )
+
+    def mirrored(self, batch, keys):
+        """`batch` with half of its images mirrored, and all that belongs to them."""
+        flipped = random.uniform(random.fold_in(keys, purposes.FLIP), (1, 1, 1)) < 0.5
+        return {name: ops.where(flipped, v[:, :, ::-1], v) for name, v in batch.items()}
+
+    def hide_some(self, y, mask, keys, low, high):
+        """The observation with a share of its observed pixels hidden, uniform in `[low, high)`, one draw an image.
+
+        Returns:
+            `(y_seen, mask_seen)`; `mask - mask_seen` are the pixels that a loss can then score.
+        """
+        share = low + (high - low) * random.uniform(random.fold_in(keys, purposes.HIDE_SHARE), ())
+        mask_seen = self.measurement.thin(mask, random.fold_in(keys, purposes.HIDE), share)
+        return self.measurement(y, mask_seen), mask_seen
+
+
+def check_hide(hide):
+    """`(low, high)` of `hide_some`, or a ValueError."""
+    pair = isinstance(hide, (tuple, list)) and len(hide) == 2
+    if not pair or not 0 < hide[0] <= hide[1] < 1:
+        raise ValueError(f"`hide` is (low, high) with 0 < low <= high < 1. Received: hide={hide!r}")
+    return tuple(hide)

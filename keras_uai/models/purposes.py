@@ -1,0 +1,13 @@
+"""What a step's random numbers are drawn for: each purpose is folded into the image's key."""
+
+(
+    MASK_TILDE,
+    Z,
+    Z_SECOND,
+    Z_TILDE,
+    HIDE,
+    HIDE_SHARE,
+    Z_DIVERSITY,
+    FLIP,
+    IMPUTER,
+) = range(9)
