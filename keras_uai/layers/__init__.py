@@ -2,7 +2,7 @@
 
 from keras_uai.layers.modulation import GatedNoise, Modulation, make_normalization
 from keras_uai.layers.pixel_shuffle import PixelShuffle, PixelUnshuffle, SubpixelInitializer
-from keras_uai.layers.push_pull import PushPull
+from keras_uai.layers.push_pull import Anchor, PushPull
 from keras_uai.layers.residual_block import ResidualBlock
 from keras_uai.layers.self_attention import SelfAttention
 from keras_uai.layers.spectral_normalization import (
@@ -13,6 +13,7 @@ from keras_uai.layers.spectral_normalization import (
 )
 
 __all__ = [
+    "Anchor",
     "GatedNoise",
     "Modulation",
     "PixelShuffle",

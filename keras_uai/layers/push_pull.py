@@ -43,3 +43,27 @@ class PushPull(keras.layers.Layer):
 
     def compute_output_shape(self, y_shape, mask_shape=None):
         return y_shape
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class Anchor(keras.layers.Layer):
+    """`x - fill(x * mask)`: a residual that is 0 where a pixel is observed and fades in around it.
+
+    What G adds to its fill, or z to its mean, is wrong at observed pixels by just what it is there,
+    and next to them by about as much. So the residual's own values at observed pixels are filled
+    (`PushPull`) and subtracted: geostatistics conditions its simulations so ("conditioning by
+    kriging", Journel and Huijbregts 1978). Without it reconstructions show each observed pixel as a
+    speck.
+
+    Inputs `x` `(N, H, W, C)` and `mask` `(N, H, W, 1)`, 1 = observed; output float32 `(N, H, W, C)`.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.fill = PushPull(dtype="float32", name="fill")
+
+    def call(self, x, mask):
+        return x - self.fill(x, mask)
+
+    def compute_output_shape(self, x_shape, mask_shape=None):
+        return x_shape

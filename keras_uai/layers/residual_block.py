@@ -24,6 +24,9 @@ class ResidualBlock(keras.layers.Layer):
         spectral: whether convolutions are spectrally normalised.
         modulated: whether the block takes a style `w` `(N, D)` as second argument.
         modulation_scales: see `Modulation`.
+        lean: resample where it is cheap: pool between the two convolutions instead of after the
+            second, and let the convolution before the pixel shuffle be 1x1. Half the arithmetic
+            of a resampling block, or less.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class ResidualBlock(keras.layers.Layer):
         spectral=True,
         modulated=False,
         modulation_scales=True,
+        lean=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -47,6 +51,7 @@ class ResidualBlock(keras.layers.Layer):
         self.spectral = bool(spectral)
         self.modulated = bool(modulated)
         self.modulation_scales = bool(modulation_scales)
+        self.lean = bool(lean)
 
     def build(self, x_shape, w_shape=None):
         if self.modulated and w_shape is None:
@@ -55,6 +60,7 @@ class ResidualBlock(keras.layers.Layer):
         if self.resample == "up":
             first, initializer = self.filters * 4, SubpixelInitializer(2)
         up = {"kernel_initializer": initializer}
+        kernel_size = 1 if self.lean and self.resample == "up" else 3
         policy = self.dtype_policy
         affine = not (self.modulated and self.modulation_scales)
         self.norms = [
@@ -68,7 +74,7 @@ class ResidualBlock(keras.layers.Layer):
                 for i in range(2)
             ]
         self.convs = [
-            conv2d(first, 3, self.spectral, dtype=policy, name="conv_0", **up),
+            conv2d(first, kernel_size, self.spectral, dtype=policy, name="conv_0", **up),
             conv2d(self.filters, 3, self.spectral, dtype=policy, name="conv_1"),
         ]
         self.relu = keras.layers.ReLU(dtype=policy, name="relu")
@@ -85,21 +91,31 @@ class ResidualBlock(keras.layers.Layer):
                 self.modulations[i].build(shape, w_shape)
             self.convs[i].build(shape)
             shape = (*shape[:3], self.filters)
-            if self.resample == "up":
+            if self.resample == "up" or self._pools_early:
                 shape = self.compute_output_shape(x_shape)
 
     def call(self, x, w=None, training=None):
         h = self._convolve(0, x, w, training)
         if self.resample == "up":
             h = self.shuffle(h)
+        if self._pools_early:
+            h, x = self.pool(h), self.pool(x)
         h = self._convolve(1, h, w, training)
         if self.shortcut is None:
-            return self.pool(h + x) if self.resample == "down" else h + x
-        if self.resample == "down":
+            return self.pool(h + x) if self._pools_late else h + x
+        if self._pools_late:
             # Pooling and 1x1 convolution commute; this order is the cheaper one.
             return self.pool(h) + self.shortcut(self.pool(x))
         short = self.shortcut(x)
         return h + (self.shuffle(short) if self.resample == "up" else short)
+
+    @property
+    def _pools_early(self):
+        return self.resample == "down" and self.lean
+
+    @property
+    def _pools_late(self):
+        return self.resample == "down" and not self.lean
 
     def _convolve(self, i, x, w, training):
         options = {"training": training} if self.normalization == "batch" else {}
@@ -125,4 +141,5 @@ class ResidualBlock(keras.layers.Layer):
             "spectral": self.spectral,
             "modulated": self.modulated,
             "modulation_scales": self.modulation_scales,
+            "lean": self.lean,
         }

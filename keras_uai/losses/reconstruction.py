@@ -18,7 +18,7 @@ def mean_squared_error(x, y, weight=None):
     return ops.mean(_mean_over(error, weight))
 
 
-def energy_score(x_1, x_2, y, weight, scales=(None,)):
+def energy_score(x_1, x_2, y, weight, scales=(None,), patches=()):
     """The energy score of two samples on the selected pixels: a strictly proper scoring rule.
 
     `1/2 (|x_1 - y| + |x_2 - y|) - 1/2 |x_1 - x_2|`, least in expectation when x_1 and x_2 are independent draws from
@@ -27,13 +27,15 @@ def energy_score(x_1, x_2, y, weight, scales=(None,)):
     many values hardly sees how they depend on each other: samples that put all their spread into one fine pattern
     score almost as well as right ones. So a scale `s` scores the *averages* of the selected pixels of s x s cells (half
     overlapping), each cell a vector of its own: pixels at 1, and at coarser scales whether neighbours err together.
-    Every average is a function of the image, so each scale is proper, and so is their mean.
+    Every average is a function of the image, so each scale is proper, and so is their mean. `patches` takes the vector
+    of all selected values of a cell in place of their average: how the details of one place go together.
 
     Args:
         x_1, x_2: two independent samples, `(N, H, W, C)`.
         y: the observation, `(N, H, W, C)`; it is compared, never copied.
         weight: `(N, H, W, 1)`, 1 on pixels that were observed and hidden from the network.
-        scales: sides of the cells in pixels, `None` for the norm over the image; their mean is taken.
+        scales: sides of the cells in pixels, `None` for the norm over the image.
+        patches: sides of the cells that are vectors; the mean of all scores is taken.
 
     Raises:
         ValueError: if the cells of a scale do not cover the image exactly.
@@ -46,9 +48,11 @@ def energy_score(x_1, x_2, y, weight, scales=(None,)):
                 _root(_mean_over(ops.square(d), weight)) for d in (x_1 - y, x_2 - y, x_1 - x_2)
             ]
         else:
-            distances = _cell_distances(x_1, x_2, y, weight, scale)
-        d_1, d_2, d_12 = distances
-        scores.append(ops.mean(0.5 * (d_1 + d_2) - 0.5 * d_12))
+            distances = _cell_distances(x_1, x_2, y, weight, scale, _average_squares)
+        scores.append(_score(distances))
+    scores += [
+        _score(_cell_distances(x_1, x_2, y, weight, side, _vector_squares)) for side in patches
+    ]
     return sum(scores) / len(scores)
 
 
@@ -58,25 +62,40 @@ def gaussian_kl(mean, log_variance):
     return 0.5 * ops.mean(ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance)
 
 
-def _cell_distances(x_1, x_2, y, weight, scale):
-    """Distances between averages over cells, root mean square over channels; cells count by what they hold."""
+def _score(distances):
+    d_1, d_2, d_12 = distances
+    return ops.mean(0.5 * (d_1 + d_2) - 0.5 * d_12)
+
+
+def _cell_distances(x_1, x_2, y, weight, side, squares):
+    """Distances between cells of `side` pixels, averaged over an image; cells count by what they hold."""
     height, width = weight.shape[1:3]
-    stride = max(1, scale // 2)
-    fits = 1 <= scale <= min(height, width)
-    if not fits or (height - scale) % stride or (width - scale) % stride:
+    stride = max(1, side // 2)
+    fits = 1 <= side <= min(height, width)
+    if not fits or (height - side) % stride or (width - side) % stride:
         raise ValueError(
             "Half overlapping cells of side `scale` must cover the image exactly, as powers of two do. "
-            f"Received: scale={scale}, images of {height} x {width}"
+            f"Received: scale={side}, images of {height} x {width}"
         )
 
     def pool(v):
-        return v if scale == 1 else ops.average_pool(v, (scale, scale), strides=(stride, stride))
+        return v if side == 1 else ops.average_pool(v, (side, side), strides=(stride, stride))
 
     held = pool(weight)
-    a_1, a_2, a_y = (pool(v * weight) / ops.maximum(held, 1e-6) for v in (x_1, x_2, y))
     share = (held / ops.maximum(ops.sum(held, axis=(1, 2), keepdims=True), 1e-6))[..., 0]
-    roots = (_root(ops.mean(ops.square(d), axis=-1)) for d in (a_1 - a_y, a_2 - a_y, a_1 - a_2))
+    held = ops.maximum(held, 1e-6)
+    roots = (_root(squares(d, weight, held, pool)) for d in (x_1 - y, x_2 - y, x_1 - x_2))
     return [ops.sum(root * share, axis=(1, 2)) for root in roots]
+
+
+def _average_squares(d, weight, held, pool):
+    """Mean square over channels of the difference of two cells' averages."""
+    return ops.mean(ops.square(pool(d * weight) / held), axis=-1)
+
+
+def _vector_squares(d, weight, held, pool):
+    """Mean square of the difference over all selected values of a cell."""
+    return ops.mean(pool(ops.square(d) * weight) / held, axis=-1)
 
 
 def _mean_over(values, weight):

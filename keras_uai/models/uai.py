@@ -36,7 +36,7 @@ class UAI(AdversarialModel):
         discriminate_y_hat: whether D is trained on y_hat, too.
         hide: `(low, high)`: the share of the observed pixels hidden by the terms beyond the paper is uniform in it,
             one draw an image.
-        energy_scales: see `losses.energy_score`.
+        energy_scales, energy_patches: see `losses.energy_score`.
         flip: whether half of the training images are mirrored, mask and all: right for faces and photographs, wrong for
             text, and for masks whose distribution has a left and a right.
         seed: of all noise.
@@ -69,6 +69,7 @@ class UAI(AdversarialModel):
         discriminate_y_hat=False,
         hide=(0.1, 0.5),
         energy_scales=(None, 1, 2, 4, 8, 16),
+        energy_patches=(),
         flip=False,
         seed=0,
         generator=None,
@@ -82,14 +83,14 @@ class UAI(AdversarialModel):
         )  # fmt: skip
         self.discriminate_y_hat = bool(discriminate_y_hat)
         self.hide, self.energy_scales = check_hide(hide), tuple(energy_scales)
-        if any(
-            scale is not None and not 1 <= scale <= self.image_shape[0]
-            for scale in self.energy_scales
-        ):
-            raise ValueError(
-                f"`energy_scales` are None or sides of cells from 1 to {self.image_shape[0]} pixels. "
-                f"Received: energy_scales={energy_scales!r}"
-            )
+        self.energy_patches = tuple(energy_patches)
+        for name in ("energy_scales", "energy_patches"):
+            sides = [side for side in getattr(self, name) if side is not None]
+            if not all(1 <= side <= self.image_shape[0] for side in sides):
+                raise ValueError(
+                    f"`{name}` are sides of cells from 1 to {self.image_shape[0]} pixels. "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
 
     def more_networks(self):
         self.encoder = self._network(
@@ -207,7 +208,7 @@ class UAI(AdversarialModel):
             second = self.generator.decode(
                 features, self.draw_z(keys, purposes.Z_SECOND), training=training
             )
-            logs["energy_loss"] = losses.energy_score(image, second, y, hidden, self.energy_scales)
+            logs["energy_loss"] = losses.energy_score(image, second, y, hidden, self.energy_scales, self.energy_patches)
             g_loss += w["energy"] * logs["energy_loss"]
             logs["std"] = pair_std(image, second, mask_seen)
         else:
@@ -280,6 +281,7 @@ class UAI(AdversarialModel):
             "discriminate_y_hat": self.discriminate_y_hat,
             "hide": self.hide,
             "energy_scales": self.energy_scales,
+            "energy_patches": self.energy_patches,
             "encoder": self._encoder_config,
         }
 

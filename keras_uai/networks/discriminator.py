@@ -20,7 +20,7 @@ class Discriminator(keras.Model):
 
     Args:
         image_shape: `(side, side, channels)`.
-        width, max_width, depth, stem, normalization, spectral, attention_size: as in `Generator`.
+        width, max_width, depth, stem, normalization, spectral, attention_size, lean: as in `Generator`.
         sees_mask: whether the mask is an input beside y (it is recoverable from y as T(y), but not by a convolution
             of few layers).
 
@@ -38,12 +38,13 @@ class Discriminator(keras.Model):
         normalization="batch",
         spectral=True,
         attention_size=32,
+        lean=False,
         sees_mask=False,
         name="discriminator",
     ):
         # === Graph ===
         inputs, x = observation_stem(image_shape, stem, width, spectral, sees_mask)
-        options = {"normalization": normalization, "spectral": spectral}
+        options = {"normalization": normalization, "spectral": spectral, "lean": lean}
         for level, (side, filters) in enumerate(levels(image_shape, stem, width, max_width)):
             for block in range(depth):
                 resample = "down" if level and not block else None
@@ -68,7 +69,7 @@ class Discriminator(keras.Model):
             depth,
         )
         self.stem, self.normalization, self.spectral = stem, normalization, spectral
-        self.attention_size, self.sees_mask = attention_size, sees_mask
+        self.attention_size, self.lean, self.sees_mask = attention_size, lean, sees_mask
 
     def score(self, y, mask, training=False):
         """The logits of `y`; `mask` is used if the network sees it."""
@@ -77,7 +78,7 @@ class Discriminator(keras.Model):
     def get_config(self):
         names = (
             "image_shape", "width", "max_width", "depth", "stem", "normalization", "spectral", "attention_size",
-            "sees_mask", "name",
+            "lean", "sees_mask", "name",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 

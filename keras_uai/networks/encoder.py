@@ -15,7 +15,7 @@ class Encoder(keras.Model):
     Args:
         image_shape: `(side, side, channels)`.
         latent_dim: length of the (global part of the) latent.
-        width, max_width, depth, stem, normalization: as in `Generator`. No spectral normalisation: E plays no game.
+        width, max_width, depth, stem, normalization, lean: as in `Generator`. No spectral normalisation: E plays no game.
         sees_mask: as in `Discriminator`.
 
     Call arguments:
@@ -31,6 +31,7 @@ class Encoder(keras.Model):
         depth=1,
         stem=1,
         normalization="batch",
+        lean=False,
         sees_mask=False,
         name="encoder",
     ):
@@ -40,7 +41,12 @@ class Encoder(keras.Model):
             for block in range(depth):
                 resample = "down" if level and not block else None
                 x = ResidualBlock(
-                    filters, resample, normalization, False, name=f"block_{side}_{block}"
+                    filters,
+                    resample,
+                    normalization,
+                    False,
+                    lean=lean,
+                    name=f"block_{side}_{block}",
                 )(x)
         x = make_normalization(normalization, x.shape[-1], "head_norm")(x)
         x = layers.Flatten(name="head_flatten")(layers.ReLU(name="head_relu")(x))
@@ -53,7 +59,7 @@ class Encoder(keras.Model):
         # === Config ===
         self.image_shape, self.latent_dim, self.width = tuple(image_shape), latent_dim, width
         self.max_width, self.depth, self.stem = max_width, depth, stem
-        self.normalization, self.sees_mask = normalization, sees_mask
+        self.normalization, self.lean, self.sees_mask = normalization, lean, sees_mask
 
     def encode(self, y, mask, training=False):
         """`(mean, log_variance)` of the latent behind `y`; `mask` is used if the network sees it."""
@@ -61,7 +67,8 @@ class Encoder(keras.Model):
 
     def get_config(self):
         names = (
-            "image_shape", "latent_dim", "width", "max_width", "depth", "stem", "normalization", "sees_mask", "name",
+            "image_shape", "latent_dim", "width", "max_width", "depth", "stem", "normalization", "lean",
+            "sees_mask", "name",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from keras_uai.layers import (
+    Anchor,
     GatedNoise,
     PixelShuffle,
     PixelUnshuffle,
@@ -40,12 +41,17 @@ class Generator(keras.Model):
         normalization: `"batch"` (paper), `"group"` or `None`.
         spectral: spectral normalisation of the convolutions (paper: yes).
         attention_size: side of the feature level with self-attention; `None` for none.
+        lean: see `ResidualBlock`: resampling blocks at half their cost or less.
         fill: give G a push-pull fill of the missing pixels instead of y, and let it predict the residual to it. The
             output is then unbounded; without `fill` it passes a tanh.
         predicts_mean: let `observe` itself decode its features to a mean reconstruction (trained by the `"splitting"`
             term alone), and `decode` predict what z adds to it. One pass then gives the best single answer, and the
             samples' score does not have to teach the mean.
+        anchor: let what is added to the fill, or to the mean, vanish at observed pixels and fade in around them, see
+            `Anchor`; needs `fill`.
         noise_channels: channels of the noise map at each decoder level; the features of the observation gate them.
+        noise_size: largest side of a level with a noise map; `None` for all levels. What is finer then follows from
+            coarser noise and from the observation, which is smoother.
         modulation_scales: whether z scales the decoder's channels or only shifts them, see `Modulation`.
         conditional: `False` makes an unconditional generator of the same decoder: learned constants take the place of
             the observation's features, so that (but for a `fill`) neither y nor the mask matters.
@@ -65,20 +71,31 @@ class Generator(keras.Model):
         normalization="batch",
         spectral=True,
         attention_size=32,
+        lean=False,
         fill=False,
         predicts_mean=False,
+        anchor=False,
         noise_channels=0,
+        noise_size=None,
         modulation_scales=True,
         conditional=True,
         name="generator",
     ):
         height, _, channels = check_image_shape(image_shape)
+        if anchor and not fill:
+            raise ValueError(
+                "`anchor` lets the residual to the fill vanish where a pixel is observed: it needs fill=True. "
+                f"Received: anchor={anchor!r}, fill={fill!r}"
+            )
         self_levels = levels(image_shape, stem, width, max_width)
-        options = {"normalization": normalization, "spectral": spectral}
+        options = {"normalization": normalization, "spectral": spectral, "lean": lean}
         modulated = {"modulated": True, "modulation_scales": modulation_scales, **options}
-        noise_shapes = (
-            [(side, side, noise_channels) for side, _ in self_levels] if noise_channels else []
-        )
+        noise_sides = [
+            side
+            for side, _ in self_levels
+            if noise_channels and (noise_size is None or side <= noise_size)
+        ]
+        noise_shapes = [(side, side, noise_channels) for side in noise_sides]
 
         # === Graph: what depends on y alone ===
         y = keras.Input((height, height, channels), name="observation")
@@ -92,8 +109,9 @@ class Generator(keras.Model):
             features = _listed(LearnedFeatures(shapes, name="learned_features")(y))
         if predicts_mean:
             features, residual = _mean_path(features, self_levels, depth, stem, channels, options)
+            residual = Anchor(name="mean_anchor")(residual, mask) if anchor else residual
             base = layers.Add(dtype="float32", name="mean")([residual, base])
-        outputs = [*features, base] if fill or predicts_mean else features
+        outputs = [*features, *([mask] if anchor else []), *([base] if fill or predicts_mean else [])]
         observer = keras.Model([y, mask], outputs, name="observer")
 
         # === Graph: what depends on z, too ===
@@ -112,13 +130,15 @@ class Generator(keras.Model):
             else:
                 x = ResidualBlock(filters, "up", **modulated, name=f"decode_{side}_up")(x, style)
                 x = layers.Add(name=f"decode_{side}_merge")([x, skip])
-            if noise_channels:
-                x = GatedNoise(name=f"decode_{side}_noise")(x, skip, split[1 + level])
+            if side in noise_sides:
+                noise = split[1 + noise_sides.index(side)]
+                x = GatedNoise(name=f"decode_{side}_noise")(x, skip, noise)
             if side == attention_size:
                 x = SelfAttention(spectral, name=f"decode_{side}_attention")(x)
             for block in range(depth):
                 x = ResidualBlock(filters, **modulated, name=f"decode_{side}_{block}")(x, style)
         image = _head(x, width, stem, channels, options, "head")
+        image = Anchor(name="head_anchor")(image, inputs[-2]) if anchor else image
         if fill or predicts_mean:
             # The mean is trained by its own loss only; a fill has nothing to train.
             base = StopGradient(name="fixed_mean")(inputs[-1]) if predicts_mean else inputs[-1]
@@ -146,6 +166,7 @@ class Generator(keras.Model):
         )
         self.attention_size, self.fill, self.predicts_mean = attention_size, fill, predicts_mean
         self.noise_channels, self.modulation_scales = noise_channels, modulation_scales
+        self.noise_size, self.lean, self.anchor = noise_size, lean, anchor
         self.conditional, self.z_dim = conditional, z_dim
 
     def observe(self, y, mask, training=False):
@@ -159,8 +180,8 @@ class Generator(keras.Model):
     def get_config(self):
         names = (
             "image_shape", "latent_dim", "width", "max_width", "depth", "stem", "normalization", "spectral",
-            "attention_size", "fill", "predicts_mean", "noise_channels",
-            "modulation_scales", "conditional", "name",
+            "attention_size", "lean", "fill", "predicts_mean", "anchor", "noise_channels",
+            "noise_size", "modulation_scales", "conditional", "name",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_uai.layers import PushPull
+from keras_uai.layers import Anchor, PushPull
 from keras_uai.measurements import DropPixel, Patch
 from tests.testing import array, images, observations, run_layer_test, same_bits
 
@@ -107,3 +107,32 @@ def test_layer():
     half = PushPull(dtype="mixed_float16")(y, mask)
     assert half.dtype == tf.float16
     np.testing.assert_allclose(half, fill(y, mask), atol=2e-3)
+
+
+# -- Anchor -----------------------------------------------------------------------------------------
+
+
+def test_an_anchored_residual_is_0_where_observed_and_untouched_where_nothing_is():
+    x, mask = noise(3, 8, 8, 2), (noise(3, 8, 8, 1, seed=1) > 0.5).astype("float32")
+    mask[0] = 0
+    mask[1] = 1
+    got = np.array(Anchor()(x, mask))
+    np.testing.assert_allclose(got * mask, 0, atol=1e-6)
+    np.testing.assert_allclose(got, x - np.array(PushPull()(x, mask)), atol=1e-6)
+    np.testing.assert_allclose(got[0], x[0], atol=1e-6)
+    assert not got[1].any()
+
+
+def test_an_anchor_fades_in_around_an_observed_pixel():
+    """Of a constant nothing is left; of a slope, more the farther from what was observed."""
+    mask = np.zeros((1, 8, 8, 1), "float32")
+    mask[0, 0, 0] = 1
+    assert np.abs(np.array(Anchor()(np.full((1, 8, 8, 1), 3.0, "float32"), mask))).max() < 1e-6
+    slope = np.broadcast_to(np.arange(8, dtype="float32")[None, None, :, None], (1, 8, 8, 1))
+    row = np.array(Anchor()(slope, mask))[0, 0, :, 0]
+    assert row[0] == 0
+    assert (np.diff(row) > 0).all()
+
+
+def test_anchor_as_a_layer():
+    run_layer_test(Anchor, {}, [(8, 8, 3), (8, 8, 1)], (8, 8, 3))

@@ -44,6 +44,24 @@ def test_the_formula(resample, filters, spectral):
 
 
 @pytest.mark.parametrize("filters", [4, 6])
+@pytest.mark.parametrize("resample", RESAMPLE)
+def test_the_lean_formula(resample, filters):
+    """Pooling between the convolutions, a 1x1 convolution before the pixel shuffle."""
+    block = ResidualBlock(filters, resample, normalization=None, spectral=False, lean=True)
+    x = noise(2, 8, 8, 4)
+    got = block(x)
+    h, short = block.convs[0](ops.relu(x)), x
+    if resample == "down":
+        h, short = pool(h), pool(x)
+    short = short if block.shortcut is None else block.shortcut(short)
+    if resample == "up":
+        h, short = PixelShuffle(2)(h), PixelShuffle(2)(short)
+    h = block.convs[1](ops.relu(h))
+    np.testing.assert_allclose(got, np.array(h) + np.array(short), atol=1e-5)
+    assert block.convs[0].kernel.shape[:2] == ((1, 1) if resample == "up" else (3, 3))
+
+
+@pytest.mark.parametrize("filters", [4, 6])
 @pytest.mark.parametrize(("resample", "side"), [(None, 8), ("down", 4), ("up", 16)])
 @pytest.mark.parametrize("modulated", [False, True])
 def test_layer(resample, side, filters, modulated):
@@ -76,6 +94,7 @@ def test_serialization():
             "spectral": False,
             "modulated": True,
             "modulation_scales": False,
+            "lean": True,
         },
     )
 

@@ -48,7 +48,7 @@ def test_channels_are_values():
 # -- energy score -----------------------------------------------------------------------------------
 
 
-def slow_energy_score(x_1, x_2, y, weight, scale):
+def slow_energy_score(x_1, x_2, y, weight, scale, averages=True):
     """The definition, one image and one cell at a time, in float64."""
     total = 0.0
     for a, b, t, w in zip(*(v.astype("float64") for v in (x_1, x_2, y, weight)), strict=True):
@@ -60,7 +60,7 @@ def slow_energy_score(x_1, x_2, y, weight, scale):
             vectors = [v[i : i + side, j : j + side][chosen] for v in (a, b, t)]  # (pixels, C)
             if not chosen.any():
                 continue
-            if scale is not None:
+            if scale is not None and averages:
                 vectors = [v.mean(0) for v in vectors]
             d = [
                 np.sqrt(np.mean((vectors[p] - vectors[q]) ** 2))
@@ -82,6 +82,23 @@ def test_energy_score_against_its_definition(scale, channels):
     weight[1, 2, 3] = 1
     expected = slow_energy_score(x_1, x_2, y, weight, scale)
     assert float(energy_score(x_1, x_2, y, weight, (scale,))) == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("side", [1, 2, 4])
+def test_patches_against_their_definition(side):
+    x_1, x_2, y = (noise(3, 8, 8, 2, seed=i) for i in range(3))
+    weight = (noise(3, 8, 8, 1, seed=3) > 0.5).astype("float32")
+    expected = slow_energy_score(x_1, x_2, y, weight, side, averages=False)
+    found = energy_score(x_1, x_2, y, weight, (), (side,))
+    assert float(found) == pytest.approx(expected, abs=2e-4)
+
+
+def test_patches_see_what_averages_do_not():
+    """Two pixels that err against each other: their average is right, their vector is not."""
+    right, wrong = np.tile(image([0, 0]), (1, 2, 1, 1)), np.tile(image([1, -1]), (1, 2, 1, 1))
+    weight = np.ones((1, 2, 2, 1), "float32")
+    assert float(energy_score(wrong, wrong, right, weight, (2,))) == pytest.approx(0, abs=1e-3)
+    assert float(energy_score(wrong, wrong, right, weight, (), (2,))) == pytest.approx(1, abs=1e-3)
 
 
 def test_energy_score_by_hand():

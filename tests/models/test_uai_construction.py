@@ -66,6 +66,7 @@ def test_serialization():
             "discriminate_y_hat": True,
             "hide": (0.2, 0.3),
             "energy_scales": (None, 4),
+            "energy_patches": (2,),
             "flip": True,
             "seed": 7,
             "generator": {"width": 8, "max_width": 16, "stem": 2, "fill": True},
@@ -114,6 +115,7 @@ def test_recommended_is_compiled_and_can_be_overridden():
         ({"hide": (0.5, 0.2)}, r"Received: hide=\(0.5, 0.2\)"),
         ({"hide": (0.0, 0.2)}, r"Received: hide=\(0.0, 0.2\)"),
         ({"energy_scales": (32,)}, r"Received: energy_scales=\(32,\)"),
+        ({"energy_patches": (0,)}, r"Received: energy_patches=\(0,\)"),
     ],
 )
 def test_arguments_that_cannot_be(arguments, message):

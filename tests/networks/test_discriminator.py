@@ -77,6 +77,7 @@ def test_serialization(tmp_path):
             "normalization": "group",
             "spectral": False,
             "attention_size": 8,
+            "lean": True,
             "sees_mask": True,
             "name": "d",
         },

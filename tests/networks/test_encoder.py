@@ -65,6 +65,7 @@ def test_serialization(tmp_path):
             "depth": 2,
             "stem": 2,
             "normalization": "group",
+            "lean": True,
             "sees_mask": True,
             "name": "e",
         },

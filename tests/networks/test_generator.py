@@ -169,9 +169,12 @@ def test_serialization():
             "attention_size": 8,
             "fill": True,
             "predicts_mean": True,
+            "anchor": True,
             "noise_channels": 2,
+            "noise_size": 8,
             "modulation_scales": False,
             "conditional": False,
+            "lean": True,
             "name": "g",
         },
     )
@@ -180,6 +183,29 @@ def test_serialization():
     same.set_weights(copy.get_weights())
     arguments = list(inputs(copy))
     same_bits(same(arguments), copy(arguments))
+
+
+@pytest.mark.parametrize("predicts_mean", [False, True])
+def test_anchored_reconstructions_meet_the_observed_pixels(predicts_mean):
+    generator = Generator(
+        (16, 16, 3), **SMALL, fill=True, anchor=True, predicts_mean=predicts_mean
+    )
+    y, mask, z = inputs(generator)
+    features = generator.observe(y, mask)
+    image, seen = array(generator.decode(features, z)), array(mask)[..., 0] > 0.5
+    np.testing.assert_allclose(image[seen], array(y)[seen], atol=1e-6)
+    np.testing.assert_allclose(array(features[-1])[seen], array(y)[seen], atol=1e-6)
+    assert np.abs(image - array(features[-1]))[~seen].max() > 1e-3
+
+
+@pytest.mark.parametrize(("noise_size", "maps"), [(None, [8, 4]), (4, [4]), (2, [])])
+def test_noise_maps_end_at_a_level(noise_size, maps):
+    generator = Generator((16, 16, 3), **SMALL, noise_size=noise_size)
+    assert generator.z_dim == SMALL["latent_dim"] + sum(side * side * 2 for side in maps)
+    names = {layer.name for layer in generator.decoder.layers}
+    assert {f"decode_{side}_noise" for side in (8, 4)} & names == {
+        f"decode_{side}_noise" for side in maps
+    }
 
 
 def test_saved_and_loaded(tmp_path):
@@ -210,6 +236,7 @@ def test_mixed_precision_returns_float32_and_is_about_right():
         ({"width": 32, "max_width": 16}, ValueError),
         ({"normalization": "layer"}, ValueError),
         ({"widht": 8}, TypeError),
+        ({"anchor": True}, ValueError),
     ],
 )
 def test_errors(arguments, error):
