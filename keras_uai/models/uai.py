@@ -208,7 +208,9 @@ class UAI(AdversarialModel):
             second = self.generator.decode(
                 features, self.draw_z(keys, purposes.Z_SECOND), training=training
             )
-            logs["energy_loss"] = losses.energy_score(image, second, y, hidden, self.energy_scales, self.energy_patches)
+            logs["energy_loss"] = losses.energy_score(
+                image, second, y, hidden, self.energy_scales, self.energy_patches
+            )
             g_loss += w["energy"] * logs["energy_loss"]
             logs["std"] = pair_std(image, second, mask_seen)
         else:

@@ -15,7 +15,8 @@ class Encoder(keras.Model):
     Args:
         image_shape: `(side, side, channels)`.
         latent_dim: length of the (global part of the) latent.
-        width, max_width, depth, stem, normalization, lean: as in `Generator`. No spectral normalisation: E plays no game.
+        width, max_width, depth, stem, normalization, lean: as in `Generator`. No spectral
+            normalisation: E plays no game.
         sees_mask: as in `Discriminator`.
 
     Call arguments:

@@ -111,7 +111,11 @@ class Generator(keras.Model):
             features, residual = _mean_path(features, self_levels, depth, stem, channels, options)
             residual = Anchor(name="mean_anchor")(residual, mask) if anchor else residual
             base = layers.Add(dtype="float32", name="mean")([residual, base])
-        outputs = [*features, *([mask] if anchor else []), *([base] if fill or predicts_mean else [])]
+        outputs = [
+            *features,
+            *([mask] if anchor else []),
+            *([base] if fill or predicts_mean else []),
+        ]
         observer = keras.Model([y, mask], outputs, name="observer")
 
         # === Graph: what depends on z, too ===

@@ -187,9 +187,7 @@ def test_serialization():
 
 @pytest.mark.parametrize("predicts_mean", [False, True])
 def test_anchored_reconstructions_meet_the_observed_pixels(predicts_mean):
-    generator = Generator(
-        (16, 16, 3), **SMALL, fill=True, anchor=True, predicts_mean=predicts_mean
-    )
+    generator = Generator((16, 16, 3), **SMALL, fill=True, anchor=True, predicts_mean=predicts_mean)
     y, mask, z = inputs(generator)
     features = generator.observe(y, mask)
     image, seen = array(generator.decode(features, z)), array(mask)[..., 0] > 0.5
