@@ -26,7 +26,7 @@ class FolderSource(EncodedSource):
             raise ValueError(
                 f"There is no such folder. Received: {os.fspath(folder)!r} (that is {self.folder})."
             )
-        paths, other = _listing(self.folder)
+        paths, other = listing(self.folder)
         self.paths, sidecars = damage.split_listing(paths)
         if not self.paths:
             raise ValueError(
@@ -47,11 +47,9 @@ class FolderSource(EncodedSource):
         self.settle(preparation)
 
     def _match_masks(self, sidecars):
-        beside = os.path.join(os.path.dirname(self.folder), "masks")
         root = self.folder
-        if not sidecars and os.path.isdir(beside):
-            root = os.path.dirname(self.folder)
-            sidecars = damage.split_listing([f"masks/{path}" for path in _listing(beside)[0]])[1]
+        if not sidecars and (found := masks_beside(self.folder)):
+            root, sidecars = os.path.dirname(self.folder), found
         stems = [os.path.splitext(path)[0] for path in self.paths]
         without = [
             path for path, stem in zip(self.paths, stems, strict=True) if stem not in sidecars
@@ -85,7 +83,16 @@ class FolderSource(EncodedSource):
         return {**super().fingerprint(), "files": files.hexdigest()}
 
 
-def _listing(folder):
+def masks_beside(folder):
+    """`{path without extension: path}` of the mask files in a folder `masks` beside an absolute `folder`; the former
+    relative to `folder`, the latter to what holds both.
+    """
+    beside = os.path.join(os.path.dirname(folder), "masks")
+    paths = listing(beside)[0] if os.path.isdir(beside) else []
+    return damage.split_listing([f"masks/{path}" for path in paths])[1]
+
+
+def listing(folder):
     """Sorted relative paths (with `/`) of the image files below, and the number of other files."""
     paths, other = [], 0
     for root, folders, files in os.walk(folder, followlinks=True):

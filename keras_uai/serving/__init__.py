@@ -5,6 +5,7 @@ import importlib
 _MODULES = {
     "Client": "client",
     "Encoded": "client",
+    "FailedError": "errors",
     "Limits": "limits",
     "Reconstruction": "client",
     "RefusedError": "errors",

@@ -3,15 +3,13 @@
 import concurrent.futures
 import contextlib
 import dataclasses
-import io
 import os
 
 import numpy as np
-from PIL import Image
 
 from keras_uai.measurements.base import check_integer
 from keras_uai.serving import inputs, retrying, targets
-from keras_uai.serving.errors import RefusedError, UnavailableError
+from keras_uai.serving.errors import FailedError, RefusedError, UnavailableError
 from keras_uai.serving.limits import Limits
 
 BATCH = 32  # images of an array that travel together
@@ -42,9 +40,9 @@ class Encoded:
 
     def decode(self):
         """The `Reconstruction`, uint8."""
-        samples = np.stack([_pixels(sample) for sample in self.samples])
-        std = _pixels(self.std)[..., 0].astype("float32") / 255.0
-        return Reconstruction(samples, _pixels(self.mean), std)
+        samples = np.stack([inputs.decode_png(sample) for sample in self.samples])
+        std = inputs.decode_png(self.std)[..., 0].astype("float32") / 255.0
+        return Reconstruction(samples, inputs.decode_png(self.mean), std)
 
 
 class Client:
@@ -107,7 +105,7 @@ class Client:
         Raises:
             ValueError: something is wrong with an image (`RefusedError` where the model says so); it names the file
                 or the place in the list.
-            UnavailableError: the server was not reached.
+            UnavailableError: the server was not reached; `FailedError`: it failed over the request.
         """
         num_samples = check_integer("Client.inpaint", "num_samples", num_samples, 1)
         if isinstance(image, (list, tuple)):
@@ -198,10 +196,10 @@ def _named(image):
     """Puts the name of an image before the messages of errors about it."""
     try:
         yield
-    except (ValueError, UnavailableError) as error:
+    except (ValueError, FailedError, UnavailableError) as error:
         if not isinstance(image, (str, os.PathLike)):
             raise
-        classes = (RefusedError, UnavailableError, ValueError)
+        classes = (RefusedError, FailedError, UnavailableError, ValueError)
         cls = next(cls for cls in classes if isinstance(error, cls))
         raise cls(f"{os.fspath(image)}: {error}") from error
 
@@ -227,13 +225,7 @@ def _objects(*values):
 
 def _output(found, name, where):
     if name not in found:
-        raise UnavailableError(
+        raise FailedError(
             f"The model at {where} is none of keras_uai's: no output {name!r}. Received: {sorted(found)}"
         )
     return found[name]
-
-
-def _pixels(data):
-    with Image.open(io.BytesIO(data)) as image:
-        pixels = np.asarray(image)
-    return pixels if pixels.ndim == 3 else pixels[..., None]

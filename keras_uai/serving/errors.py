@@ -11,6 +11,10 @@ class UnavailableError(ConnectionError):
     """The model cannot be reached, or did not answer in time, after all attempts."""
 
 
+class FailedError(RuntimeError):
+    """The server failed over this request, or is none of a model of keras_uai."""
+
+
 class TransientError(Exception):
     """Something that may be otherwise in a moment; `retrying.call` tries again.
 

@@ -161,6 +161,18 @@ def png(pixels):
     return file.getvalue()
 
 
+def decode_png(data):
+    """A PNG's pixels, uint8 `(h, w, C)`."""
+    with Image.open(io.BytesIO(data)) as image:
+        pixels = np.asarray(image)
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def upright(image, limits):
+    """The bytes of an encoded image, bytes or path, turned as its EXIF data say; errors as of `encoded`."""
+    return _checked(image, "image", limits, needs_alpha=False)[0]
+
+
 def read(path, limits):
     """The bytes of a file that is not too large.
 

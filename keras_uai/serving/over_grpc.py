@@ -61,4 +61,4 @@ def _error(code, details, timeout):
         return errors.TransientError(f"{code}{late}: {errors.refusal(details)}")
     if code in _REFUSED:
         return errors.RefusedError(f"{errors.refusal(details)} ({code})")
-    return errors.UnavailableError(f"The server failed with {code}: {errors.refusal(details)}")
+    return errors.FailedError(f"The server failed with {code}: {errors.refusal(details)}")

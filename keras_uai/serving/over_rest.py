@@ -41,7 +41,7 @@ class Rest:
             with error:
                 raise _error(error) from error
         except ValueError as error:
-            raise errors.UnavailableError(
+            raise errors.FailedError(
                 f"{self.where} does not answer as TensorFlow Serving does. Received: {error}"
             ) from error
         except (OSError, http.client.HTTPException) as error:
@@ -50,7 +50,7 @@ class Rest:
             raise errors.TransientError(f"{type(reason).__name__}: {reason}") from error
         outputs = answer.get("outputs") if isinstance(answer, dict) else None
         if not isinstance(outputs, dict):
-            raise errors.UnavailableError(
+            raise errors.FailedError(
                 f"{self.where} does not answer as TensorFlow Serving does. Received: no outputs"
             )
         return {name: _from_json(name, value) for name, value in outputs.items()}
@@ -97,4 +97,4 @@ def _error(error):
         return errors.TransientError(text, float(wait) if wait.isdigit() else None)
     if 400 <= error.code < 500:
         return errors.RefusedError(text)
-    return errors.UnavailableError(f"The server failed: {text}")
+    return errors.FailedError(f"The server failed: {text}")

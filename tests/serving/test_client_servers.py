@@ -5,7 +5,15 @@ import time
 import numpy as np
 import pytest
 
-from keras_uai.serving import Client, RefusedError, Retries, UnavailableError, errors, retrying
+from keras_uai.serving import (
+    Client,
+    FailedError,
+    RefusedError,
+    Retries,
+    UnavailableError,
+    errors,
+    retrying,
+)
 from keras_uai.serving.local import Local
 from tests.serving.photographs import encode, pixels
 from tests.serving.servers import FailureError, grpc_server, rest_server
@@ -103,11 +111,11 @@ def test_what_may_pass_is_tried_again(kind, code):
         ("grpc", "INVALID_ARGUMENT", RefusedError),
         ("grpc", "NOT_FOUND", RefusedError),
         ("grpc", "RESOURCE_EXHAUSTED", RefusedError),
-        ("grpc", "INTERNAL", UnavailableError),
+        ("grpc", "INTERNAL", FailedError),
         ("rest", 400, RefusedError),
         ("rest", 404, RefusedError),
-        ("rest", 500, UnavailableError),
-        ("rest", "garbage", UnavailableError),
+        ("rest", 500, FailedError),
+        ("rest", "garbage", FailedError),
     ],
 )
 def test_what_does_not_pass_is_not(kind, code, error):
@@ -154,7 +162,7 @@ def test_a_server_that_is_not_there(url):
 def test_a_server_of_something_else():
     message = r"none of keras_uai's: no output 'samples'"
     server = rest_server(lambda spec, inputs: {"y": np.zeros(1)})
-    with server as url, Client(url) as client, pytest.raises(UnavailableError, match=message):
+    with server as url, Client(url) as client, pytest.raises(FailedError, match=message):
         client.inpaint(np.eye(16)[..., None])
 
 
