@@ -72,7 +72,12 @@ def next_number(root):
 
 def write_json(path, value):
     """Writes `value` so that the file is either the old or the new one, never a part."""
-    _replace(path, lambda file: file.write(json.dumps(value, indent=2) + "\n"))
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path, text):
+    """Likewise, a text."""
+    _replace(path, lambda file: file.write(text))
 
 
 def read_json(path):

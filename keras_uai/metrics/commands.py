@@ -88,8 +88,14 @@ def reference_statistics(options):
 
 
 def draw_figure(options):
-    """Draws observations and samples in the layout of figures 4 and 5; returns the PNG's path."""
-    model = samplers.load(options["model"])
+    """Draws observations and samples, of one model in the layout of figures 4 and 5, of several a
+    column each; returns the PNG's path.
+    """
+    paths = options["model"]
+    paths = [paths] if isinstance(paths, str) else paths
+    if len(paths) > 1 or options.get("names"):
+        return _draw_models(options, paths)
+    model = samplers.load(paths[0])
     images = FIGURE_IMAGES if options["images"] is None else options["images"]
     data = EvaluationData({**options, "images": images}, model)
     batch = data.first(None)
@@ -100,6 +106,28 @@ def draw_figure(options):
     picture = figures.sample_grid(
         y, samples, clean, max_samples=shown, uncertainty=options["uncertainty"]
     )
+    figures.save_png(picture, options["out"])
+    return options["out"]
+
+
+def _draw_models(options, paths):
+    """The same observations, those of the first model's run, through every model."""
+    models = [samplers.load(path) for path in paths]
+    names = options.get("names") or [model.name for model in models]
+    if len(names) != len(models) or len(set(names)) != len(names):
+        raise ValueError(
+            f"Each model needs a name of its own. Received: {len(models)} models, --names="
+            f"{','.join(names)}"
+        )
+    images = FIGURE_IMAGES if options["images"] is None else options["images"]
+    data = EvaluationData({**options, "images": images}, models[0])
+    batch = data.first(None)
+    y, mask = batch["observation"], batch["mask"]
+    seeds = evaluation.image_seeds(options["seed"], np.arange(len(y)))
+    count = options["num_samples"]
+    samples = {n: m.sample(y, mask, count, seeds) for n, m in zip(names, models, strict=True)}
+    clean = batch["clean"] if data.has_whole_images and options["clean"] else None
+    picture = figures.models_grid(y, samples, clean, max_samples=count)
     figures.save_png(picture, options["out"])
     return options["out"]
 

@@ -75,6 +75,35 @@ def comparison_grid(y, reconstructions, clean=None):
     return _table(rows)
 
 
+def models_grid(y, samples, clean=None, *, max_samples=2):
+    """A picture of the same observations through several models, one column a model.
+
+    Args:
+        y: observations, `(N, H, W, C)` in [-1, 1], the first column.
+        samples: `{name: (N, K, H, W, C)}`, a column each with the name on top; a sample a row. Of a
+            model without z, pass K = 1: its one image stands in the first of an observation's rows.
+        clean: originals, `(N, H, W, C)`, for a last column; or None.
+        max_samples: rows an observation.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    y = checks.images("y", y)
+    columns = {"y": y[:, None]}
+    for name, images in samples.items():
+        columns[name] = checks.samples(name, images, y.shape)[:, :max_samples]
+    if clean is not None:
+        columns["x"] = checks.images("clean", clean)[:, None]
+    count = max(images.shape[1] for images in columns.values())
+    rows = []
+    for image in range(len(y)):
+        for sample in range(count):
+            cells = [c[image, sample] if sample < c.shape[1] else None for c in columns.values()]
+            rows.append(("", [None if c is None else _rgb(c[None])[0] for c in cells]))
+    names = [name.replace("_", "\n").replace(" ", "\n") for name in columns]
+    return _table(rows, names)
+
+
 def calibration_plot(results):
     """Coverage, ranks and error by spread, side by side; dashed is a calibrated sampler.
 
@@ -150,27 +179,35 @@ def _rgb(images):
     return np.repeat(eight_bits, 3 // images.shape[-1], axis=-1)
 
 
-def _table(rows):
-    """Labelled rows of equally many pictures `(N, H, W, 3)`, one below the other."""
+def _table(rows, titles=()):
+    """Labelled rows of equally many pictures, `(H, W, 3)` or None, one below the other; `titles`
+    stand above the columns.
+    """
     from PIL import Image, ImageDraw
 
-    count, height, width = rows[0][1].shape[:3]
+    count, (height, width) = len(rows[0][1]), rows[0][1][0].shape[:2]
     zoom = max(1, round(CELL / max(height, width)))
     cell_height, cell_width = height * zoom, width * zoom
     size = max(11, min(16, cell_height // 6))
     text = font(size)
     margin = GAP + round(max(text.getlength(line) for name, _ in rows for line in name.split("\n")))
+    head = max((GAP + (title.count("\n") + 1) * (size + 5) for title in titles), default=0)
     canvas = Image.new(
         "RGB",
-        (margin + GAP + count * (cell_width + GAP), GAP + len(rows) * (cell_height + GAP)),
+        (margin + GAP + count * (cell_width + GAP), head + GAP + len(rows) * (cell_height + GAP)),
         BACKGROUND,
     )
     draw = ImageDraw.Draw(canvas)
+    lefts = [margin + GAP + column * (cell_width + GAP) for column in range(count)]
+    for title, left in zip(titles, lefts, strict=False):
+        place = (left + cell_width // 2, head)
+        draw.multiline_text(place, title, INK, text, "md", align="center")
     for row, (name, pictures) in enumerate(rows):
-        top = GAP + row * (cell_height + GAP)
+        top = head + GAP + row * (cell_height + GAP)
         draw.multiline_text((margin, top + cell_height // 2), name, INK, text, "rm", align="right")
-        for column, picture in enumerate(pictures):
+        for left, picture in zip(lefts, pictures, strict=True):
+            if picture is None:
+                continue
             enlarged = picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
-            left = margin + GAP + column * (cell_width + GAP)
             canvas.paste(Image.fromarray(enlarged), (left, top))
     return np.asarray(canvas)

@@ -5,16 +5,30 @@ that builds. Nothing is trained.
 import functools
 import os
 import pathlib
+import re
 
+import numpy as np
 import pytest
 
 from keras_uai import measurements
-from keras_uai.experiment import building, command_line, settings
+from keras_uai.experiment import building, cells, command_line, compact, settings
 
 FOLDER = pathlib.Path(__file__).parents[2] / "experiments" / "flagfiles"
-FILES = {path.name: path for path in sorted(FOLDER.glob("*.flags"))}
+FILES = {path.relative_to(FOLDER).as_posix(): path for path in sorted(FOLDER.glob("**/*.flags"))}
+#: The cells of Tables 1 and 2, by the name of their file.
+CELLS = {
+    f"tables/{size}/{cell.flagfile}": (size, cell)
+    for size in (32, 128)
+    for cell in cells.every()
+    if cell.row != "baselines"
+}
 NO_RUN = ("paper", "celeba", "recipe1m", "lsun_bedroom", "recommended")
-RUNS = [name for name in FILES if name.removesuffix(".flags") not in NO_RUN]
+RUNS = [
+    name
+    for name in FILES
+    if name.removesuffix(".flags") not in NO_RUN
+    and (not name.startswith("tables/") or name in CELLS)
+]
 NEEDS_FOLDER = ("faces_folder_drop_pixel_32.flags", "damaged_folder_32.flags")
 
 
@@ -36,7 +50,7 @@ def _value(text):
 
 def resolve(name):
     flags = given(name)
-    if name in NEEDS_FOLDER:
+    if name in NEEDS_FOLDER or name.startswith("tables/32/"):
         flags["data"] = "folder"
     return settings.resolve(flags)
 
@@ -51,29 +65,95 @@ def test_there_is_one_for_every_data_set_and_measurement_of_the_paper():
 def test_header_and_settings(name):
     text = FILES[name].read_text(encoding="utf-8")
     head = [line for line in text.splitlines() if line.startswith("#")]
-    assert any(name in line and "experiments/run.py" in line for line in head) or (
+    assert any(f"flagfiles/{name}" in line and "experiments/run.py" in line for line in head) or (
         name == "quickstart.flags"
     )
     assert "Cost:" in text
     assert resolve(name)["measurement"]
 
 
-@pytest.mark.parametrize("name", [n for n in RUNS if n.startswith(("celeba", "recipe", "lsun"))])
+PAPER = [n for n in RUNS if n.startswith(("celeba", "recipe", "lsun", "tables/128/"))]
+
+
+@pytest.mark.parametrize("name", PAPER)
 def test_the_papers_settings(name):
     resolved = resolve(name)
     assert resolved["preset"] == "paper"
     assert (resolved["batch_size"], resolved["micro_batches"]) == (512, 4)
     assert (resolved["beta_1"], resolved["beta_2"]) == (0.0, 0.99)
     assert resolved["gan_loss"] == "hinge"
-    assert resolved["image_size"] == (128 if name.startswith("celeba") else 64)
+    assert resolved["image_size"] == (64 if name.startswith(("recipe", "lsun")) else 128)
     assert resolved["data"] in ("celeb_a", "recipe1m", "lsun/bedroom")
     measurement = measurements.get(resolved["measurement"])
     expected = {
         "patch_1_32": measurements.Patch(1, 32),
+        "one_patch": measurements.Patch(1, 32),
         "patch_90_10": measurements.Patch(90, 10),
+        "small_patch": measurements.Patch(90, 10),
         "drop_pixel": measurements.DropPixel(0.9),
     }
     assert measurement == next(m for key, m in expected.items() if key in name)
+
+
+# -- the tables' cells ------------------------------------------------------------------------------
+
+
+def test_there_is_one_for_every_cell():
+    assert set(CELLS) <= set(FILES)
+    assert len(CELLS) == 2 * 3 * 7
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cells_header_says_its_cost_and_the_papers_numbers(name):
+    size, cell = CELLS[name]
+    text = FILES[name].read_text(encoding="utf-8")
+    assert re.search(r"^# Cost: about [\d.]+ (minute|hour|day)s? on ", text, re.M)
+    fid, mse, std = cells.PAPER[cell.row][cell.column]
+    published = f"FID {fid:.2f}, MSE {mse:.3f}, std {'-' if std is None else format(std, 'g')}"
+    assert f"#   {published}\n" in text
+    assert cells.COLUMNS[cell.column] in text
+    assert f"{size} x {size}" in text.replace("\n# ", " ")
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_is_what_its_name_says(name):
+    size, cell = CELLS[name]
+    resolved = resolve(name)
+    models = {"unpaired": "Unpaired", "paired": "Paired", "misgan": "MisGAN"}
+    assert resolved["model"] == models.get(cell.row, "UAI")
+    assert resolved["image_size"] == size
+    if cell.row in cells.TABLE_1:
+        terms = (resolved["lambda_gan"], resolved["lambda_z"], resolved["lambda_y"])
+        on = [term > 0 for term in terms]
+        assert on == [True, *(mark == "✓" for mark in cells.TABLE_1[cell.row])]
+
+
+def test_cells_of_32_differ_in_measurement_and_model_only():
+    """The same networks, optimizers and number of images seen in all rows (section 3.5)."""
+    shared = ("generator", "discriminator", "latent_dim", "average_decay", "learning_rate",
+              "discriminator_learning_rate", "beta_1", "beta_2", "batch_size", "steps", "epochs",
+              "minutes", "gan_loss", "schedule", "seed", "split_seed")  # fmt: skip
+    found = [resolve(name) for name in CELLS if name.startswith("tables/32/")]
+    assert [{n: r[n] for n in shared} for r in found] == [{n: found[0][n] for n in shared}] * 21
+    assert (found[0]["epochs"], found[0]["minutes"]) == (None, None)
+    of_uai = [r for r in found if r["model"] == "UAI"]
+    on = {n: {r[n] for r in of_uai} - {0.0} for n in ("lambda_gan", "lambda_z", "lambda_y")}
+    assert all(len(values) == 1 for values in on.values())
+    assert len({str(r["encoder"]) for r in of_uai}) == 1
+
+
+def test_as_much_is_observed_at_32_as_at_128():
+    for column in cells.COLUMNS:
+        kept = {}
+        for size in (32, 128):
+            cell = cells.Cell(column, "equation_8")
+            measurement = measurements.get(resolve(f"tables/{size}/{cell.flagfile}")["measurement"])
+            masks = np.asarray(measurement.masks(np.arange(400), size, size))
+            kept[size] = masks.mean()
+        assert kept[32] == pytest.approx(kept[128], abs=0.004), column
+
+
+# -- models ---------------------------------------------------------------------------------------
 
 
 @functools.lru_cache
@@ -96,9 +176,13 @@ def test_the_model_builds(name):
     if resolved["mask_from"] is None:
         size = resolved["image_size"]
         measurements.get(resolved["measurement"]).check(size, size)
-    model = built((("preset", resolved["preset"]), ("image_size", resolved["image_size"])))
+    arguments = ("preset", "image_size", "model", "latent_dim")
+    networks = [n for n in settings.NETWORKS if n in settings.model_arguments(resolved)]
+    kind = [(n, resolved[n]) for n in arguments]
+    kind += [(n, compact.render(resolved[n])) for n in networks]
+    model = built(tuple(kind))
     assert model.compiled
-    for network in ("generator", "discriminator", "encoder"):
+    for network in networks:
         found = getattr(model, network).get_config()
         assert resolved[network].items() <= found.items()
 

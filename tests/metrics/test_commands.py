@@ -86,6 +86,11 @@ def test_a_model_beside_them(options, tmp_path):
     bare = {**figure, "uncertainty": False, "clean": False, "images": 2}
     commands.draw_figure(bare)
     assert height(tmp_path / "figure.png") == 4 + 4 * 100
+    several = {**bare, "model": [options["model"]] * 2, "names": ["one", "two"], "num_samples": 2}
+    commands.draw_figure(several)
+    assert height(tmp_path / "figure.png") > 4 + 2 * 2 * 100  # two samples of two images, and names
+    with pytest.raises(ValueError, match="2 models, --names=one"):
+        commands.draw_figure({**several, "names": ["one"]})
 
 
 def test_again_is_the_same_and_costs_nothing(options, monkeypatch):

@@ -87,6 +87,29 @@ def test_methods_are_compared_row_by_row():
         figures.comparison_grid(scaled(y), {"nearest": scaled(x)[:, :4]})
 
 
+def test_a_column_a_model():
+    """Two observations, two samples each; the second model has one, so that its cell is empty."""
+    y, x = eight_bits((2, 8, 8, 3)), eight_bits((2, 8, 8, 3), 1)
+    many, one = eight_bits((2, 3, 8, 8, 3), 2), eight_bits((2, 1, 8, 8, 3), 3)
+    made = {"equation 8": scaled(many), "Paired": scaled(one)}
+    picture = figures.models_grid(scaled(y), made, scaled(x))
+    head = picture.shape[0] - figures.GAP - 4 * (96 + figures.GAP)
+    assert 20 < head < 80
+    assert (picture[:head] < 255).any()  # names
+    found = cells(picture[head:], 8, 4, 4)
+    for image in range(2):
+        first, second = found[2 * image], found[2 * image + 1]
+        assert np.array_equal(first[0], y[image])
+        assert np.array_equal(first[1], many[image, 0])
+        assert np.array_equal(second[1], many[image, 1])
+        assert np.array_equal(first[2], one[image, 0])
+        assert np.array_equal(first[3], x[image])
+        for empty in (second[0], second[2], second[3]):
+            assert len(np.unique(empty)) == 1
+    with pytest.raises(ValueError, match="Received: nearest of shape"):
+        figures.models_grid(scaled(y), {"nearest": scaled(x)})
+
+
 def test_the_colour_map_gets_lighter():
     colours = figures.colour_map(np.linspace(0, 1, 100)) @ np.array([0.299, 0.587, 0.114])
     assert (np.diff(colours) > -1).all()

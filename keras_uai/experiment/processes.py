@@ -1,0 +1,109 @@
+"""Other programs, one after the other: signals reach them, their output goes into a file, and no two
+commands work in one folder.
+"""
+
+import contextlib
+import fcntl
+import os
+import shlex
+import signal
+import subprocess
+import threading
+
+
+class SignalError(Exception):
+    """A signal ended the work; what was done is saved. `number` is the signal's."""
+
+    def __init__(self, number):
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.number = number
+
+
+def call(command, output, lock=None):
+    """Runs a command to its end.
+
+    SIGINT (Ctrl-C) and SIGTERM are handed on as SIGINT, which lets trainings save; a second one as
+    well. Then, when it has ended, `SignalError` is raised.
+
+    Args:
+        command: list of strings.
+        output: file that its output is appended to.
+        lock: of `locked`; the process holds it, too.
+
+    Returns:
+        `(exit code, what it said last)`: the last line that begins with "error:", or that has
+        anything in it.
+    """
+    with open(output, "ab") as file:
+        file.write(f"$ {shlex.join(command)}\n".encode())
+        file.flush()
+        start = file.tell()
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches it through us only, and once
+            pass_fds=() if lock is None else (lock,),
+        )
+        with _handed_on(process) as received:
+            code = process.wait()
+    if received:
+        raise SignalError(received[-1])
+    return code, _last_words(output, start)
+
+
+@contextlib.contextmanager
+def _handed_on(process):
+    """Hands signals on to the process while inside; yields the list of those received."""
+    received = []
+
+    def handle(number, frame):
+        received.append(number)
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+
+    if threading.current_thread() is not threading.main_thread():  # signals do not come here
+        yield received
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _last_words(path, start):
+    with open(path, "rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").replace("\r", "\n").splitlines()
+    lines = [line.strip() for line in lines if line.strip()]
+    errors = [line for line in lines if line.startswith("error:")]
+    return (errors or lines or [""])[-1]
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Keeps a second command out of `folder` while inside, and as long as a process runs that
+    `call` gave the lock to, even where this one was killed.
+
+    Yields:
+        the lock, for `call`.
+
+    Raises:
+        BlockingIOError: the folder is in use.
+    """
+    os.makedirs(folder, exist_ok=True)
+    handle = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(
+                f"Another command, or a training it began, still works in {folder}. Wait for it "
+                f"or end it (it saves what it has). Received: {folder}"
+            ) from error
+        yield handle
+    finally:
+        os.close(handle)

@@ -1,0 +1,80 @@
+"""Other programs: their last words, signals, and the lock that outlives whoever took it."""
+
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+from keras_uai.experiment import processes
+
+WAITS = """
+import signal, sys, time
+def stop(number, frame):
+    print("saved", flush=True)
+    sys.exit(7)
+signal.signal(signal.SIGINT, stop)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def call(code, path, lock=None):
+    return processes.call([sys.executable, "-c", code], path, lock)
+
+
+def test_exit_code_and_last_words(tmp_path):
+    path = tmp_path / "output.txt"
+    assert call("print('one'); print('two')", path) == (0, "two")
+    code = "import sys; print('error: bad'); print('more', file=sys.stderr); sys.exit(3)"
+    assert call(code, path) == (3, "error: bad")
+    text = path.read_text()
+    assert "one\ntwo\n$ " in text  # both, each after its command
+    assert call("", path) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_reach_the_program_as_one_that_lets_it_save(tmp_path, number):
+    path = tmp_path / "output.txt"
+
+    def send():
+        while not path.exists() or "ready" not in path.read_text().splitlines():
+            pass
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(processes.SignalError) as raised:
+        call(WAITS, path)
+    thread.join()
+    assert raised.value.number == number
+    assert path.read_text().endswith("saved\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_one_command_a_folder(tmp_path):
+    with (
+        processes.locked(tmp_path),
+        pytest.raises(BlockingIOError, match="still works in"),
+        processes.locked(tmp_path),
+    ):
+        pass
+    with processes.locked(tmp_path):
+        pass
+
+
+def test_a_program_holds_the_lock_of_a_command_that_was_killed(tmp_path):
+    """`call` hands it on: it is free when both are gone, and not before."""
+    with processes.locked(tmp_path) as lock:
+        code = f"import fcntl; fcntl.flock({lock}, fcntl.LOCK_EX | fcntl.LOCK_NB); print('held')"
+        assert call(code, tmp_path / "output.txt", lock) == (0, "held")
+        other = os.dup(lock)  # what the program has after the command is gone
+    try:
+        with pytest.raises(BlockingIOError), processes.locked(tmp_path):
+            pass
+    finally:
+        os.close(other)
+    with processes.locked(tmp_path):
+        pass
