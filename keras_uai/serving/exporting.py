@@ -158,7 +158,7 @@ def _write(model, folder, weights, encode, webp, limits):
     from keras_uai.serving.signatures import Served
 
     served = Served(model, weights, encode, limits, webp)
-    signatures = served.signatures()
+    signatures = {n: f.get_concrete_function() for n, f in served.functions().items()}
     verbosity = absl.logging.get_verbosity()
     absl.logging.set_verbosity(absl.logging.WARNING)  # it talks about names of inner tensors
     try:

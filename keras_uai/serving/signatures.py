@@ -7,12 +7,11 @@ from keras_uai.serving import checks, encoded, resizing
 
 
 class Served(tf.Module):
-    """The weights of a model's networks as variables, and the functions that serve it.
+    """The functions that serve a model, and its weights.
 
     Args:
         model: an `InpaintingModel` in float32.
-        weights: `"float32"` or `"float16"`, the type of stored kernels. Vectors (biases, statistics)
-            are float32 always. All arithmetic is float32.
+        weights: as in `Stored`.
         encodes: whether E is served, too.
         limits: `Limits`.
         webp: whether WebP is read.
@@ -21,24 +20,16 @@ class Served(tf.Module):
     def __init__(self, model, weights, encodes, limits, webp):
         super().__init__(name="served")
         networks = [model.sampling_generator, *([model.encoder] if encodes else [])]
-        keras_weights = [w for network in networks for w in network.weights]
-        self.stored = [
-            tf.Variable(
-                tf.cast(w.value, weights if len(w.shape) > 1 else "float32"),
-                trainable=False,
-                name=w.path.replace("/", "_"),
-            )
-            for w in keras_weights
-        ]
-        graph = _Graph(model, list(zip(keras_weights, self.stored, strict=True)), limits, webp)
+        self.stored = Stored([w for network in networks for w in network.weights], weights)
+        graph = _Graph(model, self.stored, limits, webp)
         channels = model.image_shape[-1]
         # Past tf.Module's tracking, or all functions would be written twice.
         vars(self)["_functions"] = {
             "serving_default": _pixels(graph.floats, channels, "float32", "float32"),
             "uint8": _pixels(graph.bytes, channels, "uint8", "uint8"),
-            "image_bytes": tf.function(
+            "image_bytes": _function(
                 graph.encoded,
-                input_signature=[
+                [
                     tf.TensorSpec((None,), "string", "image_bytes"),
                     tf.TensorSpec((None,), "string", "mask_bytes"),
                     *_DRAWS,
@@ -46,13 +37,54 @@ class Served(tf.Module):
             ),
         }
         if encodes:
-            self._functions["encode"] = tf.function(
-                graph.encode, input_signature=_images(channels, "float32", "float32")
+            self._functions["encode"] = _function(
+                graph.encode, _images(channels, "float32", "float32")
             )
 
-    def signatures(self):
-        """`{name: concrete function}`."""
-        return {name: f.get_concrete_function() for name, f in self._functions.items()}
+    def functions(self):
+        """`{name of a signature: TensorFlow function}`."""
+        return dict(self._functions)
+
+
+class Stored(tf.Module):
+    """Weights of Keras layers as variables of a SavedModel: kernels one by one, all vectors in one.
+
+    (Most of a network's variables are biases and statistics. Each would be written into a dozen places
+    of the graph, and read by an operation of its own at every request.)
+
+    Args:
+        keras_weights: Keras variables.
+        weights: `"float32"` or `"float16"`, the type of stored kernels. Vectors are float32 always.
+    """
+
+    def __init__(self, keras_weights, weights):
+        super().__init__(name="stored")
+        kernels = [w for w in keras_weights if len(w.shape) > 1]
+        vectors = [w for w in keras_weights if len(w.shape) == 1]
+        if len(kernels) + len(vectors) != len(keras_weights):
+            raise ValueError(
+                "Networks' weights are kernels and vectors. Received: scalars among "
+                f"{[w.path for w in keras_weights if not len(w.shape)]}"
+            )
+        vars(self)["_keras"] = kernels, vectors  # past tf.Module's tracking
+        self.kernels = [
+            tf.Variable(tf.cast(w.value, weights), trainable=False, name=f"kernel_{i}")
+            for i, w in enumerate(kernels)
+        ]
+        self.vectors = tf.Variable(
+            tf.concat([w.value for w in vectors], 0), trainable=False, name="vectors"
+        )
+
+    def scope(self):
+        """Inside this, the Keras layers compute with the stored weights, in float32."""
+        kernels, vectors = vars(self)["_keras"]
+        values = [
+            *(tf.cast(kernel, "float32") for kernel in self.kernels),
+            *tf.split(self.vectors, [w.shape[0] for w in vectors]),
+        ]
+        return keras.StatelessScope(
+            state_mapping=list(zip([*kernels, *vectors], values, strict=True))
+        )
 
 
 _DRAWS = [tf.TensorSpec((None,), "int64", "seed"), tf.TensorSpec((None,), "int32", "num_samples")]
@@ -65,27 +97,33 @@ def _images(channels, dtype, mask_dtype):
     ]
 
 
+def _function(function, input_signature):
+    # Without autograph: there is no Python control flow to translate, which takes longer than all else.
+    return tf.function(function, input_signature=input_signature, autograph=False)
+
+
 def _pixels(function, channels, dtype, mask_dtype):
-    return tf.function(function, input_signature=[*_images(channels, dtype, mask_dtype), *_DRAWS])
+    return _function(function, [*_images(channels, dtype, mask_dtype), *_DRAWS])
 
 
 class _Graph:
     """What the signatures do, between checked inputs and answers."""
 
-    def __init__(self, model, weights, limits, webp):
-        self.model, self.weights, self.limits, self.webp = model, weights, limits, webp
+    def __init__(self, model, stored, limits, webp):
+        self.model, self.stored, self.limits, self.webp = model, stored, limits, webp
         self.height, self.width, self.channels = model.image_shape
         self.tau = float(model.measurement.tau)
         shape = (None, self.height, self.width)
-        # Traced once: the signatures share it.
-        self.draw = tf.function(
+        # Traced once: the signatures share them.
+        self.draw = _function(
             self._draw,
-            input_signature=[
+            [
                 tf.TensorSpec((*shape, self.channels), "float32"),
                 tf.TensorSpec((*shape, 1), "float32"),
                 *_DRAWS,
             ],
         )
+        self.fill = _pixels(self._fill, self.channels, "float32", "float32")
 
     # -- signatures ----------------------------------------------------------------------------------------------
 
@@ -95,7 +133,7 @@ class _Graph:
         pixels = self._pixels(tf.shape(image)[1], tf.shape(image)[2])
         ready = [*checks.observed(image, mask), *checks.counts(num_samples, pixels, self.limits)]
         with tf.control_dependencies(ready):
-            return self._fill(tf.identity(image), tf.identity(mask), seed, num_samples)
+            return self.fill(tf.identity(image), tf.identity(mask), seed, num_samples)
 
     def bytes(self, image, mask, seed, num_samples):
         image, mask = checks.images(image, mask, self.channels, self.limits)
@@ -103,7 +141,7 @@ class _Graph:
         pixels = self._pixels(tf.shape(image)[1], tf.shape(image)[2])
         with tf.control_dependencies(checks.counts(num_samples, pixels, self.limits)):
             observed = tf.cast(encoded.observed(mask), "float32")
-            found = self._fill(encoded.to_float(image), observed, seed, num_samples)
+            found = self.fill(encoded.to_float(image), observed, seed, num_samples)
         return {n: v if n == "std" else encoded.to_uint8(v) for n, v in found.items()}
 
     def encoded(self, image_bytes, mask_bytes, seed, num_samples):
@@ -146,7 +184,7 @@ class _Graph:
         image, mask = checks.images(image, mask, self.channels, self.limits)
         with tf.control_dependencies(checks.observed(image, mask)):
             y, mask = resizing.observe(tf.identity(image), mask, self._size, self.tau)
-        with self._weights():
+        with self.stored.scope():
             mean, log_variance = self.model.encoder.encode(y, mask)
         return {"mean": mean, "log_variance": log_variance}
 
@@ -167,17 +205,11 @@ class _Graph:
         y, seen = resizing.observe(image, mask, self._size, self.tau)
         return self._finish(image, mask, *self.draw(y, seen, seed, num_samples), num_samples)
 
-    def _weights(self):
-        """The Keras model computes with the stored weights inside this scope."""
-        return keras.StatelessScope(
-            state_mapping=[(w, tf.cast(stored, "float32")) for w, stored in self.weights]
-        )
-
     def _draw(self, y, mask, seed, num_samples):
         """Samples `(N, K, H, W, C)` and mean `(N, H, W, C)` at the model's size, K the largest number."""
         most = tf.reduce_max(num_samples)
         seed = tf.cast(tf.math.floormod(seed, 2**31), "int32")  # as `inpaint` has it
-        with self._weights():
+        with self.stored.scope():
             features = self.model.sampling_generator.observe(y, mask)
             samples = self.model.sample(y, mask, seed, most, features)
             if self.model.generator.predicts_mean:
