@@ -6,4 +6,5 @@ the names in `COMMANDS`.
 #: subcommand: what it measures
 COMMANDS = {
     "metrics": "the Fréchet distance against TF-GAN's and scipy's",
+    "serving": "an export against the model it was made of",
 }

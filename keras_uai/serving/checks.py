@@ -49,7 +49,7 @@ def images(image, mask, channels, limits):
         ),
         require(
             tf.reduce_all(tf.equal(mask_shape, wanted)),
-            "`mask` must have the images' shape with one channel, (N, h, w, 1).",
+            "`mask` must have the shape of the images with one channel, (N, h, w, 1).",
             mask_shape,
             "for images of",
             image_shape,
@@ -64,7 +64,8 @@ def few_pixels(height, width, limits):
     size = tf.cast(height, "int64") * tf.cast(width, "int64")
     return require(
         (size > 0) & (size <= limits.max_pixels),
-        f"An image may have {limits.max_pixels} pixels at most: send a smaller one, or parts.",
+        f"An image may have {limits.max_pixels} pixels at most, and has one at least: send a "
+        "smaller one, or parts of it.",
         height,
         width,
     )

@@ -133,7 +133,7 @@ def _decode(image, mask, index, channels, limits, webp):
         found, _ = _pixels(mask, "mask_bytes", index, limits, webp)
         same = checks.require(
             tf.reduce_all(tf.equal(tf.shape(found)[:2], tf.shape(pixels)[:2])),
-            "A mask must have its image's size.",
+            "A mask must have the size of its image.",
             tf.shape(found)[:2],
             "for an image of",
             tf.shape(pixels)[:2],
