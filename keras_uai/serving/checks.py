@@ -28,6 +28,12 @@ def after(operations, tensors, shapes):
         return [tf.ensure_shape(t, shape) for t, shape in zip(tensors, shapes, strict=True)]
 
 
+def passed(operations, *tensors):
+    """`tensors` once `operations` have passed."""
+    with tf.control_dependencies(operations):
+        return [tf.identity(tensor) for tensor in tensors]
+
+
 def images(image, mask, channels, limits):
     """`image` `(N, h, w, channels)` and `mask` `(N, h, w, 1)` with these shapes, or an error."""
     image, mask = forget_shape(image), forget_shape(mask)

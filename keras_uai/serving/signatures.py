@@ -132,16 +132,16 @@ class _Graph:
         seed, num_samples = self._draws(tf.shape(image)[0], seed, num_samples)
         pixels = self._pixels(tf.shape(image)[1], tf.shape(image)[2])
         ready = [*checks.observed(image, mask), *checks.counts(num_samples, pixels, self.limits)]
-        with tf.control_dependencies(ready):
-            return self.fill(tf.identity(image), tf.identity(mask), seed, num_samples)
+        return self.fill(*checks.passed(ready, image, mask, seed, num_samples))
 
     def bytes(self, image, mask, seed, num_samples):
         image, mask = checks.images(image, mask, self.channels, self.limits)
         seed, num_samples = self._draws(tf.shape(image)[0], seed, num_samples)
         pixels = self._pixels(tf.shape(image)[1], tf.shape(image)[2])
-        with tf.control_dependencies(checks.counts(num_samples, pixels, self.limits)):
-            observed = tf.cast(encoded.observed(mask), "float32")
-            found = self.fill(encoded.to_float(image), observed, seed, num_samples)
+        ready = checks.counts(num_samples, pixels, self.limits)
+        image, mask, num_samples = checks.passed(ready, image, mask, num_samples)
+        observed = tf.cast(encoded.observed(mask), "float32")
+        found = self.fill(encoded.to_float(image), observed, seed, num_samples)
         return {n: v if n == "std" else encoded.to_uint8(v) for n, v in found.items()}
 
     def encoded(self, image_bytes, mask_bytes, seed, num_samples):
@@ -157,13 +157,14 @@ class _Graph:
         seed, num_samples = self._draws(count, seed, num_samples)
         images = encoded.Images(image_bytes, mask_bytes, self.channels, self.limits, self.webp)
         pixels = self._pixels(images.heights, images.widths)
-        with tf.control_dependencies(checks.counts(num_samples, pixels, self.limits)):
-            y, mask = images.map(
-                lambda image, mask: resizing.observe(image, mask, self._size, self.tau),
-                [(self.height, self.width, self.channels), (self.height, self.width, 1)],
-                "float32",
-            )
-            samples, mean = self.draw(y, mask, seed, num_samples)
+        ready = checks.counts(num_samples, pixels, self.limits)
+        (num_samples,) = checks.passed(ready, num_samples)
+        y, mask = images.map(
+            lambda image, mask: resizing.observe(image, mask, self._size, self.tau),
+            [(self.height, self.width, self.channels), (self.height, self.width, 1)],
+            "float32",
+        )
+        samples, mean = self.draw(y, mask, seed, num_samples)
         answers = images.map(
             lambda image, mask, *drawn: _png(self._finish(image, mask, *drawn)),
             [(None,), (), ()],
@@ -182,8 +183,8 @@ class _Graph:
 
     def encode(self, image, mask):
         image, mask = checks.images(image, mask, self.channels, self.limits)
-        with tf.control_dependencies(checks.observed(image, mask)):
-            y, mask = resizing.observe(tf.identity(image), mask, self._size, self.tau)
+        image, mask = checks.passed(checks.observed(image, mask), image, mask)
+        y, mask = resizing.observe(image, mask, self._size, self.tau)
         with self.stored.scope():
             mean, log_variance = self.model.encoder.encode(y, mask)
         return {"mean": mean, "log_variance": log_variance}
@@ -207,7 +208,8 @@ class _Graph:
 
     def _draw(self, y, mask, seed, num_samples):
         """Samples `(N, K, H, W, C)` and mean `(N, H, W, C)` at the model's size, K the largest number."""
-        most = tf.reduce_max(num_samples)
+        # A limit of its own: servers run what does not depend on a check at the same time as the check.
+        most = tf.minimum(tf.reduce_max(num_samples), self.limits.max_samples)
         seed = tf.cast(tf.math.floormod(seed, 2**31), "int32")  # as `inpaint` has it
         with self.stored.scope():
             features = self.model.sampling_generator.observe(y, mask)
