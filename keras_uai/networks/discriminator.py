@@ -5,6 +5,7 @@ from keras import layers
 
 from keras_uai.layers import (
     PixelUnshuffle,
+    PushPull,
     ResidualBlock,
     SelfAttention,
     SpectralDense,
@@ -21,6 +22,8 @@ class Discriminator(keras.Model):
     Args:
         image_shape: `(side, side, channels)`.
         width, max_width, depth, stem, normalization, spectral, attention_size, lean: as in `Generator`.
+        fill: show the network a push-pull fill of the observation instead of the observation, as in `Generator`: where
+            few pixels are observed, convolutions then compare neighbours that were far apart.
         sees_mask: whether the mask is an input beside y (it is recoverable from y as T(y), but not by a convolution
             of few layers).
 
@@ -39,11 +42,12 @@ class Discriminator(keras.Model):
         spectral=True,
         attention_size=32,
         lean=False,
+        fill=False,
         sees_mask=False,
         name="discriminator",
     ):
         # === Graph ===
-        inputs, x = observation_stem(image_shape, stem, width, spectral, sees_mask)
+        inputs, x = observation_stem(image_shape, stem, width, spectral, fill, sees_mask)
         options = {"normalization": normalization, "spectral": spectral, "lean": lean}
         for level, (side, filters) in enumerate(levels(image_shape, stem, width, max_width)):
             for block in range(depth):
@@ -69,7 +73,8 @@ class Discriminator(keras.Model):
             depth,
         )
         self.stem, self.normalization, self.spectral = stem, normalization, spectral
-        self.attention_size, self.lean, self.sees_mask = attention_size, lean, sees_mask
+        self.attention_size, self.lean = attention_size, lean
+        self.fill, self.sees_mask = fill, sees_mask
 
     def score(self, y, mask, training=False):
         """The logits of `y`; `mask` is used if the network sees it."""
@@ -78,7 +83,7 @@ class Discriminator(keras.Model):
     def get_config(self):
         names = (
             "image_shape", "width", "max_width", "depth", "stem", "normalization", "spectral", "attention_size",
-            "lean", "sees_mask", "name",
+            "lean", "fill", "sees_mask", "name",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -87,14 +92,20 @@ class Discriminator(keras.Model):
         return cls(**config)
 
 
-def observation_stem(image_shape, stem, width, spectral, sees_mask):
+def observation_stem(image_shape, stem, width, spectral, fill, sees_mask):
     """Inputs and first features of a network that reads an observation: `(inputs, x)`."""
     height, _, channels = check_image_shape(image_shape)
     y = keras.Input((height, height, channels), name="observation")
     inputs, x = y, y
+    if fill and not sees_mask:
+        raise ValueError(
+            "`fill` needs to know what is missing: sees_mask=True. "
+            f"Received: fill={fill!r}, sees_mask={sees_mask!r}"
+        )
     if sees_mask:
         mask = keras.Input((height, height, 1), name="mask")
-        inputs, x = [y, mask], layers.Concatenate(name="input")([y, mask])
+        x = PushPull(name="fill")(y, mask) if fill else y
+        inputs, x = [y, mask], layers.Concatenate(name="input")([x, mask])
     if stem > 1:
         x = PixelUnshuffle(stem, name="unshuffle")(x)
     return inputs, conv2d(width, 3, spectral, name="stem")(x)

@@ -17,7 +17,7 @@ class Encoder(keras.Model):
         latent_dim: length of the (global part of the) latent.
         width, max_width, depth, stem, normalization, lean: as in `Generator`. No spectral
             normalisation: E plays no game.
-        sees_mask: as in `Discriminator`.
+        fill, sees_mask: as in `Discriminator`.
 
     Call arguments:
         `[y, mask]`, or `y` with `sees_mask=False`; use `encode(y, mask)` for either.
@@ -33,11 +33,12 @@ class Encoder(keras.Model):
         stem=1,
         normalization="batch",
         lean=False,
+        fill=False,
         sees_mask=False,
         name="encoder",
     ):
         # === Graph ===
-        inputs, x = observation_stem(image_shape, stem, width, False, sees_mask)
+        inputs, x = observation_stem(image_shape, stem, width, False, fill, sees_mask)
         for level, (side, filters) in enumerate(levels(image_shape, stem, width, max_width)):
             for block in range(depth):
                 resample = "down" if level and not block else None
@@ -60,7 +61,8 @@ class Encoder(keras.Model):
         # === Config ===
         self.image_shape, self.latent_dim, self.width = tuple(image_shape), latent_dim, width
         self.max_width, self.depth, self.stem = max_width, depth, stem
-        self.normalization, self.lean, self.sees_mask = normalization, lean, sees_mask
+        self.normalization, self.lean = normalization, lean
+        self.fill, self.sees_mask = fill, sees_mask
 
     def encode(self, y, mask, training=False):
         """`(mean, log_variance)` of the latent behind `y`; `mask` is used if the network sees it."""
@@ -69,7 +71,7 @@ class Encoder(keras.Model):
     def get_config(self):
         names = (
             "image_shape", "latent_dim", "width", "max_width", "depth", "stem", "normalization", "lean",
-            "sees_mask", "name",
+            "fill", "sees_mask", "name",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 

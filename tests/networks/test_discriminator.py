@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_uai.layers import PushPull
 from keras_uai.measurements import DropPixel
 from keras_uai.networks import Discriminator, Encoder
 from tests.testing import TINY, array, observations, run_serialization_test, same_bits
@@ -78,6 +79,7 @@ def test_serialization(tmp_path):
             "spectral": False,
             "attention_size": 8,
             "lean": True,
+            "fill": True,
             "sees_mask": True,
             "name": "d",
         },
@@ -105,3 +107,18 @@ def test_the_encoder_reads_observations_alike():
         i.name for i in discriminator(sees_mask=True).inputs
     ]
     assert encoder.encode(y, mask)[0].shape == (3, 5)
+
+
+def test_with_a_fill_it_judges_the_filled_observation():
+    """The same weights without one, shown the fill, give the same score; missing pixels do not matter."""
+    filled, plain = (discriminator(sees_mask=True, fill=fill) for fill in (True, False))
+    plain.set_weights(filled.get_weights())
+    y, mask = observations(DropPixel(0.5), 3)
+    expected = plain.score(PushPull()(y, mask), mask)
+    np.testing.assert_allclose(filled.score(y, mask), expected, atol=1e-6)
+    same_bits(filled.score(array(y) + 3 * (1 - array(mask)), mask), filled.score(y, mask))
+
+
+def test_a_fill_needs_the_mask():
+    with pytest.raises(ValueError, match="Received: fill=True, sees_mask=False"):
+        discriminator(fill=True)

@@ -66,6 +66,7 @@ def test_serialization(tmp_path):
             "stem": 2,
             "normalization": "group",
             "lean": True,
+            "fill": True,
             "sees_mask": True,
             "name": "e",
         },
