@@ -114,9 +114,9 @@ def test_with_a_fill_it_judges_the_filled_observation():
     filled, plain = (discriminator(sees_mask=True, fill=fill) for fill in (True, False))
     plain.set_weights(filled.get_weights())
     y, mask = observations(DropPixel(0.5), 3)
-    expected = plain.score(PushPull()(y, mask), mask)
+    expected = plain.score(array(PushPull()(y, mask)), array(mask))
     np.testing.assert_allclose(filled.score(y, mask), expected, atol=1e-6)
-    same_bits(filled.score(array(y) + 3 * (1 - array(mask)), mask), filled.score(y, mask))
+    same_bits(filled.score(array(y) + 3 * (1 - array(mask)), array(mask)), filled.score(y, mask))
 
 
 def test_a_fill_needs_the_mask():
