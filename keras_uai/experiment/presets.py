@@ -34,6 +34,7 @@ RECOMMENDED = {
     "model_arguments": {n: v for n, v in recommended.MODEL.items() if n not in PAPER},
     "loss_weights": recommended.LOSS_WEIGHTS,
     "learning_rate": recommended.LEARNING_RATE,
+    "discriminator_learning_rate": recommended.DISCRIMINATOR_LEARNING_RATE,
     "beta_1": recommended.BETA_1,
     "beta_2": recommended.BETA_2,
     "schedule": "cosine",

@@ -1,7 +1,8 @@
 """The configuration that measured best so far; `experiments/README.md` has the table behind it."""
 
-#: Arguments of `UAI`. A U-Net on 2 x 2 cells with a fill and a mean of its own; no spectral normalisation, since G is
-#: led by scores and not by a game alone.
+#: Arguments of `UAI`. A U-Net on 2 x 2 cells with a fill and a mean of its own, both anchored at the observed pixels, and
+#: noise on cells of 8 pixels; no spectral normalisation, since G is led by scores and not by a game alone. D judges
+#: fills, since of single pixels it learns nothing.
 MODEL = {
     "average_decay": 0.998,
     "hide": (0.1, 0.5),
@@ -9,29 +10,42 @@ MODEL = {
     "flip": True,
     "generator": {
         "width": 40,
-        "max_width": 160,
+        "max_width": 80,
         "stem": 2,
+        "lean": True,
         "normalization": "batch",
         "spectral": False,
         "attention_size": None,
         "fill": True,
+        "anchor": True,
         "predicts_mean": True,
         "noise_channels": 4,
+        "noise_cell": 8,
         "modulation_scales": False,
     },
     "discriminator": {
         "width": 32,
         "max_width": 128,
         "stem": 2,
+        "lean": True,
         "normalization": None,
         "attention_size": None,
+        "fill": True,
         "sees_mask": True,
     },
-    "encoder": {"width": 24, "max_width": 96, "stem": 2, "sees_mask": True},
+    "encoder": {
+        "width": 24,
+        "max_width": 96,
+        "stem": 2,
+        "lean": True,
+        "fill": True,
+        "sees_mask": True,
+    },
 }
 
-#: Arguments of `compile`.
-LOSS_WEIGHTS = {"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0}
+#: Arguments of `compile`. The adversarial term is small: more makes sharper samples that are surer than they should be.
+LOSS_WEIGHTS = {"gan": 0.03, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0}
 
-#: Of Adam on the generator's side, and of the data.
+#: Of Adam on the generator's side (D keeps the paper's betas), and of the data.
 LEARNING_RATE, BETA_1, BETA_2, WARMUP_STEPS, BATCH_SIZE = 1e-3, 0.9, 0.99, 100, 16
+DISCRIMINATOR_LEARNING_RATE = 1e-3

@@ -50,8 +50,8 @@ class Generator(keras.Model):
         anchor: let what is added to the fill, or to the mean, vanish at observed pixels and fade in around them, see
             `Anchor`; needs `fill`.
         noise_channels: channels of the noise map at each decoder level; the features of the observation gate them.
-        noise_size: largest side of a level with a noise map; `None` for all levels. What is finer then follows from
-            coarser noise and from the observation, which is smoother.
+        noise_cell: only levels with cells of at least so many pixels a side have a noise map. What is finer then follows
+            from coarser noise and from the observation: finer noise is grain, which scores on few pixels hardly see.
         modulation_scales: whether z scales the decoder's channels or only shifts them, see `Modulation`.
         conditional: `False` makes an unconditional generator of the same decoder: learned constants take the place of
             the observation's features, so that (but for a `fill`) neither y nor the mask matters.
@@ -76,7 +76,7 @@ class Generator(keras.Model):
         predicts_mean=False,
         anchor=False,
         noise_channels=0,
-        noise_size=None,
+        noise_cell=1,
         modulation_scales=True,
         conditional=True,
         name="generator",
@@ -91,9 +91,7 @@ class Generator(keras.Model):
         options = {"normalization": normalization, "spectral": spectral, "lean": lean}
         modulated = {"modulated": True, "modulation_scales": modulation_scales, **options}
         noise_sides = [
-            side
-            for side, _ in self_levels
-            if noise_channels and (noise_size is None or side <= noise_size)
+            side for side, _ in self_levels if noise_channels and side * noise_cell <= height
         ]
         noise_shapes = [(side, side, noise_channels) for side in noise_sides]
 
@@ -170,7 +168,7 @@ class Generator(keras.Model):
         )
         self.attention_size, self.fill, self.predicts_mean = attention_size, fill, predicts_mean
         self.noise_channels, self.modulation_scales = noise_channels, modulation_scales
-        self.noise_size, self.lean, self.anchor = noise_size, lean, anchor
+        self.noise_cell, self.lean, self.anchor = noise_cell, lean, anchor
         self.conditional, self.z_dim = conditional, z_dim
 
     def observe(self, y, mask, training=False):
@@ -185,7 +183,7 @@ class Generator(keras.Model):
         names = (
             "image_shape", "latent_dim", "width", "max_width", "depth", "stem", "normalization", "spectral",
             "attention_size", "lean", "fill", "predicts_mean", "anchor", "noise_channels",
-            "noise_size", "modulation_scales", "conditional", "name",
+            "noise_cell", "modulation_scales", "conditional", "name",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 

@@ -95,6 +95,10 @@ def test_recommended_is_compiled_and_can_be_overridden():
     assert (model.generator.width, model.generator.fill, model.seed) == (8, True, 3)
     assert model.compiled
     assert model.loss_weights["energy"] > 0
+    for optimizer in (model.optimizer, model.discriminator_optimizer):
+        assert optimizer.beta_1 == (0.9 if optimizer is model.optimizer else 0.0)
+    schedule = model.discriminator_optimizer._learning_rate
+    assert float(schedule(101)) == pytest.approx(1e-3, rel=0.1)
     schedule = model.optimizer._learning_rate
     assert float(schedule(0)) == 0
     assert float(schedule(1000)) == pytest.approx(0, abs=1e-7)

@@ -171,7 +171,7 @@ def test_serialization():
             "predicts_mean": True,
             "anchor": True,
             "noise_channels": 2,
-            "noise_size": 8,
+            "noise_cell": 4,
             "modulation_scales": False,
             "conditional": False,
             "lean": True,
@@ -196,9 +196,9 @@ def test_anchored_reconstructions_meet_the_observed_pixels(predicts_mean):
     assert np.abs(image - array(features[-1]))[~seen].max() > 1e-3
 
 
-@pytest.mark.parametrize(("noise_size", "maps"), [(None, [8, 4]), (4, [4]), (2, [])])
-def test_noise_maps_end_at_a_level(noise_size, maps):
-    generator = Generator((16, 16, 3), **SMALL, noise_size=noise_size)
+@pytest.mark.parametrize(("noise_cell", "maps"), [(1, [8, 4]), (2, [8, 4]), (4, [4]), (8, [])])
+def test_noise_maps_end_at_a_level(noise_cell, maps):
+    generator = Generator((16, 16, 3), **SMALL, noise_cell=noise_cell)
     assert generator.z_dim == SMALL["latent_dim"] + sum(side * side * 2 for side in maps)
     names = {layer.name for layer in generator.decoder.layers}
     assert {f"decode_{side}_noise" for side in (8, 4)} & names == {
