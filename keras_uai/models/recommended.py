@@ -1,8 +1,8 @@
 """The configuration that measured best so far; `experiments/README.md` has the table behind it."""
 
-#: Arguments of `UAI`. A U-Net on 2 x 2 cells with a fill and a mean of its own, both anchored at the observed pixels, and
-#: noise on cells of 8 pixels; no spectral normalisation, since G is led by scores and not by a game alone. D judges
-#: fills, since of single pixels it learns nothing.
+#: Arguments of `UAI`. A U-Net on 2 x 2 cells with a fill and a mean of its own, both anchored at the observed pixels,
+#: and noise on cells of 8 pixels; no spectral normalisation, since G is led by scores and not by a game alone. D
+#: judges fills, since of single pixels it learns nothing.
 MODEL = {
     "average_decay": 0.998,
     "hide": (0.1, 0.5),

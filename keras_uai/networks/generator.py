@@ -50,8 +50,8 @@ class Generator(keras.Model):
         anchor: let what is added to the fill, or to the mean, vanish at observed pixels and fade in around them, see
             `Anchor`; needs `fill`.
         noise_channels: channels of the noise map at each decoder level; the features of the observation gate them.
-        noise_cell: only levels with cells of at least so many pixels a side have a noise map. What is finer then follows
-            from coarser noise and from the observation: finer noise is grain, which scores on few pixels hardly see.
+        noise_cell: only levels whose cells have a side of at least so many pixels have a noise map. What is finer then
+            follows from coarser noise and the observation: finer noise is grain, which scores on few pixels hardly see.
         modulation_scales: whether z scales the decoder's channels or only shifts them, see `Modulation`.
         conditional: `False` makes an unconditional generator of the same decoder: learned constants take the place of
             the observation's features, so that (but for a `fill`) neither y nor the mask matters.
