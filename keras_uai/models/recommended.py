@@ -1,5 +1,9 @@
 """The configuration that measured best so far; `experiments/README.md` has the table behind it."""
 
+import keras
+
+from keras_uai.models.base import paper_adam
+
 #: Arguments of `UAI`. A U-Net on 2 x 2 cells with a fill and a mean of its own, both anchored at the observed pixels,
 #: and noise on cells of 8 pixels; no spectral normalisation, since G is led by scores and not by a game alone. D
 #: judges fills, since of single pixels it learns nothing.
@@ -49,3 +53,31 @@ LOSS_WEIGHTS = {"gan": 0.03, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0
 #: Of Adam on the generator's side (D keeps the paper's betas), and of the data.
 LEARNING_RATE, BETA_1, BETA_2, WARMUP_STEPS, BATCH_SIZE = 1e-3, 0.9, 0.99, 100, 16
 DISCRIMINATOR_LEARNING_RATE = 1e-3
+
+
+def arguments(overrides):
+    """`MODEL` with `overrides`; dicts of network arguments are merged."""
+    merged = {n: dict(v) if isinstance(v, dict) else v for n, v in MODEL.items()}
+    for name, value in overrides.items():
+        merged[name] = {**merged[name], **value} if isinstance(merged.get(name), dict) else value
+    return merged
+
+
+def compile_arguments(steps=None):
+    """Optimizers, their rates constant or falling to 0 over `steps` updates, and `LOSS_WEIGHTS`."""
+    rate = _schedule(LEARNING_RATE, steps)
+    return {
+        "optimizer": keras.optimizers.Adam(rate, beta_1=BETA_1, beta_2=BETA_2),
+        "discriminator_optimizer": paper_adam(_schedule(DISCRIMINATOR_LEARNING_RATE, steps)),
+        "loss_weights": LOSS_WEIGHTS,
+    }
+
+
+def _schedule(rate, steps):
+    """`rate`, or with `steps` a warm-up to it and half a cosine down to 0."""
+    if steps is None:
+        return rate
+    warmup = min(WARMUP_STEPS, max(1, steps // 10))
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup
+    )

@@ -6,7 +6,6 @@ from keras import ops
 from keras_uai import losses, networks, random
 from keras_uai.models import purposes, recommended
 from keras_uai.models.adversarial import AdversarialModel
-from keras_uai.models.base import paper_adam
 from keras_uai.models.batch import check_hide
 from keras_uai.models.sampling import pair_std
 
@@ -111,25 +110,8 @@ class UAI(AdversarialModel):
                 a lot at the end of a training. `None` keeps it constant.
             **overrides: arguments of `UAI` that are to differ; dicts of network arguments are merged.
         """
-        config = {
-            name: dict(v) if isinstance(v, dict) else v for name, v in recommended.MODEL.items()
-        }
-        for name, value in overrides.items():
-            config[name] = (
-                {**config[name], **value} if isinstance(config.get(name), dict) else value
-            )
-        model = cls(image_shape, measurement, **config)
-        model.compile(
-            optimizer=keras.optimizers.Adam(
-                _schedule(recommended.LEARNING_RATE, steps),
-                beta_1=recommended.BETA_1,
-                beta_2=recommended.BETA_2,
-            ),
-            discriminator_optimizer=paper_adam(
-                _schedule(recommended.DISCRIMINATOR_LEARNING_RATE, steps)
-            ),
-            loss_weights=recommended.LOSS_WEIGHTS,
-        )
+        model = cls(image_shape, measurement, **recommended.arguments(overrides))
+        model.compile(**recommended.compile_arguments(steps))
         return model
 
     # -- the two players -----------------------------------------------------------------------------------------
@@ -288,16 +270,6 @@ class UAI(AdversarialModel):
             "energy_patches": self.energy_patches,
             "encoder": self._encoder_config,
         }
-
-
-def _schedule(rate, steps):
-    """`rate`, or with `steps` a warm-up to it and half a cosine down to 0."""
-    if steps is None:
-        return rate
-    warmup = min(recommended.WARMUP_STEPS, max(1, steps // 10))
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup
-    )
 
 
 def _gaussian(mean, scale):
