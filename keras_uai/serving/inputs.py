@@ -140,8 +140,11 @@ def encoded(image, mask, limits):
         _check_mask((alpha >= 128)[None])
         return data, b""
     if not isinstance(mask, (bytes, bytearray, memoryview, str, os.PathLike)):
-        mask = png(observed(mask).reshape(np.shape(mask)[:2]).astype("uint8") * 255)
-    mask_data, mask_size, pixels = _checked(mask, "mask", limits, needs_alpha=False)
+        mask = observed(mask)
+        if mask.ndim not in (2, 3) or mask.shape[2:] not in ((), (1,)) or 0 in mask.shape:
+            raise ValueError(f"`mask` has the shape (h, w) or (h, w, 1). Received: {mask.shape}")
+        mask = png(mask.astype("uint8") * 255)
+    mask_data, mask_size, _ = _checked(mask, "mask", limits, needs_alpha=False)
     if mask_size != size:
         raise ValueError(
             f"A mask must have its image's size, {size[0]} x {size[1]} (width x height). "

@@ -234,3 +234,20 @@ def test_a_config_with_code_in_it_is_refused(model, tmp_path):
     preset_files.write_json(tmp_path / "mine", "config.json", config)
     with pytest.raises(ValueError, match="unsafe"):
         keras_uai.models.UAI.from_preset(tmp_path / "mine")
+
+
+def test_it_is_served(model, tmp_path, monkeypatch):
+    """Under its name by a client, with the samples of the model that is loaded from it."""
+    tf = pytest.importorskip("tensorflow")
+    serving = pytest.importorskip("keras_uai.serving")
+    model.save_to_preset(tmp_path / "tiny")
+    monkeypatch.setenv("KERAS_UAI_PRESETS", str(tmp_path))
+    loaded = keras_uai.models.UAI.from_preset("tiny", compile=False)
+    y, mask = observations(model.measurement, 2)
+    with serving.Client("tiny") as client:
+        found = client.inpaint(y, mask, 2, seed=5)
+    assert found.samples == pytest.approx(loaded.inpaint(y, mask, 2, seed=5), abs=1e-5)
+    signatures = tf.saved_model.load(str(tmp_path / "tiny" / "serving" / "1")).signatures
+    assert "encode" in signatures
+    assert 'name: "tiny"' in (tmp_path / "tiny" / "serving" / "models.config").read_text()
+    assert str(tmp_path) not in (tmp_path / "tiny" / "serving" / "README.md").read_text()
