@@ -21,7 +21,7 @@ def connect(target):
     if scheme is None:
         from keras_uai.serving.local import Local
 
-        return Local(_folder(text))
+        return Local(folder(text))
     parts = urllib.parse.urlsplit(text)
     try:
         host, port = parts.hostname, parts.port
@@ -47,7 +47,7 @@ def connect(target):
     raise ValueError(f"{_FORMS} Received: {text!r}")
 
 
-def _folder(text):
+def folder(text):
     """The folder of the SavedModel that is meant: itself, its latest version, or a preset's."""
     from keras_uai.models import preset_files
 

@@ -1,16 +1,21 @@
 """The widgets of the page, and the server it is on. gradio; nothing is asked of any other machine."""
 
+import atexit
 import contextlib
 import os
+import shutil
 import tempfile
 
-# Before gradio is imported: it would look for a newer version and report that it was used.
+# Before gradio is imported: it would look for a newer version, report that it was used, and leave an
+# empty folder behind.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="keras_uai_gradio_")
+atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
 
-import gradio as gr
+import gradio as gr  # noqa: E402
 
-from keras_uai.serving.demo import examples, filling
+from keras_uai.serving.demo import examples, filling  # noqa: E402
 
 TITLE = "keras_uai: what may have been here?"
 INTRODUCTION = (
@@ -22,13 +27,14 @@ BRUSH = "#e4007c"  # of a colour that hardly any photograph has
 EDITOR_HEIGHT, RESULT_HEIGHT = 480, 400  # pixels
 
 
-def build(client, folder, example_source=None):
+def build(client, folder, example_source=None, about=""):
     """The page.
 
     Args:
         client: `keras_uai.serving.Client`.
         folder: where examples and downloads are kept; the caller removes it.
         example_source: see `examples.write`.
+        about: a line about the model, Markdown.
 
     Returns:
         `gr.Blocks`, to be launched.
@@ -52,7 +58,7 @@ def build(client, folder, example_source=None):
 
     # Downloads older than an hour are deleted, every hour.
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as page:
-        gr.Markdown(INTRODUCTION)
+        gr.Markdown(f"{INTRODUCTION}\n\n{about}")
         with gr.Row():
             with gr.Column(scale=5):
                 editor = gr.ImageEditor(
@@ -140,14 +146,14 @@ def build(client, folder, example_source=None):
 
 
 @contextlib.contextmanager
-def serve(client, host="127.0.0.1", port=None, example_source=None):
+def serve(client, host="127.0.0.1", port=None, example_source=None, about=""):
     """The page on a web server of its own, until the context ends; nothing is left behind.
 
     Args:
         client: `keras_uai.serving.Client`.
         host: address to listen on; "0.0.0.0" for whoever reaches this machine.
         port: None for the first that is free from 7860 on.
-        example_source: see `examples.write`.
+        example_source, about: see `build`.
 
     Yields:
         the page's address.
@@ -157,7 +163,7 @@ def serve(client, host="127.0.0.1", port=None, example_source=None):
     """
     with tempfile.TemporaryDirectory(prefix="keras_uai_demo_") as folder:
         os.environ["GRADIO_TEMP_DIR"] = os.path.join(folder, "uploads")
-        page = build(client, folder, example_source)
+        page = build(client, folder, example_source, about)
         _, address, _ = page.launch(
             server_name=host,
             server_port=port,

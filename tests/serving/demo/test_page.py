@@ -3,6 +3,7 @@ page's server without one.
 """
 
 import pathlib
+import time
 import urllib.request
 import zipfile
 
@@ -49,26 +50,29 @@ def press_fill(opened):
     browser.find(opened, "#fill")[0].click()
 
 
-def toast(opened, text):
-    """Waits for a message on the page, and puts it away."""
-    shown = browser.until(
-        lambda: [e for e in opened.find_elements("css selector", ".toast-body") if text in e.text],
-        f"the message {text!r}",
-    )
-    for element in shown:
-        element.find_element("css selector", ".toast-close").click()
+def refused(opened, text):
+    """Presses the button until the page says why not: a press before the page is ready is lost."""
+
+    def shown():
+        press_fill(opened)
+        ends = time.monotonic() + 5
+        while time.monotonic() < ends:
+            messages = opened.find_elements("css selector", ".toast-body")
+            if any(text in message.text for message in messages):
+                return True
+        return False
+
+    browser.until(shown, f"the message {text!r}")
 
 
 def test_example_stroke_fill_and_download(opened, client, folder):
     browser.find(opened, "#examples img")
-    press_fill(opened)
-    toast(opened, "Load an image first, or choose an example.")
+    refused(opened, "Load an image first, or choose an example.")
 
     opened.find_elements("css selector", "#examples img")[1].click()
     canvas = browser.find(opened, "#editor canvas")[0]
     zoom = browser.steady(lambda: zoom_of(opened), "the example in the editor")
-    press_fill(opened)
-    toast(opened, "Nothing is missing: paint over what shall be filled in, or load a mask.")
+    refused(opened, "Nothing is missing: paint over what shall be filled in, or load a mask.")
     assert not client.asked
 
     # From 50 pixels left of the image's centre to 30 pixels right of it, 20 above it.

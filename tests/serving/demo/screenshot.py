@@ -1,0 +1,51 @@
+"""Takes the README's picture of the page:
+
+python -m tests.serving.demo.screenshot --preset=PRESET --out=experiments/figures/demo.png
+"""
+
+import argparse
+import io
+import pathlib
+import tempfile
+
+from PIL import Image
+
+from keras_uai.serving import Client
+from keras_uai.serving.demo import command, page
+from tests.serving.demo import browser, test_page
+
+COLOURS = 128  # of the PNG: a third of the bytes
+
+
+def take(preset, example, path):
+    """The page after a stroke of the brush over the eyes of an example, as PNG."""
+    with (
+        Client(preset) as client,
+        page.serve(client, about=command.about(preset)) as address,
+        tempfile.TemporaryDirectory() as folder,
+        browser.start(pathlib.Path(folder)) as opened,
+    ):
+        opened.get(address)
+        browser.find(opened, "#examples img")[example].click()
+        canvas = browser.find(opened, "#editor canvas")[0]
+        zoom = browser.steady(lambda: test_page.zoom_of(opened), "the example in the editor")
+        browser.stroke(opened, canvas, [(x * zoom, -14 * zoom) for x in range(-52, 53, 8)])
+        test_page.press_fill(opened)
+        browser.until(
+            lambda: "reconstructions" in test_page.summary(opened), "the reconstructions", 300
+        )
+        browser.until(
+            lambda: opened.execute_script("return [...document.images].every(i => i.complete)"),
+            "all pictures",
+        )
+        taken = Image.open(io.BytesIO(opened.get_screenshot_as_png())).convert("RGB")
+    taken.quantize(COLOURS).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", required=True)
+    parser.add_argument("--example", type=int, default=2)
+    parser.add_argument("--out", default="demo.png")
+    arguments = parser.parse_args()
+    take(arguments.preset, arguments.example, arguments.out)
