@@ -54,7 +54,14 @@ class PresetMixin:
         for name, value in overrides.items():
             merge = isinstance(value, dict) and isinstance(config.get(name), dict)
             config[name] = {**config[name], **value} if merge else value
-        model = found.from_config(config)
+        try:
+            model = found.from_config(config)
+        except TypeError as error:  # of an unknown argument
+            version = preset_files.read_json(folder, METADATA).get("saved_with", {})
+            raise ValueError(
+                f"This {found.__name__} does not take these arguments: {error}. Received: {folder}, saved with "
+                f"{version}, and overrides {sorted(overrides)}"
+            ) from error
         if compile and saved.get("compile_config"):
             model.compile_from_config(saved["compile_config"])
         if load_weights:

@@ -88,6 +88,14 @@ def test_overrides(named):
         keras_uai.models.UAI.from_preset(named, generator={"width": 12})
 
 
+def test_arguments_that_there_are_not(named):
+    """Of the user, or of a preset from another version."""
+    with pytest.raises(
+        ValueError, match=r"'nose'.*Received: .*tiny, saved with .*overrides \['nose'\]"
+    ):
+        keras_uai.models.UAI.from_preset(named, nose=1)
+
+
 def test_names(named, saved, monkeypatch, tmp_path):
     assert keras_uai.models.UAI.presets[named] == "A tiny one"
     assert InpaintingModel.presets[named] == "A tiny one"
