@@ -18,7 +18,7 @@ def mean_squared_error(x, y, weight=None):
     return ops.mean(_mean_over(error, weight))
 
 
-def energy_score(x_1, x_2, y, weight, scales=(None,), patches=()):
+def energy_score(x_1, x_2, y, weight, scales=(None,), patches=(), spread=1.0):
     """The energy score of two samples on the selected pixels: a strictly proper scoring rule.
 
     `1/2 (|x_1 - y| + |x_2 - y|) - 1/2 |x_1 - x_2|`, least in expectation when x_1 and x_2 are independent draws from
@@ -36,6 +36,8 @@ def energy_score(x_1, x_2, y, weight, scales=(None,), patches=()):
         weight: `(N, H, W, 1)`, 1 on pixels that were observed and hidden from the network.
         scales: sides of the cells in pixels, `None` for the norm over the image.
         patches: sides of the cells that are vectors; the mean of all scores is taken.
+        spread: factor of `1/2 |x_1 - x_2|`. Only 1 is proper; of Gaussians the best spread is `s / sqrt(2 - s^2)` times
+            the true one. A little more than 1 gives back what an adversarial term beside the score takes.
 
     Raises:
         ValueError: if the cells of a scale do not cover the image exactly.
@@ -49,9 +51,10 @@ def energy_score(x_1, x_2, y, weight, scales=(None,), patches=()):
             ]
         else:
             distances = _cell_distances(x_1, x_2, y, weight, scale, _average_squares)
-        scores.append(_score(distances))
+        scores.append(_score(distances, spread))
     scores += [
-        _score(_cell_distances(x_1, x_2, y, weight, side, _vector_squares)) for side in patches
+        _score(_cell_distances(x_1, x_2, y, weight, side, _vector_squares), spread)
+        for side in patches
     ]
     return sum(scores) / len(scores)
 
@@ -62,9 +65,9 @@ def gaussian_kl(mean, log_variance):
     return 0.5 * ops.mean(ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance)
 
 
-def _score(distances):
+def _score(distances, spread):
     d_1, d_2, d_12 = distances
-    return ops.mean(0.5 * (d_1 + d_2) - 0.5 * d_12)
+    return ops.mean(0.5 * (d_1 + d_2) - 0.5 * spread * d_12)
 
 
 def _cell_distances(x_1, x_2, y, weight, side, squares):

@@ -11,6 +11,7 @@ MODEL = {
     "average_decay": 0.998,
     "hide": (0.1, 0.5),
     "energy_scales": (None, 1, 2, 4, 8, 16),
+    "energy_spread": 1.1,
     "flip": True,
     "generator": {
         "width": 40,
@@ -47,8 +48,9 @@ MODEL = {
     },
 }
 
-#: Arguments of `compile`. The adversarial term is small: more makes sharper samples that are surer than they should be.
-LOSS_WEIGHTS = {"gan": 0.03, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0}
+#: Arguments of `compile`. The adversarial term is small: more makes sharper samples that are surer than they should be,
+#: which is also what `energy_spread` is there against.
+LOSS_WEIGHTS = {"gan": 0.02, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0}
 
 #: Of Adam on the generator's side (D keeps the paper's betas), and of the data.
 LEARNING_RATE, BETA_1, BETA_2, WARMUP_STEPS, BATCH_SIZE = 1e-3, 0.9, 0.99, 100, 16

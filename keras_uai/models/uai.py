@@ -36,7 +36,7 @@ class UAI(AdversarialModel):
         discriminate_y_hat: whether D is trained on y_hat, too.
         hide: `(low, high)`: the share of the observed pixels hidden by the terms beyond the paper is uniform in it,
             one draw an image.
-        energy_scales, energy_patches: see `losses.energy_score`.
+        energy_scales, energy_patches, energy_spread: see `losses.energy_score`.
         flip: whether half of the training images are mirrored, mask and all: right for faces and photographs, wrong for
             text, and for masks whose distribution has a left and a right.
         seed: of all noise.
@@ -70,6 +70,7 @@ class UAI(AdversarialModel):
         hide=(0.1, 0.5),
         energy_scales=(None, 1, 2, 4, 8, 16),
         energy_patches=(),
+        energy_spread=1.0,
         flip=False,
         seed=0,
         generator=None,
@@ -84,6 +85,12 @@ class UAI(AdversarialModel):
         self.discriminate_y_hat = bool(discriminate_y_hat)
         self.hide, self.energy_scales = check_hide(hide), tuple(energy_scales)
         self.energy_patches = tuple(energy_patches)
+        self.energy_spread = float(energy_spread)
+        if not 0 <= self.energy_spread < 2**0.5:
+            raise ValueError(
+                "`energy_spread` lies in [0, 1.41): with more, samples could win by running away from each other. "
+                f"Received: energy_spread={energy_spread!r}"
+            )
         for name in ("energy_scales", "energy_patches"):
             sides = [side for side in getattr(self, name) if side is not None]
             if not all(1 <= side <= self.image_shape[0] for side in sides):
@@ -193,8 +200,9 @@ class UAI(AdversarialModel):
                 features, self.draw_z(keys, purposes.Z_SECOND), training=training
             )
             logs["energy_loss"] = losses.energy_score(
-                image, second, y, hidden, self.energy_scales, self.energy_patches
-            )
+                image, second, y, hidden,
+                self.energy_scales, self.energy_patches, self.energy_spread,
+            )  # fmt: skip
             g_loss += w["energy"] * logs["energy_loss"]
             logs["std"] = pair_std(image, second, mask_seen)
         else:
@@ -268,6 +276,7 @@ class UAI(AdversarialModel):
             "hide": self.hide,
             "energy_scales": self.energy_scales,
             "energy_patches": self.energy_patches,
+            "energy_spread": self.energy_spread,
             "encoder": self._encoder_config,
         }
 

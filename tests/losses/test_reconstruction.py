@@ -101,6 +101,28 @@ def test_patches_see_what_averages_do_not():
     assert float(energy_score(wrong, wrong, right, weight, (), (2,))) == pytest.approx(1, abs=1e-3)
 
 
+def test_spread_weights_the_distance_of_the_samples():
+    x_1, x_2, y = (noise(3, 8, 8, 2, seed=i) for i in range(3))
+    weight = np.ones((3, 8, 8, 1), "float32")
+    without, plain, more = (
+        float(energy_score(x_1, x_2, y, weight, (None, 2), (4,), spread)) for spread in (0, 1, 1.2)
+    )
+    assert without > plain
+    assert more == pytest.approx(without + 1.2 * (plain - without), abs=1e-5)
+
+
+@pytest.mark.parametrize("spread", [0.8, 1.0, 1.1])
+def test_the_best_spread_of_gaussians(spread):
+    """What the docstring says, by quadrature over standard deviations: pixels of their own."""
+    generator = np.random.default_rng(0)
+    e_1, e_2, y = (generator.normal(size=(1, 256, 256, 1)).astype("float32") for _ in range(3))
+    weight = np.ones((1, 256, 256, 1), "float32")
+    sigmas = np.linspace(0.3, 2.0, 171)
+    scores = [float(energy_score(s * e_1, s * e_2, y, weight, (1,), (), spread)) for s in sigmas]
+    expected = spread / np.sqrt(2 - spread**2)
+    assert sigmas[np.argmin(scores)] == pytest.approx(expected, abs=0.06)
+
+
 def test_energy_score_by_hand():
     one = image([1])
     assert float(energy_score(image([4]), image([1]), image([0]), one)) == pytest.approx(

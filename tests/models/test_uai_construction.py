@@ -67,6 +67,7 @@ def test_serialization():
             "hide": (0.2, 0.3),
             "energy_scales": (None, 4),
             "energy_patches": (2,),
+            "energy_spread": 1.2,
             "flip": True,
             "seed": 7,
             "generator": {"width": 8, "max_width": 16, "stem": 2, "fill": True},
@@ -119,6 +120,7 @@ def test_recommended_is_compiled_and_can_be_overridden():
         ({"hide": (0.5, 0.2)}, r"Received: hide=\(0.5, 0.2\)"),
         ({"hide": (0.0, 0.2)}, r"Received: hide=\(0.0, 0.2\)"),
         ({"energy_scales": (32,)}, r"Received: energy_scales=\(32,\)"),
+        ({"energy_spread": 1.5}, "Received: energy_spread=1.5"),
         ({"energy_patches": (0,)}, r"Received: energy_patches=\(0,\)"),
     ],
 )
