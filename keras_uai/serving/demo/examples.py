@@ -7,7 +7,7 @@ from PIL import Image
 
 from keras_uai.datasets import drawn_faces, imagefile
 
-COUNT = 6
+COUNT = 5
 SIZE = 256  # of drawn faces, in pixels
 _FIRST = drawn_faces.COUNT  # faces that no model was trained on: the data set ends before them
 

@@ -11,10 +11,11 @@ import tempfile
 from PIL import Image
 
 from keras_uai.serving import Client
-from keras_uai.serving.demo import command, page
-from tests.serving.demo import browser, test_page
+from keras_uai.serving.demo import command, filling, page
+from tests.serving.demo import browser, test_page, toy
 
-COLOURS = 128  # of the PNG: a third of the bytes
+COLOURS = 256  # of the PNG: a third of the bytes
+WINDOW = 1300, 1150
 
 
 def take(preset, example, path):
@@ -25,11 +26,15 @@ def take(preset, example, path):
         tempfile.TemporaryDirectory() as folder,
         browser.start(pathlib.Path(folder)) as opened,
     ):
+        filling.fill(
+            client, *filling.read(toy.edited(32, 32)), filling.MAX_SAMPLES, 0
+        )  # warms it up
+        opened.set_window_size(*WINDOW)
         opened.get(address)
         browser.find(opened, "#examples img")[example].click()
         canvas = browser.find(opened, "#editor canvas")[0]
         zoom = browser.steady(lambda: test_page.zoom_of(opened), "the example in the editor")
-        browser.stroke(opened, canvas, [(x * zoom, -14 * zoom) for x in range(-52, 53, 8)])
+        browser.stroke(opened, canvas, [(x * zoom, -8 * zoom) for x in range(-52, 53, 8)])
         test_page.press_fill(opened)
         browser.until(
             lambda: "reconstructions" in test_page.summary(opened), "the reconstructions", 300
@@ -38,6 +43,7 @@ def take(preset, example, path):
             lambda: opened.execute_script("return [...document.images].every(i => i.complete)"),
             "all pictures",
         )
+        opened.execute_script("window.scrollTo(0, 0); document.activeElement.blur()")
         taken = Image.open(io.BytesIO(opened.get_screenshot_as_png())).convert("RGB")
     taken.quantize(COLOURS).save(path, optimize=True)
 
