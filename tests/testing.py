@@ -42,21 +42,26 @@ def images(count, shape=(16, 16, 3), seed=0):
     return (v / 127.5 - 1.0).astype("float32")
 
 
-def tiny_uai(measurement="DropPixel(0.5)", image_shape=(16, 16, 3), networks=None, **kwargs):
-    """A UAI of one level (4 x 4) that steps fast; `networks` are arguments of all three networks.
+def tiny(cls, measurement="DropPixel(0.5)", image_shape=(16, 16, 3), networks=None, **kwargs):
+    """A model of one level (4 x 4) that steps fast; `networks` are arguments of all its networks.
 
     Group norm unless told otherwise, so that images do not mix, and one noise map.
     """
     settings = {**TINY, "stem": 4, "normalization": "group", **(networks or {})}
     plain = {**settings, "attention_size": None}
-    return keras_uai.models.UAI(
-        image_shape,
-        measurement,
-        generator={**plain, "noise_channels": 1, **kwargs.pop("generator", {})},
-        discriminator={**plain, **kwargs.pop("discriminator", {})},
-        encoder={**settings, **kwargs.pop("encoder", {})},
-        **{"latent_dim": 6, **kwargs},
-    )
+    parts = {
+        "generator": {**plain, "noise_channels": 1},
+        "discriminator": plain,
+        "encoder": settings,
+    }
+    taken = inspect.signature(cls).parameters
+    arguments = {n: {**v, **kwargs.pop(n, {})} for n, v in parts.items() if n in taken}
+    return cls(image_shape, measurement, **arguments, **{"latent_dim": 6, **kwargs})
+
+
+def tiny_uai(measurement="DropPixel(0.5)", image_shape=(16, 16, 3), networks=None, **kwargs):
+    """`tiny` of `UAI`."""
+    return tiny(keras_uai.models.UAI, measurement, image_shape, networks, **kwargs)
 
 
 def observations(measurement, count, shape=(16, 16, 3), seed=0):

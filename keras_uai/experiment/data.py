@@ -22,6 +22,7 @@ class Data:
         self._withheld = {}
         self.has_clean = settings["mask_from"] is None
         self.model_class = settings_module.model_classes()[settings["model"]]
+        self.train_split = train_split(settings)
 
     def load(self, split, **arguments):
         """`keras_uai.datasets.load` with the settings' data."""
@@ -40,15 +41,6 @@ class Data:
             download=self.download,
             **arguments,
         )
-
-    @property
-    def train_split(self):
-        """All but the withheld images; with supervision without the test images too, and with
-        unpaired clean images only the half of the rest that these are not of.
-        """
-        if self.model_class.needs_unpaired:
-            return "damaged"
-        return "supervised_train" if self.model_class.needs_clean else "train"
 
     def _train(self, start_epoch=0):
         settings = self.settings
@@ -119,6 +111,16 @@ class Data:
             return measurements.get(text)
         arguments = settings_module.empirical_arguments(text)
         return measurements.Empirical.from_dataset(self.train, **arguments)
+
+
+def train_split(settings):
+    """All but the withheld images; with supervision without the test images too, and with unpaired
+    clean images only the half of the rest that these are not of.
+    """
+    cls = settings_module.model_classes()[settings["model"]]
+    if cls.needs_unpaired:
+        return "damaged"
+    return "supervised_train" if cls.needs_clean else "train"
 
 
 def _observation(batch):

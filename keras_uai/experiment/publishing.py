@@ -7,6 +7,7 @@ import keras
 
 from keras_uai import datasets, models
 from keras_uai.experiment import run_folder
+from keras_uai.experiment.data import train_split
 from keras_uai.metrics import report
 from keras_uai.metrics.evaluation_data import DATA
 
@@ -94,7 +95,7 @@ def publish(
 
 def _training(settings, record, scores):
     return {
-        "split": "train",
+        "split": train_split(settings),
         **{name: scores[name] for name in ("steps", "images_seen", "minutes", "seed")},
         "command": portable(record.get("command")),
         "hardware": record["hardware"],

@@ -50,6 +50,28 @@ def test_a_large_order_is_still_a_permutation(tmp_path, pixels):
     assert abs(np.abs(order - np.arange(10**6)).mean() / 10**6 - 1 / 3) < 0.002
 
 
+def test_unpaired_indices_are_permutations_by_seed_and_epoch(tmp_path, pixels):
+    """9 clean images beside 14 damaged ones in batches of 4: each once before one comes twice."""
+    damaged, clean = np.arange(14), np.arange(14, 23)
+    both = elements(tmp_path, DropPixel(0.5), indices=damaged, shuffle=True)
+    both.unpaired = clean
+
+    def epoch(number):
+        return np.concatenate([both.unpaired_indices(number, i, 4) for i in range(3)])
+
+    epochs = [epoch(number) for number in range(4)]
+    for order in epochs:
+        assert np.array_equal(np.sort(order[:9]), clean)
+        assert len(np.unique(order[9:])) == 3
+        assert np.isin(order, clean).all()
+    assert len({order.tobytes() for order in epochs}) == 4
+    assert np.array_equal(epoch(2), epochs[2])
+    assert len(both.unpaired_indices(0, 3, 2)) == 2  # a last batch that is not full
+    assert np.array_equal(np.sort(both.order(1)), damaged)
+    both.seed = 6
+    assert not np.array_equal(epoch(2), epochs[2])
+
+
 def test_masks_are_remembered():
     known = KnownMasks(np.array([2, 5, 9]), 3)
     masks = (noise(0, 3, 9, 1).reshape(3, 3, 3, 1) > 90).astype("float32")

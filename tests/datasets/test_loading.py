@@ -47,6 +47,41 @@ def test_defaults_of_order(folder):
         assert ordered == (split in ("withheld", "all")), split
 
 
+def test_unpaired_clean_images_are_of_other_scenes(folder):
+    """Beside each damaged image a clean one, from the split that has no damaged one."""
+    arguments = {"measurement": DropPixel(0.5), "batch_size": 3, "seed": 7}
+    clean = collect(
+        load(folder, "unpaired", clean=True, drop_remainder=False, **arguments), "clean"
+    )
+    own = collect(load(folder, "damaged", clean=True, drop_remainder=False, **arguments), "clean")
+    ds = load(folder, "damaged", unpaired=True, **arguments)
+    assert set(ds.element_spec) == {"observation", "unpaired"}
+    assert ds.element_spec["unpaired"] == tf.TensorSpec((3, 12, 12, 3), tf.float32)
+    plain = load(folder, "damaged", **arguments)
+    seen = [collect(ds, "unpaired") for _ in range(2)]
+    for images in seen:
+        assert len(images) == 3 * int(ds.cardinality())
+        which = (images[:, None] == clean[None]).all((2, 3, 4))
+        assert (which.sum(1) == 1).all()
+        assert which.sum(0).max() == 1
+        assert not (images[:, None] == own[None]).all((2, 3, 4)).any()
+    assert not np.array_equal(*seen)
+    ds = load(folder, "damaged", unpaired=True, **arguments)
+    for element, y in zip(ds, plain, strict=True):  # the damaged images are those of before
+        assert np.array_equal(element["observation"], y)
+
+
+@pytest.mark.parametrize("split", ["train", "supervised_train", "all", "unpaired"])
+def test_unpaired_images_do_not_go_with_a_split_that_has_them(folder, split):
+    with pytest.raises(ValueError, match=f"damaged, withheld, test. Received: split='{split}'"):
+        load(folder, split, measurement=DropPixel(0.5), unpaired=True)
+
+
+def test_there_are_no_unpaired_clean_images_of_damaged_ones(folder):
+    with pytest.raises(ValueError, match="Received: unpaired=True, mask_from='alpha'"):
+        load(folder, "damaged", mask_from="alpha", unpaired=True)
+
+
 def test_splits_masks_and_clean_images_fit_together(folder):
     arguments = {"measurement": DropPixel(0.5), "clean": True, "index": True, "seed": 7}
     seen = {}

@@ -66,6 +66,7 @@ def test_the_same_elements_as_without_tensorflow(folder, measurement, shuffle):
     arguments = {"shuffle": shuffle, "half": True, "index": True, "start_epoch": 1}
     measurement = MEASUREMENTS.get(measurement)
     arguments["clean"] = measurement is not None
+    arguments["unpaired"] = None if measurement is None else np.arange(0, 31, 6)
     dataset = make_dataset(elements(folder, measurement, **arguments))
     batches = Batches(elements(folder, measurement, **arguments))
     epochs = []

@@ -46,6 +46,37 @@ def test_withheld_images_come_clean_and_are_not_trained_on(tiny):
     assert data.measurement == measurements.DropPixel(0.5)
 
 
+@pytest.mark.parametrize(
+    ("model", "split", "names"),
+    [
+        ("UAI", "train", {"observation"}),
+        ("MisGAN", "train", {"observation"}),
+        ("Paired", "supervised_train", {"observation", "clean"}),
+        ("Unpaired", "damaged", {"observation", "unpaired"}),
+    ],
+)
+def test_models_are_shown_what_they_need_and_not_the_test_images(tiny, model, split, names):
+    flags = {n: v for n, v in tiny.items() if n != "encoder" or model in ("UAI", "Unpaired")}
+    data = Data(settings.resolve({**flags, "model": model, "eval_split": "test", "limit": 60}))
+    assert data.train_split == split
+    batch = next(iter(data.train))
+    assert set(batch if isinstance(batch, dict) else {"observation": batch}) == names
+    for held_out in ("withheld", "test"):
+        for batch in data.withheld(60, split=held_out):
+            known = np.asarray(batch["clean"])
+            for name in names - {"observation"}:
+                trained = np.concatenate([np.asarray(b[name]) for b in data.train])
+                assert not (known[:, None] == trained[None]).all(axis=(2, 3, 4)).any()
+
+
+def test_unpaired_images_come_again_where_a_run_is_resumed(tiny):
+    data = Data(settings.resolve({**tiny, "model": "Unpaired"}))
+    whole = [np.asarray(b["unpaired"]) for b in itertools.islice(data.stream(0), 9)]
+    again = Data(settings.resolve({**tiny, "model": "Unpaired"})).stream(6)
+    for found, expected in zip(itertools.islice(again, 3), whole[6:], strict=True):
+        np.testing.assert_array_equal(found["unpaired"], expected)
+
+
 def test_less_than_a_batch_must_still_divide(tiny):
     changed = {**tiny, "limit": 6, "micro_batches": 4, "batch_size": 16}
     with pytest.raises(ValueError, match=r"6 images to train on.*cut into 4 micro-batches"):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_uai import losses, random
 from keras_uai.measurements import DropPixel
 from keras_uai.models import purposes
+from tests.models.oracles import gan_losses
 from tests.testing import array, images, observations, same_bits, tiny_uai
 
 OFF = {"gan": 0.0, "z": 0.0, "y": 0.0}
@@ -38,16 +39,6 @@ def objective(model, data, keys=None):
     keys = model.step_keys(len(batch["y"])) if keys is None else keys
     d_loss, g_loss, logs = model.objective(batch, keys, training=True)
     return float(d_loss), float(g_loss), {k: float(v) for k, v in logs.items()}
-
-
-def gan_losses(name, real, fake):
-    """`(D's loss, G's loss)` in numpy."""
-    if name == "hinge":
-        return np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + fake).mean(), -fake.mean()
-    if name == "minimax":
-        d = np.log1p(np.exp(-real)).mean() + np.log1p(np.exp(fake)).mean()
-        return d, np.log1p(np.exp(-fake)).mean()
-    return 0.5 * ((real - 1) ** 2).mean() + 0.5 * (fake**2).mean(), 0.5 * ((fake - 1) ** 2).mean()
 
 
 def algorithm_1(model, y, mask, keys):
