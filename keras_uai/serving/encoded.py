@@ -168,8 +168,8 @@ def _pixels(data, name, index, limits, webp):
         is_png | is_jpeg | is_webp,
         f"`{name}` must hold {formats} images. The image:",
         index,
-        "begins with",
-        tf.strings.substr(padded, 0, 8),
+        "begins with the bytes",
+        head[:8],  # as numbers: messages travel as UTF-8
     )
 
     def png():

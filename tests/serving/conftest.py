@@ -1,5 +1,6 @@
 """One tiny export for all tests of what serves, and of clients."""
 
+import numpy as np
 import pytest
 
 from keras_uai.serving import Limits
@@ -27,15 +28,23 @@ def exported(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def serve(exported):
-    """`serve(signature, **arrays)`: the answer of its signatures, as numpy arrays."""
+    """`serve(signature, **arrays)`: the answer of its signatures, as numpy arrays.
+
+    In a session, as a model server has it; what it has compiled also outlives a test's new seed.
+    """
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(exported / "1"))
+    session = tf.compat.v1.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        found = tf.compat.v1.saved_model.load(session, ["serve"], str(exported / "1"))
 
     def call(signature, **arrays):
-        function = loaded.signatures[signature]
-        specs = function.structured_input_signature[1]
-        feed = {name: tf.constant(value, specs[name].dtype) for name, value in arrays.items()}
-        return {name: value.numpy() for name, value in function(**feed).items()}
+        tensors = found.signature_def[signature]
+        feed = {
+            tensors.inputs[n].name: np.array(v, tf.as_dtype(tensors.inputs[n].dtype).as_numpy_dtype)
+            for n, v in arrays.items()
+        }
+        return session.run({n: t.name for n, t in tensors.outputs.items()}, feed)
 
-    return call
+    yield call
+    session.close()

@@ -182,7 +182,7 @@ REFUSED = {
     "negative png": (png_header(2**32 - 1, 2**32 - 1), b"", "4000 pixels at most"),
     "empty png": (png_header(0, 5), b"", "4000 pixels at most"),
     "hollow png": (png_header(9, 9), b"", "PNG"),
-    "jpeg bomb": (jpeg_of(65535, 65535), WHITE, "4000 pixels at most"),
+    "jpeg bomb": (jpeg_of(65000, 65000), WHITE, "4000 pixels at most"),
     "webp bomb": (webp_of(b"VP8 ", 16383, 16383), WHITE, "4000 pixels at most"),
     "lossless webp bomb": (webp_of(b"VP8L", 16384, 16384), WHITE, "4000 pixels at most"),
     "extended webp bomb": (webp_of(b"VP8X", 2**24, 2**24), WHITE, "4000 pixels at most"),
