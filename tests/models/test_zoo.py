@@ -188,7 +188,7 @@ def test_every_argument_survives(name):
         arguments["hide"] = (0.2, 0.3)
     if name == "Unpaired":
         arguments |= {"discriminate_y_hat": True, "encoder": small}
-        arguments |= {"energy_scales": (None, 4), "energy_patches": (4,)}
+        arguments |= {"energy_scales": (None, 4), "energy_patches": (4,), "energy_spread": 1.2}
     networks = {
         n: lambda m, n=n: m.get_config()[n] for n in ("generator", "discriminator", "encoder")
     }
