@@ -8,6 +8,7 @@ import os
 import numpy as np
 
 from keras_uai.measurements.base import check_integer
+from keras_uai.models.sampling import per_image_seeds
 from keras_uai.serving import inputs, retrying, targets
 from keras_uai.serving.errors import FailedError, RefusedError, UnavailableError
 from keras_uai.serving.limits import Limits
@@ -205,16 +206,8 @@ def _named(image):
 
 
 def _seeds(seed, count):
-    seeds = np.asarray(seed)
-    if seeds.dtype.kind not in "iu":
-        raise ValueError(f"`seed` is made of integers. Received: seed={seed!r}")
-    seeds = seeds.astype("int64")
-    seeds = seeds + np.arange(count) if seeds.ndim == 0 else seeds
-    if seeds.shape != (count,):
-        raise ValueError(
-            f"`seed` is one integer or one an image ({count}). Received: shape {seeds.shape}"
-        )
-    return seeds % 2**31  # as models have it
+    """The seeds that models make of `seed`, in the signatures' dtype."""
+    return per_image_seeds(seed, count).astype("int64")
 
 
 def _objects(*values):
