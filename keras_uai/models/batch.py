@@ -5,6 +5,9 @@ from keras import ops
 from keras_uai import random
 from keras_uai.models import purposes
 
+#: What `hide_by_mask` may hide of an image's observed pixels, at most, and how many fresh masks it tries.
+MOST_HIDDEN, TRIES = 0.75, 8
+
 
 class BatchMixin:
     """`unpack` and the augmentations of a training batch, for any model with a `measurement`."""
@@ -73,15 +76,47 @@ class BatchMixin:
         flipped = random.uniform(random.fold_in(keys, purposes.FLIP), (1, 1, 1)) < 0.5
         return {name: ops.where(flipped, v[:, :, ::-1], v) for name, v in batch.items()}
 
-    def hide_some(self, y, mask, keys, low, high):
+    def hide_some(self, y, mask, keys, low, high, by_mask=0.0):
         """The observation with a share of its observed pixels hidden, uniform in `[low, high)`, one draw an image.
+
+        Args:
+            y, mask: the observation.
+            keys: uint32 `(N, 2)`, one an image.
+            low, high: of the share.
+            by_mask: the probability, one draw an image, of hiding what a whole fresh mask misses instead: G then sees
+                `mask * mask_tilde`.
 
         Returns:
             `(y_seen, mask_seen)`; `mask - mask_seen` are the pixels that a loss can then score.
         """
         share = low + (high - low) * random.uniform(random.fold_in(keys, purposes.HIDE_SHARE), ())
         mask_seen = self.measurement.thin(mask, random.fold_in(keys, purposes.HIDE), share)
+        if by_mask:
+            again, found = self._seen_twice(mask, random.fold_in(keys, purposes.HIDE_MASK), low)
+            u = random.uniform(random.fold_in(keys, purposes.HIDE_CHOICE), ())
+            chosen = ops.logical_and(u < by_mask, found)[:, None, None, None]
+            mask_seen = ops.where(chosen, again, mask_seen)
         return self.measurement(y, mask_seen), mask_seen
+
+    def _seen_twice(self, mask, keys, low):
+        """`mask * mask_tilde` for the first of `TRIES` fresh masks that hides enough to learn from and not too much.
+
+        Two single patches rarely meet, and of two masks that observe a tenth a hundredth is left: neither says
+        anything about the hidden pixels. Drawn until it is accepted, a mask is one of p_M's, given that it overlaps.
+
+        Returns:
+            `(again, found)`: `(N, H, W, 1)`, and bools `(N,)`, False where no mask hid `low` to `MOST_HIDDEN`.
+        """
+        height, width = mask.shape[1:3]
+        tries = random.fold_in(keys[:, None], ops.arange(TRIES)[None])
+        fresh = self.measurement.sample(ops.reshape(tries, (-1, 2)), height, width)
+        again = ops.reshape(fresh, (-1, TRIES, height, width, 1)) * mask[:, None]
+        observed = ops.maximum(1.0, ops.sum(mask, axis=(1, 2, 3)))
+        hidden = 1.0 - ops.sum(again, axis=(2, 3, 4)) / observed[:, None]
+        accepted = ops.logical_and(hidden >= low, hidden <= MOST_HIDDEN)
+        first = ops.argmax(ops.cast(accepted, "int32"), axis=1)
+        again = ops.take_along_axis(again, first[:, None, None, None, None], axis=1)[:, 0]
+        return again, ops.any(accepted, axis=1)
 
 
 def check_hide(hide):
@@ -90,3 +125,12 @@ def check_hide(hide):
     if not pair or not 0 < hide[0] <= hide[1] < 1:
         raise ValueError(f"`hide` is (low, high) with 0 < low <= high < 1. Received: hide={hide!r}")
     return tuple(hide)
+
+
+def check_hide_by_mask(share):
+    """`hide_by_mask` as a float, or a ValueError."""
+    if not 0 <= share <= 1:
+        raise ValueError(
+            f"`hide_by_mask` is a share of the images, in [0, 1]. Received: hide_by_mask={share!r}"
+        )
+    return float(share)

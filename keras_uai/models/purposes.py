@@ -10,4 +10,6 @@
     Z_DIVERSITY,
     FLIP,
     IMPUTER,
-) = range(9)
+    HIDE_CHOICE,
+    HIDE_MASK,
+) = range(11)

@@ -5,7 +5,7 @@ import keras
 from keras_uai import losses
 from keras_uai.models import purposes
 from keras_uai.models.base import InpaintingModel
-from keras_uai.models.batch import check_hide
+from keras_uai.models.batch import check_hide, check_hide_by_mask
 
 
 @keras.saving.register_keras_serializable("keras_uai")
@@ -20,7 +20,7 @@ class Splitting(InpaintingModel):
     Deterministic: z is 0, all samples are the same, and `mean` returns it. There is no D; `gan_loss` has no effect.
 
     Args:
-        hide: as in `UAI`.
+        hide, hide_by_mask: as in `UAI`.
         image_shape, ...: see `UAI`.
     """
 
@@ -34,6 +34,7 @@ class Splitting(InpaintingModel):
         latent_dim=128,
         average_decay=None,
         hide=(0.1, 0.5),
+        hide_by_mask=0.0,
         flip=False,
         seed=0,
         generator=None,
@@ -42,7 +43,7 @@ class Splitting(InpaintingModel):
         super().__init__(
             image_shape, measurement, latent_dim, average_decay, flip, seed, generator, name
         )
-        self.hide = check_hide(hide)
+        self.hide, self.hide_by_mask = check_hide(hide), check_hide_by_mask(hide_by_mask)
         self.build()
 
     def log_names(self):
@@ -52,7 +53,7 @@ class Splitting(InpaintingModel):
         if self.flip and training:
             batch = self.mirrored(batch, keys)
         y, mask_y = batch["y"], batch["mask"]
-        y_seen, mask_seen = self.hide_some(y, mask_y, keys, *self.hide)
+        y_seen, mask_seen = self.hide_some(y, mask_y, keys, *self.hide, self.hide_by_mask)
         features = self.generator.observe(y_seen, mask_seen, training=training)
         image = self.generator.decode(features, self.draw_z(keys, purposes.Z), training=training)
         error = losses.mean_squared_error(image, y, mask_y - mask_seen)
@@ -60,4 +61,4 @@ class Splitting(InpaintingModel):
         return 0.0, g_loss, {"splitting_loss": error, "g_loss": g_loss}
 
     def get_config(self):
-        return {**super().get_config(), "hide": self.hide}
+        return {**super().get_config(), "hide": self.hide, "hide_by_mask": self.hide_by_mask}

@@ -6,7 +6,7 @@ from keras import ops
 from keras_uai import losses, networks, random
 from keras_uai.models import purposes, recommended
 from keras_uai.models.adversarial import AdversarialModel
-from keras_uai.models.batch import check_hide
+from keras_uai.models.batch import check_hide, check_hide_by_mask
 from keras_uai.models.sampling import pair_std
 
 
@@ -36,6 +36,9 @@ class UAI(AdversarialModel):
         discriminate_y_hat: whether D is trained on y_hat, too.
         hide: `(low, high)`: the share of the observed pixels hidden by the terms beyond the paper is uniform in it,
             one draw an image.
+        hide_by_mask: the share of the images of which, instead, all is hidden that a fresh mask of the measurement
+            misses (where one of 8 such masks hides `low` to 3/4 of what was observed). Teaches to fill holes as large
+            as those of the damage; 0 by default.
         energy_scales, energy_patches, energy_spread: see `losses.energy_score`.
         flip: whether half of the training images are mirrored, mask and all: right for faces and photographs, wrong for
             text, and for masks whose distribution has a left and a right.
@@ -68,6 +71,7 @@ class UAI(AdversarialModel):
         average_decay=None,
         discriminate_y_hat=False,
         hide=(0.1, 0.5),
+        hide_by_mask=0.0,
         energy_scales=(None, 1, 2, 4, 8, 16),
         energy_patches=(),
         energy_spread=1.0,
@@ -83,8 +87,8 @@ class UAI(AdversarialModel):
             image_shape, measurement, latent_dim, average_decay, flip, seed, generator, discriminator, name,
         )  # fmt: skip
         self.discriminate_y_hat = bool(discriminate_y_hat)
-        self.hide, self.energy_scales = check_hide(hide), tuple(energy_scales)
-        self.energy_patches = tuple(energy_patches)
+        self.hide, self.hide_by_mask = check_hide(hide), check_hide_by_mask(hide_by_mask)
+        self.energy_scales, self.energy_patches = tuple(energy_scales), tuple(energy_patches)
         self.energy_spread = float(energy_spread)
         if not 0 <= self.energy_spread < 2**0.5:
             raise ValueError(
@@ -214,7 +218,7 @@ class UAI(AdversarialModel):
         """The observation that G is shown: y itself, or what is left of it where the loss scores hidden pixels."""
         if not (self.loss_weights["energy"] or self.loss_weights["splitting"]):
             return y, mask_y
-        return self.hide_some(y, mask_y, keys, *self.hide)
+        return self.hide_some(y, mask_y, keys, *self.hide, self.hide_by_mask)
 
     def _z_loss(self, z, y_tilde, invented, training):
         """Equation 6 with `z_hat = E(y_tilde * (1 - m^y))`: E sees only what G invented."""
@@ -274,6 +278,7 @@ class UAI(AdversarialModel):
             **super().get_config(),
             "discriminate_y_hat": self.discriminate_y_hat,
             "hide": self.hide,
+            "hide_by_mask": self.hide_by_mask,
             "energy_scales": self.energy_scales,
             "energy_patches": self.energy_patches,
             "energy_spread": self.energy_spread,

@@ -185,7 +185,7 @@ def test_every_argument_survives(name):
     if name != "Splitting":
         arguments["discriminator"] = {**small, "sees_mask": True}
     if name in ("Splitting", "Unpaired"):
-        arguments["hide"] = (0.2, 0.3)
+        arguments |= {"hide": (0.2, 0.3), "hide_by_mask": 0.4}
     if name == "Unpaired":
         arguments |= {"discriminate_y_hat": True, "encoder": small}
         arguments |= {"energy_scales": (None, 4), "energy_patches": (4,), "energy_spread": 1.2}
