@@ -76,7 +76,7 @@ class BatchMixin:
         flipped = random.uniform(random.fold_in(keys, purposes.FLIP), (1, 1, 1)) < 0.5
         return {name: ops.where(flipped, v[:, :, ::-1], v) for name, v in batch.items()}
 
-    def hide_some(self, y, mask, keys, low, high, by_mask=0.0):
+    def hide_some(self, y, mask, keys, low, high, by_mask=0.0, everything=0.0):
         """The observation with a share of its observed pixels hidden, uniform in `[low, high)`, one draw an image.
 
         Args:
@@ -85,6 +85,7 @@ class BatchMixin:
             low, high: of the share.
             by_mask: the probability, one draw an image, of hiding what a whole fresh mask misses instead: G then sees
                 `mask * mask_tilde`.
+            everything: the probability, one draw an image, of hiding all of it.
 
         Returns:
             `(y_seen, mask_seen)`; `mask - mask_seen` are the pixels that a loss can then score.
@@ -96,6 +97,9 @@ class BatchMixin:
             u = random.uniform(random.fold_in(keys, purposes.HIDE_CHOICE), ())
             chosen = ops.logical_and(u < by_mask, found)[:, None, None, None]
             mask_seen = ops.where(chosen, again, mask_seen)
+        if everything:
+            u = random.uniform(random.fold_in(keys, purposes.HIDE_ALL), (1, 1, 1))
+            mask_seen = mask_seen * ops.cast(u >= everything, mask_seen.dtype)
         return self.measurement(y, mask_seen), mask_seen
 
     def _seen_twice(self, mask, keys, low):

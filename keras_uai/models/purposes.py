@@ -12,4 +12,5 @@
     IMPUTER,
     HIDE_CHOICE,
     HIDE_MASK,
-) = range(11)
+    HIDE_ALL,
+) = range(12)

@@ -26,7 +26,10 @@ class UAI(AdversarialModel):
 
     Beyond the paper, off by default: `"energy"` hides some of the observed pixels from G and scores two samples on
     them with the energy score, `"splitting"` scores one with the squared error. With either, the whole game is played
-    on the observation that is left. See `keras_uai.losses.energy_score`.
+    on the observation that is left. See `keras_uai.losses.energy_score`. `"marginal"` plays the paper's game with a
+    score in D's place: reconstructions of two other images, measured by an image's mask, are scored on its observation,
+    which is least where reconstructions together are distributed as the observations are. It reaches the places that
+    are always far from what was observed, of which hidden pixels tell nothing (one patch). Batches of 3 or more.
 
     Args:
         image_shape: `(side, side, channels)`, a side of 16, 32, 64, 128 or 256 and 1 or 3 channels.
@@ -39,6 +42,7 @@ class UAI(AdversarialModel):
         hide_by_mask: the share of the images of which, instead, all is hidden that a fresh mask of the measurement
             misses (where one of 8 such masks hides `low` to 3/4 of what was observed). Teaches to fill holes as large
             as those of the damage; 0 by default.
+        hide_all: the share of images of which everything is hidden: G learns what images are when it sees nothing.
         energy_scales, energy_patches, energy_spread: see `losses.energy_score`.
         flip: whether half of the training images are mirrored, mask and all: right for faces and photographs, wrong for
             text, and for masks whose distribution has a left and a right.
@@ -58,6 +62,7 @@ class UAI(AdversarialModel):
 
     default_loss_weights = {
         "gan": 1.0, "z": 1.0, "y": 1.0, "y_squared_error": 10.0, "energy": 0.0, "splitting": 0.0,
+        "marginal": 0.0,
     }  # fmt: skip
     fixed_generator = {"conditional": True}  # it may predict a mean, which "splitting" trains
     #: The letter of what D judges, for the logs.
@@ -72,6 +77,7 @@ class UAI(AdversarialModel):
         discriminate_y_hat=False,
         hide=(0.1, 0.5),
         hide_by_mask=0.0,
+        hide_all=0.0,
         energy_scales=(None, 1, 2, 4, 8, 16),
         energy_patches=(),
         energy_spread=1.0,
@@ -89,6 +95,9 @@ class UAI(AdversarialModel):
         self.discriminate_y_hat = bool(discriminate_y_hat)
         self.hide, self.hide_by_mask = check_hide(hide), check_hide_by_mask(hide_by_mask)
         self.energy_scales, self.energy_patches = tuple(energy_scales), tuple(energy_patches)
+        self.hide_all = float(hide_all)
+        if not 0 <= self.hide_all < 1:
+            raise ValueError(f"`hide_all` lies in [0, 1). Received: hide_all={hide_all!r}")
         self.energy_spread = float(energy_spread)
         if not 0 <= self.energy_spread < 2**0.5:
             raise ValueError(
@@ -142,7 +151,7 @@ class UAI(AdversarialModel):
         names += ["gan_loss", f"d_{self.judged}_tilde"] if w["gan"] else []
         names += ["z_loss"] if w["z"] else []
         names += ["y_loss", "y_squared_error", f"d_{self.judged}_hat"] if w["y"] else []
-        return names + [f"{name}_loss" for name in ("energy", "splitting") if w[name]]
+        return names + [f"{name}_loss" for name in ("energy", "splitting", "marginal") if w[name]]
 
     # -- Algorithm 1 ---------------------------------------------------------------------------------------------
 
@@ -211,6 +220,9 @@ class UAI(AdversarialModel):
             logs["std"] = pair_std(image, second, mask_seen)
         else:
             logs["std"] = self._diversity(features, image, mask_seen, keys)
+        if w["marginal"]:
+            logs["marginal_loss"] = self._marginal_score(x_tilde, y, mask_y)
+            g_loss += w["marginal"] * logs["marginal_loss"]
         logs["g_loss"] = g_loss
         return d_loss, g_loss, logs
 
@@ -218,7 +230,14 @@ class UAI(AdversarialModel):
         """The observation that G is shown: y itself, or what is left of it where the loss scores hidden pixels."""
         if not (self.loss_weights["energy"] or self.loss_weights["splitting"]):
             return y, mask_y
-        return self.hide_some(y, mask_y, keys, *self.hide, self.hide_by_mask)
+        return self.hide_some(y, mask_y, keys, *self.hide, self.hide_by_mask, self.hide_all)
+
+    def _marginal_score(self, x_tilde, y, mask_y):
+        """The energy score of the reconstructions of the batch's images i and i - 1 on the observation of i - 2."""
+        y, mask_y = (ops.roll(v, 2, axis=0) for v in (y, mask_y))
+        return losses.energy_score(
+            x_tilde, ops.roll(x_tilde, 1, axis=0), y, mask_y, self.energy_scales, self.energy_patches
+        )  # fmt: skip
 
     def _z_loss(self, z, y_tilde, invented, training):
         """Equation 6 with `z_hat = E(y_tilde * (1 - m^y))`: E sees only what G invented."""
@@ -279,6 +298,7 @@ class UAI(AdversarialModel):
             "discriminate_y_hat": self.discriminate_y_hat,
             "hide": self.hide,
             "hide_by_mask": self.hide_by_mask,
+            "hide_all": self.hide_all,
             "energy_scales": self.energy_scales,
             "energy_patches": self.energy_patches,
             "energy_spread": self.energy_spread,

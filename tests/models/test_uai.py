@@ -24,6 +24,7 @@ LOGS = {
     "y": {"y_loss", "y_squared_error", "d_y_hat", "d_loss", "d_y"},
     "energy": {"energy_loss"},
     "splitting": {"splitting_loss"},
+    "marginal": {"marginal_loss"},
 }
 
 
@@ -150,7 +151,7 @@ def test_without_the_game_on_y_tilde_d_is_trained_on_y_hat():
 
 
 def test_logs_are_those_announced():
-    for term in ("energy", "splitting"):
+    for term in ("energy", "splitting", "marginal"):
         model, y, _ = made({**OFF, term: 1.0})
         logs = objective(model, y)[2]
         assert set(logs) == {"g_loss", "std", f"{term}_loss"}
@@ -280,3 +281,25 @@ def test_fully_observed_and_fully_hidden_images_step():
     logs = model.train_step({"observation": images(4), "mask": mask})
     assert all(np.isfinite(v) for v in logs.values())
     assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+def test_the_marginal_score_by_hand():
+    """Reconstructions of two other images on an observation: the third image's, with its mask."""
+    scales = (None, 2)
+    model, y, mask = made({**OFF, "marginal": 0.3}, energy_scales=scales, energy_spread=1.2)
+    keys = model.step_keys(4)
+    z = model.draw_z(keys, purposes.Z)
+    x_tilde = array(model.generator([tf.constant(y), tf.constant(mask), z])) * (1 - mask) + y
+    order = [np.array([(i - k) % 4 for i in range(4)]) for k in (0, 1, 2)]
+    first, second, third = order
+    expected = losses.energy_score(x_tilde[first], x_tilde[second], y[third], mask[third], scales)
+    _, g_loss, logs = objective(model, y, keys)
+    assert logs["marginal_loss"] == pytest.approx(float(expected), abs=1e-5)
+    assert g_loss == pytest.approx(0.3 * float(expected), abs=1e-5)
+
+
+def test_all_is_hidden_of_the_share_of_images_asked_for():
+    model, y, _ = made({**OFF, "energy": 1.0}, count=200, hide_all=0.3)
+    _, mask_seen = shown(model, y)
+    empty = (mask_seen.sum((1, 2, 3)) == 0).mean()
+    assert 0.2 < empty < 0.4  # binomial: 0.3 +- 3 standard deviations

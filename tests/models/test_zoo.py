@@ -187,7 +187,7 @@ def test_every_argument_survives(name):
     if name in ("Splitting", "Unpaired"):
         arguments |= {"hide": (0.2, 0.3), "hide_by_mask": 0.4}
     if name == "Unpaired":
-        arguments |= {"discriminate_y_hat": True, "encoder": small}
+        arguments |= {"discriminate_y_hat": True, "encoder": small, "hide_all": 0.1}
         arguments |= {"energy_scales": (None, 4), "energy_patches": (4,), "energy_spread": 1.2}
     networks = {
         n: lambda m, n=n: m.get_config()[n] for n in ("generator", "discriminator", "encoder")
