@@ -1,5 +1,6 @@
 """Layers of the paper's networks (section 2.4), in `keras.ops`."""
 
+from keras_uai.layers.batch_normalization import BatchNormalization, statistics_held
 from keras_uai.layers.modulation import GatedNoise, Modulation, make_normalization
 from keras_uai.layers.pixel_shuffle import PixelShuffle, PixelUnshuffle, SubpixelInitializer
 from keras_uai.layers.push_pull import Anchor, PushPull
@@ -14,6 +15,7 @@ from keras_uai.layers.spectral_normalization import (
 
 __all__ = [
     "Anchor",
+    "BatchNormalization",
     "GatedNoise",
     "Modulation",
     "PixelShuffle",
@@ -27,4 +29,5 @@ __all__ = [
     "advance_power_iterations",
     "conv2d",
     "make_normalization",
+    "statistics_held",
 ]

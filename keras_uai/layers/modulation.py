@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_uai.layers.batch_normalization import BatchNormalization
+
 
 def make_normalization(kind, channels, name, affine=True, dtype=None):
     """A normalisation layer.
@@ -16,7 +18,7 @@ def make_normalization(kind, channels, name, affine=True, dtype=None):
         dtype: dtype policy of the layer; `None` is the global one.
     """
     if kind == "batch":
-        return keras.layers.BatchNormalization(
+        return BatchNormalization(
             momentum=0.9, epsilon=1e-5, center=affine, scale=affine, name=name, dtype=dtype
         )
     if kind == "group":

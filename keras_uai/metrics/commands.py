@@ -23,6 +23,7 @@ from keras_uai.metrics import (
 from keras_uai.metrics.evaluation_data import EvaluationData
 
 MODEL, OWN_MEAN = "model", "model, its own mean"
+PAIRS = "model, mean of {} in antithetic pairs"
 FIGURE_IMAGES, FIGURE_SAMPLES = 8, 5
 
 
@@ -166,6 +167,14 @@ def _methods(options, model):
         found[MODEL] = (model.sample, model.digest, options["num_samples"])
         if model.mean is not None:
             found[OWN_MEAN] = (_mean_sampler(model.mean), model.digest, 1)
+        if options.get("pairs"):
+            if model.pairs is None:
+                raise ValueError(
+                    "--pairs needs one of our models, with z: antithetic samples have z and -z. "
+                    f"Received: --model={options['model']}"
+                )
+            count = options["num_samples"]
+            found[PAIRS.format(count)] = (_mean_of(model.pairs, count), model.digest, 1)
     for name in options["baselines"]:
         found[name] = (baselines.as_sampler(name), name, 1)
     if not found:
@@ -177,6 +186,13 @@ def _methods(options, model):
 
 def _mean_sampler(mean):
     return lambda y, mask, num_samples=1, seed=0: mean(y, mask)[:, None]
+
+
+def _mean_of(sample, count):
+    def sampler(y, mask, num_samples=1, seed=0):
+        return sample(y, mask, num_samples=count, seed=seed).mean(axis=1, keepdims=True)
+
+    return sampler
 
 
 def _state_path(options, name):

@@ -1,6 +1,7 @@
 """What can be evaluated: trained models, however they are stored, as samplers."""
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -23,6 +24,7 @@ class Sampler:
         measurement: what it was trained for, or None where that is not known.
         image_shape: `(H, W, C)` it takes, or None.
         mean: `(y, mask) -> (N, H, W, C)`, its own mean in one pass, or None.
+        pairs: `sample` with antithetic pairs, or None.
         settings: of the run that trained it; {} where that is not known.
     """
 
@@ -32,6 +34,7 @@ class Sampler:
     measurement: object = None
     image_shape: tuple | None = None
     mean: Callable | None = None
+    pairs: Callable | None = None
     settings: dict = dataclasses.field(default_factory=dict)
 
 
@@ -71,6 +74,7 @@ def of_model(model, name, digest, settings=None):
         model.measurement,
         tuple(model.image_shape),
         model.mean if predicts_mean else None,
+        functools.partial(model.inpaint, antithetic=True) if model.stochastic else None,
         settings or {},
     )
 

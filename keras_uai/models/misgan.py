@@ -92,17 +92,19 @@ class MisGAN(GeneratingMixin, AdversarialModel):
             d_loss, g_loss = d_loss + imputer_d_loss, g_loss + w["imputer"] * imputer_loss
         return d_loss, g_loss, {**logs, "d_loss": d_loss, "g_loss": g_loss}
 
-    def _impute(self, generator, y, mask, keys, training=False):
-        """`G_i(y, m, omega)`: y with noise where pixels are missing, and no z."""
-        omega = 2.0 * random.uniform(keys, self.image_shape) - 1.0
+    def _impute(self, generator, y, mask, keys, training=False, signs=1.0):
+        """`G_i(y, m, omega)`: y with noise, times `signs`, where pixels are missing, and no z."""
+        omega = signs * (2.0 * random.uniform(keys, self.image_shape) - 1.0)
         features = generator.observe(self.paste(omega, y, mask), mask, training=training)
         z = ops.zeros((ops.shape(keys)[0], generator.z_dim))
         return generator.decode(features, z, training=training)
 
-    def reconstruct(self, y, mask, keys, count=1, features=None):
+    def reconstruct(self, y, mask, keys, count=1, features=None, antithetic=False):
         # `features` are of an observation without noise, and of no use here.
         y, mask = (ops.repeat(v, count, axis=0) for v in (y, mask))
-        return ops.clip(self._impute(self.sampling_generator, y, mask, keys), -1.0, 1.0)
+        signs = alternating(keys, count)[:, None, None, None] if antithetic else 1.0
+        image = self._impute(self.sampling_generator, y, mask, keys, signs=signs)
+        return ops.clip(image, -1.0, 1.0)
 
 
 def _imputer_names():

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_uai import losses, networks, random
+from keras_uai.layers import statistics_held
 from keras_uai.models import purposes, recommended
 from keras_uai.models.adversarial import AdversarialModel
 from keras_uai.models.batch import check_hide, check_hide_by_mask
@@ -261,9 +262,10 @@ class UAI(AdversarialModel):
         noise = self.draw_z(keys, purposes.Z_TILDE)
         z_tilde = mean + ops.exp(0.5 * log_variance) * noise[:, : self.latent_dim]
         z_tilde = ops.concatenate([z_tilde, noise[:, self.latent_dim :]], axis=-1)
-        # x_hat = G(y_tilde, z_tilde) * (1 - m_tilde) + y_tilde
-        features = self.generator.observe(y_tilde, mask_tilde, training=training)
-        image = self.generator.decode(features, z_tilde, training=training)
+        # x_hat = G(y_tilde, z_tilde) * (1 - m_tilde) + y_tilde. G is used on y, and has the statistics of that.
+        with statistics_held():
+            features = self.generator.observe(y_tilde, mask_tilde, training=training)
+            image = self.generator.decode(features, z_tilde, training=training)
         return self.paste(image, y_tilde, mask_tilde)
 
     def _diversity(self, features, image, mask_seen, keys, count=8):

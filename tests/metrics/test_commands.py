@@ -66,9 +66,10 @@ def test_baselines_alone(options, tmp_path):
 def test_a_model_beside_them(options, tmp_path):
     model = tiny_uai("DropPixel(0.5)", generator={"predicts_mean": True})
     model.save(tmp_path / "model.keras")
-    options |= {"model": str(tmp_path / "model.keras"), "measurement": None}
+    options |= {"model": str(tmp_path / "model.keras"), "measurement": None, "pairs": True}
     result, paths = commands.evaluate(options)
-    names = ["model", "model, its own mean", "nearest", "mean_colour"]
+    pairs = "model, mean of 3 in antithetic pairs"
+    names = ["model", "model, its own mean", pairs, "nearest", "mean_colour"]
     assert list(result["methods"]) == names
     data = commands.EvaluationData({**options, "measurement": "DropPixel(0.5)"})
     expected = metrics.evaluate(model.inpaint, data.batches(), 3)
@@ -76,6 +77,11 @@ def test_a_model_beside_them(options, tmp_path):
     for name in ("mse", "std", "crps", "spread_skill", "mse_of_mean"):
         assert scores[name]["value"] == pytest.approx(expected[name], rel=1e-4)
     assert {"frechet_blocks", "frechet_blocks_of_mean", "kernel_blocks"} <= set(scores)
+    in_pairs = metrics.evaluate(
+        lambda *a, **k: model.inpaint(*a, antithetic=True, **k), data.batches(), 3
+    )
+    found = result["methods"][pairs]["scores"]["mse"]["value"]
+    assert found == pytest.approx(in_pairs["mse_of_mean"], rel=1e-4)
     assert result["methods"]["model"]["calibration"]["coverage"]
     written = {path.rsplit("/", 1)[1] for path in paths}
     assert {"samples.png", "methods.png", "calibration.png"} <= written

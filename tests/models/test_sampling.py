@@ -51,6 +51,26 @@ def test_every_way_to_reconstruct_keeps_the_observed_pixels(model, batch):
     )
 
 
+@pytest.mark.parametrize("count", [3, 4])
+def test_antithetic_samples_come_in_pairs_of_z_and_minus_z(model, batch, monkeypatch, count):
+    y, mask = batch
+    seen, decode = [], model.generator.decode
+    monkeypatch.setattr(
+        model.generator, "decode", lambda f, z: seen.append(array(z)) or decode(f, z)
+    )
+    monkeypatch.setattr(model, "compile_function", lambda function: function)
+    monkeypatch.setitem(vars(model), "_compiled_functions", {})
+    pairs = model.inpaint(y, num_samples=count, seed=3, antithetic=True)
+    apart = model.inpaint(y, num_samples=count, seed=3)
+    z, independent = (v.reshape(len(y), count, -1) for v in seen)
+    same_bits(z[:, 1], -z[:, 0])
+    same_bits(z[:, 0], independent[:, 0])
+    same_bits(z[:, 2], independent[:, 1])
+    assert (np.abs(z).max((1, 2)) > 0).all()
+    np.testing.assert_allclose(pairs[:, 0], apart[:, 0], atol=1e-6)
+    assert_observed(pairs, y, mask)
+
+
 def test_an_explicit_mask_wins(model, batch):
     """Pixels that the mask calls missing are invented although y has a value there, and unseen."""
     y, mask = batch
