@@ -7,6 +7,7 @@ from keras_uai import networks, random
 from keras_uai.models import purposes
 from keras_uai.models.adversarial import AdversarialModel, game_names
 from keras_uai.models.generating import GeneratingMixin
+from keras_uai.models.sampling import alternating
 
 
 @keras.saving.register_keras_serializable("keras_uai")

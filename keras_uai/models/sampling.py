@@ -216,7 +216,7 @@ def per_image_seeds(seed, count):
 
 
 def sample_keys(seeds, num_samples, pairs=False):
-    """Keys `(N * num_samples, 2)` of the samples of N images with these seeds; with `pairs` two of an image share one."""
+    """Keys `(N * num_samples, 2)` of the samples of N images with these seeds; with `pairs` two share one."""
     seeds = ops.cast(seeds, "int32")[:, None]
     samples = ops.arange(num_samples) // 2 if pairs else ops.arange(num_samples)
     keys = random.key(seeds, _SAMPLE, samples[None, :])

@@ -94,6 +94,17 @@ def test_noise_takes_the_place_of_missing_pixels():
     assert len(np.unique(omega)) > 0.99 * omega.size
 
 
+def test_antithetic_noise():
+    model, _ = by_hand(MisGAN, **GENERATED)
+    shown = []
+    model.generator.observe = lambda y, mask, training=False: shown.append(np.array(y)) or [y]
+    y, mask = observations(model.measurement, 3, (16, 16, 1))
+    keys = np.repeat(np.array(model.step_keys(3)), 2, axis=0)
+    model.reconstruct(y, mask, keys, count=2, antithetic=True)
+    first, second = shown[0][::2], shown[0][1::2]
+    same_bits(second, np.where(mask == 1, y, -first))
+
+
 def test_samples_differ_by_the_noise_alone():
     model = tiny(MisGAN)
     y, mask = observations(model.measurement, 3)

@@ -299,7 +299,27 @@ def test_the_marginal_score_by_hand():
 
 
 def test_all_is_hidden_of_the_share_of_images_asked_for():
-    model, y, _ = made({**OFF, "energy": 1.0}, count=200, hide_all=0.3)
-    _, mask_seen = shown(model, y)
-    empty = (mask_seen.sum((1, 2, 3)) == 0).mean()
-    assert 0.2 < empty < 0.4  # binomial: 0.3 +- 3 standard deviations
+    usual, hidden = (
+        shown(model, y)[1].sum((1, 2, 3))
+        for model, y, _ in (
+            made({**OFF, "energy": 1.0}, count=200, hide_all=share) for share in (0.0, 0.3)
+        )
+    )
+    left = usual > 0
+    assert left.sum() > 100
+    assert set((hidden / np.maximum(usual, 1))[left]) == {0.0, 1.0}
+    assert 0.16 < (hidden[left] == 0).mean() < 0.44  # binomial: 0.3 +- 3 standard deviations
+
+
+def test_the_statistics_of_g_are_those_of_observations():
+    """G is used on observations; the pass of equation 7 on second measurements leaves its statistics alone."""
+    found = []
+    for weights in ({"z": 0.0, "y": 0.0}, {"z": 0.0, "y": 0.5}):
+        keras.utils.set_random_seed(5)
+        model, y, _ = made(weights, generator={"normalization": "batch"})
+        objective(model, y)
+        found.append([w for w in model.generator.non_trainable_weights if "moving" in w.path])
+    assert found[0]
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(array(a), array(b), atol=1e-6)
+    assert max(np.abs(array(w)).max() for w in found[0] if "mean" in w.path) > 0
