@@ -155,6 +155,7 @@ def _computes_in_float32(model):
 def _write(model, folder, weights, encode, webp, limits):
     import tensorflow as tf
 
+    from keras_uai.serving import slimming
     from keras_uai.serving.signatures import Served
 
     served = Served(model, weights, encode, limits, webp)
@@ -165,6 +166,7 @@ def _write(model, folder, weights, encode, webp, limits):
         tf.saved_model.save(served, str(folder), signatures=signatures)
     finally:
         absl.logging.set_verbosity(verbosity)
+    slimming.slim(folder)
     return list(signatures)
 
 

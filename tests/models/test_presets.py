@@ -11,7 +11,7 @@ import pytest
 import keras_uai
 from keras_uai.measurements import DropPixel, Empirical
 from keras_uai.models import InpaintingModel, preset_files
-from tests.testing import array, observations, same_bits, tiny_uai
+from tests.testing import ROOT, array, observations, same_bits, tiny_uai
 
 
 def trained(**kwargs):
@@ -259,3 +259,10 @@ def test_it_is_served(model, tmp_path, monkeypatch):
     assert "encode" in signatures
     assert 'name: "tiny"' in (tmp_path / "tiny" / "serving" / "models.config").read_text()
     assert str(tmp_path) not in (tmp_path / "tiny" / "serving" / "README.md").read_text()
+
+
+def test_those_in_the_repository_are_small():
+    """All files of all of them together: who clones the repository gets them, wanted or not."""
+    files = [file for file in (ROOT / "saved_models").rglob("*") if file.is_file()]
+    assert {"config.json", "model.weights.h5", "saved_model.pb"} <= {file.name for file in files}
+    assert sum(file.stat().st_size for file in files) < 20e6

@@ -1,0 +1,58 @@
+"""Makes the graph of a SavedModel smaller: the same operations under short names, without derived shapes."""
+
+import pathlib
+import re
+
+
+def slim(folder):
+    """Rewrites `folder/saved_model.pb` with short names inside functions; what it computes stays the same.
+
+    Inside a function a name only says which operation's output goes where, and TensorFlow writes it with all its
+    scopes at each place. `_output_shapes` are TensorFlow's own notes, inferred again whenever a graph is read.
+    Signatures, arguments, variables and names of functions are kept. `fingerprint.pb`, which describes the file as it
+    was before, is removed: loaders do without.
+
+    Args:
+        folder: of a SavedModel.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    folder = pathlib.Path(folder)
+    path = folder / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for meta_graph in saved.meta_graphs:
+        for function in meta_graph.graph_def.library.function:
+            _shorten(function)
+    path.write_bytes(saved.SerializeToString(deterministic=True))
+    (folder / "fingerprint.pb").unlink(missing_ok=True)
+
+
+def _shorten(function):
+    taken = {argument.name for argument in function.signature.input_arg}
+    names, counts = {}, {}
+    for node in function.node_def:
+        kind = re.sub(r"[^A-Za-z0-9]", "", node.op)
+        while (name := f"{kind}{counts.get(kind, '')}") in taken:
+            counts[kind] = counts.get(kind, 0) + 1
+        names[node.name] = name
+        taken.add(name)
+
+    def renamed(reference):
+        """`^name`, `name`, `name:output:0`; arguments keep theirs."""
+        control = "^" if reference.startswith("^") else ""
+        name, colon, output = reference.removeprefix("^").partition(":")
+        return f"{control}{names.get(name, name)}{colon}{output}"
+
+    for node in function.node_def:
+        node.name = names[node.name]
+        node.input[:] = [renamed(reference) for reference in node.input]
+        node.attr.pop("_output_shapes", None)
+        if "_class" in node.attr:  # loc:@name: beside which operation it is to run
+            places = node.attr["_class"].list.s
+            places[:] = [
+                b"loc:@" + renamed(place.decode().removeprefix("loc:@")).encode()
+                for place in places
+            ]
+    for outputs in (function.ret, function.control_ret):
+        for name, reference in list(outputs.items()):
+            outputs[name] = renamed(reference)
