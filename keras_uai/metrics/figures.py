@@ -35,18 +35,18 @@ def sample_grid(y, samples, clean=None, *, max_samples=None, uncertainty=True, l
     """
     y = checks.images("y", y)
     samples = checks.samples("samples", samples, y.shape)
-    rows = [("y", _rgb(y))]
+    rows = [("y", to_rgb(y))]
     shown = samples.shape[1] if max_samples is None else min(max_samples, samples.shape[1])
     for k in range(shown):
-        rows.append((f"sample {k + 1}", _rgb(samples[:, k])))
+        rows.append((f"sample {k + 1}", to_rgb(samples[:, k])))
     if uncertainty and samples.shape[1] > 1:
-        rows.append(("mean", _rgb(samples.astype("float64").mean(axis=1))))
+        rows.append(("mean", to_rgb(samples.astype("float64").mean(axis=1))))
         deviation = samples.astype("float64").std(axis=1, ddof=1).mean(axis=-1)
         limit = limit or float(np.quantile(deviation, 0.995)) or 1.0
         rows.append((f"std\n0 to {limit:.2f}", colour_map(deviation / limit)))
     if clean is not None:
-        rows.append(("x", _rgb(checks.images("clean", clean))))
-    return _table(rows)
+        rows.append(("x", to_rgb(checks.images("clean", clean))))
+    return table(rows)
 
 
 def comparison_grid(y, reconstructions, clean=None):
@@ -61,7 +61,7 @@ def comparison_grid(y, reconstructions, clean=None):
         uint8 `(height, width, 3)`.
     """
     y = checks.images("y", y)
-    rows = [("y", _rgb(y))]
+    rows = [("y", to_rgb(y))]
     for name, images in reconstructions.items():
         images = checks.images(name, images)
         if images.shape != y.shape:
@@ -69,10 +69,10 @@ def comparison_grid(y, reconstructions, clean=None):
                 f"Reconstructions must have the shape of y, {y.shape}. "
                 f"Received: {name} of shape {images.shape}"
             )
-        rows.append((name.replace("_", "\n").replace(", ", ",\n"), _rgb(images)))
+        rows.append((name.replace("_", "\n").replace(", ", ",\n"), to_rgb(images)))
     if clean is not None:
-        rows.append(("x", _rgb(checks.images("clean", clean))))
-    return _table(rows)
+        rows.append(("x", to_rgb(checks.images("clean", clean))))
+    return table(rows)
 
 
 def models_grid(y, samples, clean=None, *, max_samples=2):
@@ -99,9 +99,9 @@ def models_grid(y, samples, clean=None, *, max_samples=2):
     for image in range(len(y)):
         for sample in range(count):
             cells = [c[image, sample] if sample < c.shape[1] else None for c in columns.values()]
-            rows.append(("", [None if c is None else _rgb(c[None])[0] for c in cells]))
+            rows.append(("", [None if c is None else to_rgb(c[None])[0] for c in cells]))
     names = [name.replace("_", "\n").replace(" ", "\n") for name in columns]
-    return _table(rows, names)
+    return table(rows, names)
 
 
 def calibration_plot(results):
@@ -173,13 +173,14 @@ def save_png(picture, path):
     Image.fromarray(picture).save(path, format="PNG")
 
 
-def _rgb(images):
+def to_rgb(images):
+    """Images `(..., C)` in [-1, 1] as uint8 `(..., 3)`."""
     images = images[..., :3] if images.shape[-1] >= 3 else images[..., :1]
     eight_bits = np.clip(np.rint((images.astype("float64") + 1.0) * 127.5), 0, 255).astype("uint8")
     return np.repeat(eight_bits, 3 // images.shape[-1], axis=-1)
 
 
-def _table(rows, titles=()):
+def table(rows, titles=()):
     """Labelled rows of equally many pictures, `(H, W, 3)` or None, one below the other; `titles`
     stand above the columns.
     """

@@ -91,3 +91,10 @@ def run_figures(given):
     from keras_uai.metrics import commands
 
     return f"Written: {commands.draw_figure(given)}"
+
+
+def run_gallery(given):
+    """Draws the gallery, and returns what to print."""
+    from keras_uai.metrics import gallery
+
+    return f"Written: {gallery.draw(given)}"

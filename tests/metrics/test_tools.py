@@ -37,6 +37,7 @@ def test_evaluate(clean, tmp_path):  # noqa: F811
         ("evaluate", ["--baselines=nearest"], "error: Which images?"),
         ("evaluate", ["stray"], "error: everything is a flag. Received: stray"),
         ("figures", ["--model=none"], "error: A model is a run's folder"),
+        ("gallery", ["--presets=none"], "error: There is no such preset."),
         ("reference_statistics", ["--data=none"], "error: "),
     ],
 )
