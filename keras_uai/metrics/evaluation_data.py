@@ -7,10 +7,14 @@ import os
 import numpy as np
 
 from keras_uai import datasets, measurements
+from keras_uai.datasets import damage, folder
 from keras_uai.metrics import evaluation, references
 
 DATA = ("data", "split_seed", "image_size", "crop_size", "channels", "measurement", "mask_from")
 HOLDOUT = 0.2  # share of the observed pixels hidden where no image is clean
+DIFFERENT = (
+    0.1  # mean difference at observed pixels, of -1 to 1, above which two images are of two scenes
+)
 
 
 class EvaluationData:
@@ -18,7 +22,8 @@ class EvaluationData:
 
     Args:
         options: dict of `data`, `data_dir`, `split`, `split_seed`, `image_size`, `crop_size`,
-            `channels`, `measurement`, `mask_from`, `holdout`, `images`; None where not given.
+            `channels`, `measurement`, `mask_from`, `clean_data`, `holdout`, `images`; None where not
+            given.
         sampler: `samplers.Sampler` or None; what its run and its measurement say holds where no
             option says otherwise.
         clean_only: load clean images and damage none.
@@ -43,7 +48,11 @@ class EvaluationData:
                 'How are the images damaged? Say --measurement="DropPixel(0.9)" or the like, or '
                 "--mask_from for images that are damaged already. Received: neither"
             )
-        self.holdout = options.get("holdout") or (HOLDOUT if self.damaged else None)
+        self.clean_data = options.get("clean_data")
+        if self.clean_data is not None:
+            self._check_clean_data()
+        unknown = self.damaged and self.clean_data is None
+        self.holdout = options.get("holdout") or (HOLDOUT if unknown else None)
         self.seed = given["split_seed"] or 0
         self._loaded = None
 
@@ -87,23 +96,76 @@ class EvaluationData:
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
     def _load(self):
-        given = self.given
-        damage = None if self.damaged else self.measurement
+        if self.clean_only:
+            return self._split(self.given["data"], measurement=measurements.DropPixel(0.0))
+        if not self.damaged:
+            return self._split(self.given["data"], measurement=self.measurement)
+        damaged = self._split(self.given["data"], mask_from=self.given["mask_from"])
+        if self.clean_data is None:
+            return damaged
+        clean = self._split(self.clean_data, measurement=measurements.DropPixel(0.0))
+        return _WithClean(damaged, clean)
+
+    def _split(self, data, measurement=None, mask_from=None):
         return datasets.load(
-            given["data"],
+            data,
             self.options["split"],
-            image_size=given["image_size"],
-            crop_size=given["crop_size"],
-            channels=given["channels"],
-            mask_from=given["mask_from"],
-            measurement=measurements.DropPixel(0.0) if self.clean_only else damage,
+            image_size=self.given["image_size"],
+            crop_size=self.given["crop_size"],
+            channels=self.given["channels"],
+            mask_from=mask_from,
+            measurement=measurement,
             seed=self.seed,
             limit=self.options["images"],
             batch_size=64,
             shuffle=False,
-            clean=not self.damaged,
+            clean=mask_from is None,
             data_dir=self.options["data_dir"],
         )
+
+    def _check_clean_data(self):
+        """Two folders with the same names, extensions aside: then splits choose the same images of both."""
+        if not self.damaged:
+            raise ValueError(
+                "--clean_data goes with images that are damaged already (--mask_from); others are clean themselves. "
+                f"Received: clean_data={self.clean_data!r}"
+            )
+        here, there = (_stems(path) for path in (self.given["data"], self.clean_data))
+        alone = sorted(here ^ there)
+        if alone:
+            raise ValueError(
+                "--clean_data must hold the clean image of each damaged one under the same name, and no others. "
+                f"Received: {len(here)} damaged and {len(there)} clean images; only in one of the folders: {alone[0]}"
+            )
+
+
+class _WithClean:
+    """Damaged batches with the clean images behind them, as often as wanted."""
+
+    def __init__(self, damaged, clean):
+        self.damaged, self.clean = damaged, clean
+
+    def __iter__(self):
+        for damaged, clean in zip(self.damaged, self.clean, strict=True):
+            found = evaluation.unpack(damaged, needs_clean=False)
+            found["clean"] = evaluation.unpack(clean)["clean"]
+            difference = np.abs(found["observation"] - found["clean"]) * found["mask"]
+            seen = found["mask"].sum((1, 2, 3)) * difference.shape[-1]
+            worst = float((difference.sum((1, 2, 3)) / np.maximum(seen, 1)).max())
+            if worst > DIFFERENT:
+                raise ValueError(
+                    "Some clean image shows something else than the observed pixels of the damaged one: were they "
+                    "cropped alike? --crop_size is that of both, in pixels of each. Received: a mean difference of "
+                    f"{worst:.2f} (-1 is black, 1 white)"
+                )
+            yield found
+
+
+def _stems(path):
+    if not os.path.isdir(path):
+        raise ValueError(f"There is no such folder. Received: {path!r}")
+    images, _ = damage.split_listing(folder.listing(path)[0])
+    return {os.path.splitext(image)[0] for image in images}
 
 
 def _measurement(given, sampler):

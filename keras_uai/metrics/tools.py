@@ -47,6 +47,12 @@ def define_data_flags(split, damage=True, images=None):
             "Where images that are damaged already have their masks: alpha, sidecar or "
             "color:R,G,B.",
         )
+        flags.DEFINE_string(
+            "clean_data",
+            None,
+            "Folder of the clean images behind those that are damaged already, under the same names: "
+            "where it was kept aside, to compare with.",
+        )
 
 
 def options(names):

@@ -40,7 +40,7 @@ def clean(tmp_path):
 
 
 def sampler(settings=None, measurement=None):
-    return Sampler("m", None, "0", measurement, (8, 8, 3), None, settings or {})
+    return Sampler("m", None, "0", measurement, (8, 8, 3), settings=settings or {})
 
 
 def test_options_come_first_then_the_runs_settings_then_the_model(clean):
@@ -96,6 +96,45 @@ def test_damaged_images_are_scored_on_held_out_pixels(folder, tmp_path):
     assert (batch["mask"] <= batch["known"]).all()
     hidden = 1 - batch["mask"].sum() / batch["known"].sum()
     assert 0.05 < hidden < 0.4
+
+
+@pytest.fixture
+def kept_aside(folder, tmp_path):
+    """The damaged folder, and another one of the clean images behind it."""
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    for path in (tmp_path / "photos").glob("*.clean.png"):
+        path.rename(aside / path.name.replace(".clean", ""))
+    return {**OPTIONS, "data": folder, "mask_from": "alpha", "clean_data": str(aside)}
+
+
+def test_damaged_images_are_scored_against_clean_ones_that_were_kept_aside(kept_aside, tmp_path):
+    for options in (kept_aside, {**kept_aside, "split": "withheld", "image_size": 8}):
+        data = EvaluationData(options)
+        assert data.has_whole_images
+        batch = data.first(None)
+        assert np.array_equal(batch["observation"], batch["clean"] * batch["mask"])
+        assert 0 < batch["mask"].mean() < 1
+    whole = EvaluationData(kept_aside).first(None)["clean"]
+    for i, clean in enumerate(whole):
+        with Image.open(tmp_path / "aside" / f"{i}.png") as file:
+            assert np.array_equal(np.rint((clean + 1) * 127.5), file)
+    assert isinstance(data.measurement, Empirical)
+    assert data.stamp()["holdout"] is None
+
+
+def test_clean_images_that_are_not_those_behind_the_damaged_ones(kept_aside, tmp_path, clean):
+    with pytest.raises(ValueError, match=r"shows something else.*Received: a mean difference of 0"):
+        EvaluationData({**kept_aside, "clean_data": clean}).first(None)
+    (tmp_path / "aside" / "3.png").unlink()
+    with pytest.raises(ValueError, match=r"10 damaged and 9 clean images; only in .* folders: 3"):
+        EvaluationData(kept_aside)
+    with pytest.raises(ValueError, match=r"There is no such folder. Received: 'none'"):
+        EvaluationData({**kept_aside, "clean_data": "none"})
+    with pytest.raises(ValueError, match="goes with images that are damaged already"):
+        EvaluationData(
+            {**OPTIONS, "data": clean, "measurement": "DropPixel(0.5)", "clean_data": clean}
+        )
 
 
 def test_pixels_of_clean_images_can_be_held_out_too(clean):
