@@ -98,7 +98,7 @@ def draw_figure(options):
         return _draw_models(options, paths)
     model = samplers.load(paths[0])
     images = FIGURE_IMAGES if options["images"] is None else options["images"]
-    data = EvaluationData({**options, "images": images}, model)
+    data = EvaluationData({**options, "images": images}, model, scored=False)
     batch = data.first(None)
     y, mask, shown = batch["observation"], batch["mask"], options["num_samples"]
     seeds = evaluation.image_seeds(options["seed"], np.arange(len(y)))
@@ -121,7 +121,7 @@ def _draw_models(options, paths):
             f"{','.join(names)}"
         )
     images = FIGURE_IMAGES if options["images"] is None else options["images"]
-    data = EvaluationData({**options, "images": images}, models[0])
+    data = EvaluationData({**options, "images": images}, models[0], scored=False)
     batch = data.first(None)
     y, mask = batch["observation"], batch["mask"]
     seeds = evaluation.image_seeds(options["seed"], np.arange(len(y)))

@@ -27,9 +27,10 @@ class EvaluationData:
         sampler: `samplers.Sampler` or None; what its run and its measurement say holds where no
             option says otherwise.
         clean_only: load clean images and damage none.
+        scored: hide some observed pixels of images that are not known clean; else they are as they are.
     """
 
-    def __init__(self, options, sampler=None, clean_only=False):
+    def __init__(self, options, sampler=None, clean_only=False, scored=True):
         known = {} if sampler is None else sampler.settings
         given = {
             name: known.get(name) if options.get(name) is None else options[name] for name in DATA
@@ -51,15 +52,17 @@ class EvaluationData:
         self.clean_data = options.get("clean_data")
         if self.clean_data is not None:
             self._check_clean_data()
-        unknown = self.damaged and self.clean_data is None
-        self.holdout = options.get("holdout") or (HOLDOUT if unknown else None)
+        self.knows_clean = not self.damaged or self.clean_data is not None
+        self.holdout = options.get("holdout")
+        if scored and not self.knows_clean:
+            self.holdout = self.holdout or HOLDOUT
         self.seed = given["split_seed"] or 0
         self._loaded = None
 
     @property
     def has_whole_images(self):
         """Whether whole clean images are known, and not pixels hidden from damaged ones only."""
-        return self.holdout is None
+        return self.knows_clean and self.holdout is None
 
     @property
     def identity(self):
@@ -91,7 +94,8 @@ class EvaluationData:
             room = None if count is None else count - seen
             if room is not None and room <= 0:
                 break
-            batches.append(evaluation.unpack(batch, self.measurement, room))
+            needs_clean = self.knows_clean or self.holdout is not None
+            batches.append(evaluation.unpack(batch, self.measurement, room, needs_clean))
             seen += len(batches[-1]["observation"])
         return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 

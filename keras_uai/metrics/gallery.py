@@ -31,7 +31,7 @@ def band(preset, options):
 
     model = samplers.load(preset)
     first, count = options["first"], options["images"]
-    data = EvaluationData({**options, "images": first + count}, model)
+    data = EvaluationData({**options, "images": first + count}, model, scored=False)
     batch = {name: values[first:] for name, values in data.first(None).items()}
     y, mask = batch["observation"], batch["mask"]
     if not len(y):

@@ -96,6 +96,11 @@ def test_damaged_images_are_scored_on_held_out_pixels(folder, tmp_path):
     assert (batch["mask"] <= batch["known"]).all()
     hidden = 1 - batch["mask"].sum() / batch["known"].sum()
     assert 0.05 < hidden < 0.4
+    as_they_are = EvaluationData({**OPTIONS, "data": folder, "mask_from": "alpha"}, scored=False)
+    assert not as_they_are.has_whole_images
+    shown = as_they_are.first(None)
+    assert set(shown) == {"observation", "mask"}
+    assert np.array_equal(shown["mask"], batch["known"])
 
 
 @pytest.fixture
