@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_uai import replicas
 from keras_uai.layers.batch_normalization import BatchNormalization
 
 
@@ -10,8 +11,8 @@ def make_normalization(kind, channels, name, affine=True, dtype=None):
     """A normalisation layer.
 
     Args:
-        kind: `"batch"` (the paper), `"group"` (does not mix images: right where they are damaged
-            differently), or `None` (identity).
+        kind: `"batch"` (the paper; on several replicas, statistics are the whole batch's), `"group"` (does not
+            mix images: right where they are damaged differently), or `None` (identity).
         channels: number of channels, from which the groups follow (16 channels a group).
         name: name of the layer.
         affine: whether it has a scale and an offset of its own.
@@ -19,8 +20,9 @@ def make_normalization(kind, channels, name, affine=True, dtype=None):
     """
     if kind == "batch":
         return BatchNormalization(
-            momentum=0.9, epsilon=1e-5, center=affine, scale=affine, name=name, dtype=dtype
-        )
+            momentum=0.9, epsilon=1e-5, center=affine, scale=affine, name=name, dtype=dtype,
+            synchronized=replicas.count() > 1,
+        )  # fmt: skip
     if kind == "group":
         groups = max(1, channels // 16)
         while channels % groups:

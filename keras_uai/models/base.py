@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_uai import losses, measurements, networks, random
+from keras_uai import losses, measurements, networks, random, replicas
 from keras_uai.layers import advance_power_iterations
 from keras_uai.models.batch import BatchMixin
 from keras_uai.models.presets import PresetMixin
@@ -112,6 +112,8 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
             micro_batches: K; a batch is worked through in K parts whose gradients are summed before one update, so
                 that memory holds one part only. The paper's "update every 4 steps" of 128 is a batch of 512 and K = 4.
             **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`, `auto_scale_loss` of `keras.Model.compile`.
+                On several replicas `jit_compile="auto"` is `False`: XLA does not compile what these exchange
+                everywhere.
         """
         for name in ("loss", "metrics", "weighted_metrics"):
             if kwargs.pop(name, None) is not None:
@@ -136,11 +138,14 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
         self.gan_loss = gan_loss
         self.discriminator_loss, self.generator_loss = losses.get(gan_loss)
         optimizer = keras.optimizers.get(optimizer or paper_adam(1e-4))
+        if replicas.count() > 1 and kwargs.get("jit_compile", "auto") == "auto":
+            kwargs["jit_compile"] = False
         super().compile(optimizer=optimizer, **kwargs)
         self.discriminator_optimizer = self._scaled(
             keras.optimizers.get(discriminator_optimizer or paper_adam(4e-4)),
             kwargs.get("auto_scale_loss", True),
         )
+        replicas.check_compile(self, [self.optimizer, self.discriminator_optimizer])
         # Built now, so that load_model finds both optimizers' variables.
         self.optimizer.build(_variables(self.generator_side(every=True)))
         self.discriminator_optimizer.build(_variables(self.discriminator_side(every=True)))
@@ -205,9 +210,9 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
 
     # -- a step's bookkeeping ------------------------------------------------------------------------------------
 
-    def step_keys(self, count, *path):
-        """One key an image of the present step's batch, `(count, 2)`."""
-        return random.key(self.seed, _TRAINING, *path, self.step, ops.arange(count))
+    def step_keys(self, count, first=0):
+        """One key an image of the present step's batch from place `first` on, `(count, 2)`."""
+        return random.key(self.seed, _TRAINING, self.step, first + ops.arange(count))
 
     def draw_z(self, keys, purpose):
         """`z ~ p_z = N(0, I)`, `(N, z_dim)`; zeros in a model that is not stochastic."""
@@ -231,10 +236,10 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
                 mean.assign(mean + (1.0 - decay) * (value - mean))
         self.step.assign(self.step + 1)
 
-    def track(self, logs):
-        """Adds the step's numbers to the running means and returns these."""
+    def track(self, logs, share=None):
+        """Adds the step's numbers, of this share of the batch where it is not whole, to the running means; these."""
         for name, value in logs.items():
-            self.trackers[name].update_state(value)
+            self.trackers[name].update_state(value, sample_weight=share)
         return {name: self.trackers[name].result() for name in logs}
 
     @property

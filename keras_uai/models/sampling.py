@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_uai import random
+from keras_uai import random, replicas
 from keras_uai.measurements.base import check_integer
 
 # Keep the noise of evaluation and of samples apart from masks drawn under the same seed.
@@ -171,12 +171,13 @@ class SamplingMixin:
         """
         batch = self.unpack(inputs)
         y, mask = batch["y"], batch["mask"]
-        keys = random.fold_in(self.evaluation_keys(ops.shape(y)[0]), 0)
+        count = ops.shape(y)[0]
+        keys = random.fold_in(self.evaluation_keys(count, replicas.place(count)[0]), 0)
         return self.paste(self.reconstruct(y, mask, keys), y, mask)
 
-    def evaluation_keys(self, count):
-        """One key an image of a batch, the same for every batch: evaluation has no state."""
-        return random.key(self.seed, _EVALUATION, ops.arange(count))
+    def evaluation_keys(self, count, first=0):
+        """One key an image of a batch from place `first` on, the same for every batch: evaluation has no state."""
+        return random.key(self.seed, _EVALUATION, first + ops.arange(count))
 
     def score(self, batch, keys):
         """What `evaluate` reports: `std`, and with clean images `mse` and `mse_mean`, from two samples an image."""
