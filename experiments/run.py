@@ -170,6 +170,13 @@ flags.DEFINE_float(
     None,
     "Minutes from one checkpoint to the next. Default: 5.",
 )
+flags.DEFINE_enum(
+    "distribution",
+    None,
+    ["none", "mirrored", "multi_worker"],
+    "Train on all devices of this machine, or of several (see the README); --batch_size stays that "
+    "of all together. Default: none.",
+)
 flags.DEFINE_bool("dry_run", None, "Print the settings and stop.")  # fmt: skip
 
 if __name__ == "__main__":

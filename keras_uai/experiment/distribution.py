@@ -100,6 +100,7 @@ class TensorFlowGroup(Alone):
             addresses, self.index = _tf_config()
             self.workers = len(addresses)
             _wait_for_first(addresses, self.index)
+            tf.get_logger().setLevel("WARNING")  # it tells of every all-reduce that it makes
             self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
         else:
             devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -203,11 +204,15 @@ def _tf_config():
         config = json.loads(text)
         addresses = [str(address) for address in config["cluster"]["worker"]]
         kind, index = config["task"]["type"], int(config["task"]["index"])
-        if kind != "worker" or set(config["cluster"]) != {"worker"} or not 0 <= index < len(addresses):
+        if (
+            kind != "worker"
+            or set(config["cluster"]) != {"worker"}
+            or not 0 <= index < len(addresses)
+        ):
             raise ValueError
     except (ValueError, KeyError, TypeError):
         raise ValueError(
-            "--distribution=multi_worker is started once on each machine, which the variable TF_CONFIG names, and which "
+            "--distribution=multi_worker is started on each machine, and the variable TF_CONFIG names these, and which "
             'of them this is: TF_CONFIG=\'{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
             '"task": {"type": "worker", "index": 0}}\'. '
             f"Received: TF_CONFIG={text!r}"

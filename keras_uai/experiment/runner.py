@@ -10,7 +10,14 @@ import sys
 
 import keras
 
-from keras_uai.experiment import building, evaluation, hardware, run_folder, training
+from keras_uai.experiment import (
+    building,
+    distribution,
+    evaluation,
+    hardware,
+    run_folder,
+    training,
+)
 from keras_uai.experiment import settings as settings_module
 from keras_uai.experiment.data import Data
 
@@ -27,12 +34,12 @@ def main(given, command=None):
         command: the command line, for the records.
 
     Returns:
-        the process's exit code: 0, 1 where the training diverged, 2 after a usage error, 128 + n
-        after signal n.
+        the process's exit code: 0, 1 where the training diverged or another worker was lost, 2 after a usage error,
+        128 + n after signal n.
     """
     try:
         return run(given, command)
-    except (UsageError, FloatingPointError) as error:
+    except (UsageError, FloatingPointError, distribution.LostWorkerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
 
@@ -51,11 +58,19 @@ def run(given, command=None):
     precision = keras.config.dtype_policy()
     try:
         with _usage_errors():
+            group = distribution.make(places["distribution"])
+            group.check_batch(settings)
+            with group.watching():
+                group.check_same(settings)
             data = Data(settings, places["data_dir"], places["download"])
-            model = building.make_model(settings, data)
+            with group.watching(), group.scope():
+                model = building.make_model(settings, data)
+        if not group.is_chief:
+            return _help(settings, places, folder, data, model, group)
+        with _usage_errors():
             evaluator = evaluation.Evaluator(settings, data, model)
         folder = folder or _start(settings, places, command)
-        return _train_and_score(settings, places, folder, evaluator, command)
+        return _train_and_score(settings, places, folder, evaluator, command, group)
     finally:
         keras.config.set_dtype_policy(precision)
 
@@ -118,13 +133,26 @@ def _usage_errors():
 # -- the run --------------------------------------------------------------------------------------
 
 
-def _train_and_score(settings, places, folder, evaluator, command):
+def _help(settings, places, folder, data, model, group):
+    """What a worker does that is not the chief: it trains with it, and waits until the chief is done."""
+    state, interrupted = training.train(
+        settings, data, folder, model, (), places["checkpoint_minutes"], group
+    )
+    if interrupted:
+        print(f"Stopped after {state['steps']} steps; worker 0 saves everything.")
+        return 128 + interrupted
+    with group.watching():
+        group.exchange(0)
+    return 0
+
+
+def _train_and_score(settings, places, folder, evaluator, command, group):
     print(f"Run folder: {folder}")
     data, model = evaluator.data, evaluator.model
     monitor = evaluation.Monitor(evaluator, folder)
     monitor.set_model(model)
     state, interrupted = training.train(
-        settings, data, folder, model, [monitor], places["checkpoint_minutes"]
+        settings, data, folder, model, [monitor], places["checkpoint_minutes"], group
     )
     how = f"Go on with:\n  python experiments/run.py --resume={folder}"
     if interrupted:
@@ -135,6 +163,8 @@ def _train_and_score(settings, places, folder, evaluator, command):
     except KeyboardInterrupt:
         print(f"\nStopped before all was scored; the trained model is saved. {how}")
         return 128 + signal.SIGINT
+    with group.watching():
+        group.exchange(0)  # the others may end now
     return 0
 
 

@@ -46,7 +46,7 @@ DEFAULTS = {
 }
 
 #: Flags that say where things are or what to do, and not what is computed: `--resume` lets them
-#: change.
+#: change. (Any number of devices computes the same.)
 NOT_SETTINGS = {
     "runs": "runs",
     "resume": None,
@@ -54,6 +54,7 @@ NOT_SETTINGS = {
     "data_dir": None,
     "download": False,
     "checkpoint_minutes": 5.0,
+    "distribution": "none",
 }
 
 #: The networks whose arguments are flags, written as `compact.parse` reads them.

@@ -11,7 +11,7 @@ import time
 import keras
 import numpy as np
 
-from keras_uai.experiment import building, run_folder
+from keras_uai.experiment import building, distribution, run_folder
 from keras_uai.experiment.learning_rate import FollowBudget
 
 
@@ -26,15 +26,17 @@ class Clock(keras.callbacks.Callback):
         settings: the run's.
         total_steps: see `building.total_steps`.
         state: dict of an earlier `state()`, where the training goes on.
+        group: the `distribution` of the run, whose chief has the clock that counts.
     """
 
-    def __init__(self, settings, total_steps, state=None):
+    def __init__(self, settings, total_steps, state=None, group=None):
         super().__init__()
         state = state or {"steps": 0, "images": 0, "seconds": 0.0}
         self.steps, self.images = state["steps"], state["images"]
         self.seconds = state["seconds"]
         self.batch_size, self.total_steps = settings["batch_size"], total_steps
         self.total_seconds = 60.0 * settings["minutes"] if settings["minutes"] else None
+        self.group = group or distribution.Alone()
         self._last, self._compiled = None, False
 
     def state(self):
@@ -57,6 +59,8 @@ class Clock(keras.callbacks.Callback):
         if self._compiled:
             self.seconds += now - self._last
         self._last, self._compiled = now, True
+        if self.total_seconds:
+            self.seconds = self.group.of_chief(self.seconds)
         self.steps, self.images = self.steps + 1, self.images + self.batch_size
         if self.progress() >= 1.0:
             self.model.stop_training = True
@@ -64,12 +68,20 @@ class Clock(keras.callbacks.Callback):
 
 class Interruption(keras.callbacks.Callback):
     """Ends the training after the present step on SIGINT (Ctrl-C) or SIGTERM; a second signal ends
-    the process at once.
+    the process at once. Of several workers, a signal to one ends all after the same step.
+
+    `received` is the signal that this process got, `signal` the one that all go by.
     """
 
-    def __init__(self):
+    def __init__(self, group=None):
         super().__init__()
-        self.signal = None
+        self.group = group or distribution.Alone()
+        self.received = self.signal = None
+
+    def agree(self):
+        """Sets `signal`; all workers call it alike."""
+        self.signal = self.group.largest(self.received)
+        return self.signal
 
     @contextlib.contextmanager
     def watching(self):
@@ -80,7 +92,7 @@ class Interruption(keras.callbacks.Callback):
         before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
 
         def handle(number, frame):
-            self.signal = number
+            self.received = number
             name = signal.Signals(number).name
             print(f"\n{name}: saving after this step. (Once more ends it without.)", flush=True)
             restore()
@@ -97,7 +109,7 @@ class Interruption(keras.callbacks.Callback):
             restore()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.signal:
+        if self.agree():
             self.model.stop_training = True
 
 
@@ -127,7 +139,7 @@ class EpochEnd(keras.callbacks.Callback):
 
     Args:
         folder: the run's.
-        log: its `run_folder.Log`.
+        log: its `run_folder.Log`; None where another worker writes.
         clock, interruption: the callbacks, which come before this one.
         per_epoch: steps of an epoch.
         every_minutes: a checkpoint is saved where the last one is older.
@@ -151,6 +163,8 @@ class EpochEnd(keras.callbacks.Callback):
                 f"{self.clock.steps}. Try a smaller --learning_rate. The last checkpoint in "
                 f"{self.folder} is of before."
             )
+        if self.log is None:
+            return
         clock = self.clock.state()
         row = {"epoch": epoch + 1, "step": clock["steps"], "images": clock["images"]}
         self.log.add({**row, "minutes": clock["seconds"] / 60.0, **logs})
@@ -159,35 +173,41 @@ class EpochEnd(keras.callbacks.Callback):
             self._saved = time.monotonic()
 
 
-def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0):
+def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0, group=None):
     """Trains `model` to the end of the budget, from the folder's last checkpoint on.
 
     Args:
         settings: dict of `settings.resolve`.
         data: the run's `data.Data`.
-        folder: the run's; it gets log, TensorBoard logs and checkpoints.
+        folder: the run's; it gets log, TensorBoard logs and checkpoints, all from the chief of the group. Of a new
+            run's other workers it may be None.
         model: of `building.make_model`.
         monitors: callbacks that put scores into the logs at the end of an epoch.
         checkpoint_minutes: a checkpoint is saved at the end of an epoch where the last is older.
+        group: the `distribution` that the model was made under.
 
     Returns:
         `(state, signal)`: the clock's state, and the number of the signal that interrupted, or
         None where the training is at its end. A checkpoint has been saved in both cases.
     """
-    state = None
-    if checkpoint := run_folder.last_checkpoint(folder):
+    state, group = None, group or distribution.Alone()
+    checkpoint = folder and run_folder.last_checkpoint(folder)
+    if checkpoint:
         state = run_folder.load_checkpoint(checkpoint, model)
     per_epoch = data.steps_per_epoch
     total = building.total_steps(settings, per_epoch)
-    clock, interruption = Clock(settings, total, state), Interruption()
-    log = run_folder.Log(folder, clock.steps)
+    clock, interruption = Clock(settings, total, state, group), Interruption(group)
+    log = run_folder.Log(folder, clock.steps) if group.is_chief else None
     epochs = math.ceil(total / per_epoch) if total else None
     callbacks = [clock, *monitors, interruption]
     if not building.by_schedule(settings):
         callbacks.insert(0, FollowBudget(settings, clock))
     end = EpochEnd(folder, log, clock, interruption, per_epoch, checkpoint_minutes)
-    callbacks += [Progress(clock, epochs), *_tensorboard(folder), end]
-    with interruption.watching():
+    if group.is_chief:
+        callbacks += [Progress(clock, epochs), *_tensorboard(folder)]
+    callbacks.append(end)
+    with interruption.watching(), group.watching():
+        group.check_same([clock.steps])  # of the checkpoint that each has read
         while clock.progress() < 1.0 and not interruption.signal:
             epoch, done = divmod(clock.steps, per_epoch)
             model.fit(
@@ -197,10 +217,11 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0):
                 epochs=epoch + 1 if done else (epochs or sys.maxsize),
                 shuffle=False,
                 callbacks=callbacks,
-                verbose=1 if sys.stdout.isatty() else 2,
+                verbose=(1 if sys.stdout.isatty() else 2) if group.is_chief else 0,
             )
-        run_folder.save_checkpoint(folder, model, clock.state())
-    return clock.state(), interruption.signal
+        if group.is_chief:
+            run_folder.save_checkpoint(folder, model, clock.state())
+        return clock.state(), interruption.agree()
 
 
 def _tensorboard(folder):

@@ -12,7 +12,8 @@ class TrainStep(FitOnReplicas):
 
     On several replicas of a `tf.distribute` strategy each runs this on its part of the global batch, and together they
     do what one device does with the whole: the noise of an image is that of its place in the global batch, losses are
-    weighed by the parts' shares and gradients summed, batch norm takes its statistics from all parts.
+    weighed by the parts' shares and gradients summed, batch norm takes its statistics from all parts. (Two things stay
+    within a part: which images `"marginal"` pairs, and `std` in the logs, a root of means.)
     """
 
     def train_step(self, data):

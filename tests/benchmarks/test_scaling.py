@@ -1,0 +1,37 @@
+"""The estimate against numbers by hand, its limits, and what it counts of a model."""
+
+import pytest
+
+from keras_uai.benchmarks import scaling
+
+
+def test_all_reduce_by_hand():
+    """4 workers send 3/2 of 10 MB at 1 GB/s, in 2 x 6 messages of 100 us."""
+    assert scaling.all_reduce_seconds(4, 10e6, 8.0, 100.0) == pytest.approx(15e-3 + 1.2e-3)
+    assert scaling.all_reduce_seconds(1, 10e6, 8.0, 100.0) == 0.0
+
+
+def test_efficiency():
+    rows = {row["workers"]: row for row in scaling.estimate(0.1, 10e6, 8.0, 0.0)}
+    assert list(rows) == [1, 2, 4, 8, 16]
+    assert rows[1]["efficiency"] == rows[1]["efficiency_shared"] == 1.0
+    assert rows[2]["efficiency"] == pytest.approx(0.1 / 0.11)
+    assert rows[2]["efficiency_shared"] == pytest.approx(0.05 / (0.05 + 0.01))
+    falling = [row["efficiency"] for row in rows.values()]
+    assert falling == sorted(falling, reverse=True)
+    free = scaling.estimate(0.1, 10e6, 1e12, 0.0)
+    assert all(row["efficiency"] == pytest.approx(1.0) for row in free)
+
+
+def test_the_table_says_what_was_measured_and_what_assumed():
+    settings = {"image_size": 32, "batch_size": 8, "gbits": 10.0, "latency_us": 50.0}
+    result = {
+        "settings": settings,
+        "step": {"median": 0.5, "low": 0.4, "high": 0.6},
+        "gradient_bytes": 5_000_000,
+        "rows": scaling.estimate(0.5, 5_000_000, 10.0, 50.0),
+    }
+    text = scaling.table(result)
+    assert "measured: 500 ms a step (400 to 600) of 8 images of 32 x 32, 16.0 images/s" in text
+    assert "assumed: 10 Gbit/s and 50 us a message" in text
+    assert text.splitlines()[-1].split()[0] == "16"

@@ -1,0 +1,134 @@
+"""Two workers train as one process does, only the first writes, and a killed one can be started again."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from keras_uai.experiment import run_folder, runner
+from tests.testing import ROOT
+
+SMALL = "width=4,max_width=4,stem=4,attention_size=none"
+FLAGS = {
+    "data": "drawn_faces", "image_size": 16, "limit": 64, "measurement": "DropPixel(0.5)",
+    "model": "Splitting", "generator": f"{SMALL},normalization=batch", "latent_dim": 4,
+    "batch_size": 8, "micro_batches": 2, "steps": 30, "steps_per_epoch": 5,
+    "jit_compile": "false", "eval_images": 4, "num_samples": 2, "eval_every": 0,
+    "monitor_images": 0, "grid_images": 0, "checkpoint_minutes": 0,
+}  # fmt: skip
+TIMEOUT = 600
+
+
+def start_workers(folder, name, **flags):
+    """Two workers on free ports of this machine; what they say goes into `folder/NAME_INDEX.txt`."""
+    with socket.socket() as first, socket.socket() as second:
+        for s in (first, second):
+            s.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{s.getsockname()[1]}" for s in (first, second)]
+    flags = {**FLAGS, "distribution": "multi_worker", **flags}
+    command = [sys.executable, str(ROOT / "experiments" / "run.py")]
+    command += [f"--{flag}={value}" for flag, value in flags.items()]
+    workers = []
+    for index in range(2):
+        task = {"type": "worker", "index": index}
+        config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+        with open(folder / f"{name}_{index}.txt", "w", encoding="utf-8") as output:
+            workers.append(
+                subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, "TF_CONFIG": config},
+                )
+            )
+    return workers
+
+
+def said(folder, name):
+    return (folder / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def weights(path):
+    """`{path: array}` of all that a run's `model.keras` holds."""
+    found = {}
+
+    def add(name, value):
+        if isinstance(value, h5py.Dataset):
+            found[name] = value[()]
+
+    archive = zipfile.ZipFile(path / run_folder.MODEL)
+    with archive, archive.open("model.weights.h5") as file, h5py.File(file) as stored:
+        stored.visititems(add)
+    return found
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A training of two workers of which the second is killed, then resumed; and the same in one process."""
+    folder = tmp_path_factory.mktemp("cluster")
+    runs, processes = folder / "runs", []
+    try:
+        workers = start_workers(folder, "killed")
+        processes += workers
+        end = time.monotonic() + TIMEOUT
+        while True:  # until there is a checkpoint that is not the last
+            path = next(iter(runs.glob("0000-*")), None)
+            checkpoint = path and run_folder.last_checkpoint(path)
+            if checkpoint:
+                break
+            assert time.monotonic() < end, said(folder, "killed_0")[-3000:]
+            assert all(w.poll() is None for w in workers), said(folder, "killed_0")[-3000:]
+            time.sleep(0.05)
+        workers[1].send_signal(signal.SIGKILL)
+        begun = time.monotonic()
+        codes = [workers[0].wait(TIMEOUT)]
+        seconds = time.monotonic() - begun
+        reached = int(os.path.basename(run_folder.last_checkpoint(path)))
+        workers = start_workers(folder, "resumed", resume=path)
+        processes += workers
+        codes += [w.wait(TIMEOUT) for w in workers]
+        codes.append(runner.main({**FLAGS, "runs": str(folder / "alone")}))
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+    return folder, path, reached, codes, seconds
+
+
+def test_a_worker_that_loses_another_says_so_and_ends(cluster):
+    folder, _, reached, codes, seconds = cluster
+    assert codes[0] == 1
+    assert seconds < 120
+    assert "error: Worker 0 of 2 cannot go on: another worker has gone" in said(folder, "killed_0")
+    assert "--resume" in said(folder, "killed_0")
+    assert 0 < reached < FLAGS["steps"]
+
+
+def test_both_go_on_from_the_last_checkpoint_to_where_one_process_comes(cluster):
+    folder, path, _, codes, _ = cluster
+    assert codes[1:] == [0, 0, 0], said(folder, "resumed_0")[-3000:]
+    two, one = weights(path), weights(next((folder / "alone").glob("0000-*")))
+    assert two.keys() == one.keys()
+    far = {name: float(np.abs(two[name] - one[name]).max()) for name in one}
+    # Where a gradient is little more than rounding, Adam still makes whole steps (1e-4) of it: most weights agree to
+    # rounding, all to two such steps of 30. `test_distribution` is exact, with gradient descent.
+    assert np.median(list(far.values())) < 1e-5
+    assert max(far.values()) < 2e-4
+
+
+def test_only_the_first_worker_writes(cluster):
+    folder, path, _, _, _ = cluster
+    assert [p.name for p in (folder / "runs").iterdir()] == [path.name]
+    rows = (path / run_folder.LOG).read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1 + FLAGS["steps"] // FLAGS["steps_per_epoch"]
+    assert "Run folder" not in said(folder, "resumed_1")
+    assert (path / run_folder.SCORES).exists()

@@ -1,0 +1,112 @@
+"""Run by `test_distribution`: one device against two, in one process.
+
+TensorFlow: a MirroredStrategy of two logical devices. JAX: DataParallel over two host devices. Prints a JSON dict of
+`{case: {what: numbers}}`.
+"""
+
+import contextlib
+import json
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"  # JAX's devices
+
+import keras
+import numpy as np
+
+from keras_uai import models
+from tests.testing import observations, tiny, tiny_uai
+
+ON_JAX = keras.backend.backend() == "jax"
+SMALL = {"width": 4, "max_width": 4}
+
+
+def descent():
+    return [keras.optimizers.SGD(0.05, momentum=0.5) for _ in range(2)]
+
+
+def splitting():
+    """Batch norm, and noise that hides pixels, in 2 micro-batches; images a batch."""
+    model = tiny(models.Splitting, networks={**SMALL, "normalization": "batch"}, average_decay=0.9)
+    model.compile(*descent(), micro_batches=2, jit_compile="auto")
+    return model, 8
+
+
+def game():
+    """Two players, z, fresh masks. On TensorFlow batches of 7 images, of which the replicas get 4 and 3."""
+    model = tiny_uai(networks=SMALL)
+    model.compile(*descent(), loss_weights={"z": 0.0, "y": 0.0})
+    return model, 8 if ON_JAX else 7
+
+
+def images(model, count):
+    y, mask = observations(model.measurement, count)
+    return {"observation": y, "mask": mask, "clean": np.clip(y + 0.1, -1.0, 1.0)}
+
+
+def train(make, scope, further=False):
+    """What training made of the weights, and what was logged, evaluated and predicted."""
+    keras.utils.set_random_seed(0)
+    with scope:
+        model, size = make()
+        begun = [w.copy() for w in model.get_weights()]
+    with scope if ON_JAX else contextlib.nullcontext():
+        history = model.fit(images(model, 3 * size), batch_size=size, shuffle=False, verbose=0)
+        result = {"begun": begun, "weights": model.get_weights()}
+        result["logs"] = {n: v[0] for n, v in history.history.items() if n != "std"}
+        if further:  # on TensorFlow the last batch has one image, and the second replica none
+            rest = images(model, 2 * size if ON_JAX else size + 1)
+            scores = model.evaluate(rest, batch_size=size, verbose=0, return_dict=True)
+            result["evaluate"] = {n: v for n, v in scores.items() if n != "std"}
+            result["predict"] = model.predict(rest, batch_size=size, verbose=0)
+    return result
+
+
+def far(a, b):
+    """Largest difference."""
+    pairs = zip(keras.tree.flatten(a), keras.tree.flatten(b), strict=True)
+    return max(float(np.abs(np.asarray(x) - np.asarray(y)).max()) for x, y in pairs)
+
+
+def refused(scope):
+    """What is said to models that could not train as one device."""
+    said = {}
+    with scope():
+        model = tiny(models.Splitting, networks=SMALL)
+    for name, where, arguments in (
+        ("outside", contextlib.nullcontext, {}),
+        ("clip", scope, {"optimizer": lambda: keras.optimizers.SGD(0.1, clipnorm=1.0)}),
+    ):
+        with where():
+            try:
+                model.compile(**{n: make() for n, make in arguments.items()})
+            except ValueError as error:
+                said[name] = str(error)
+    return said
+
+
+def two_devices():
+    """A function that makes the scope of both."""
+    if ON_JAX:
+        return keras.distribution.DataParallel().scope
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    return tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"]).scope
+
+
+def main():
+    scope = two_devices()
+    found = {} if ON_JAX else {"refused": refused(scope)}
+    for make in (splitting, game):
+        one, two = (
+            train(make, where(), further=make is game) for where in (contextlib.nullcontext, scope)
+        )
+        found[make.__name__] = {name: far(one[name], two[name]) for name in one}
+        found[make.__name__]["moved"] = far(one["begun"], one["weights"])
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
