@@ -53,6 +53,11 @@ def folder(text):
 
     if os.path.isfile(os.path.join(text, "saved_model.pb")):
         return text
+    if text.endswith(".keras") or os.path.isfile(os.path.join(text, "model.keras")):
+        raise ValueError(
+            "A run or a saved model is exported first: tools/export --model=RUN --out=NAME/serving. Then NAME/serving "
+            f"is the target. Received: {text!r}"
+        )
     if preset_files.is_preset(text) or not os.path.isdir(text):
         folder = preset_files.find(text)
         path = os.path.join(folder, "serving")

@@ -75,3 +75,10 @@ def test_a_folder_that_cannot_be_loaded(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"broken")
     with pytest.raises(ValueError, match=r"no SavedModel that can be loaded.*Received: "):
         targets.connect(tmp_path)
+
+
+def test_what_is_to_be_exported_first(tmp_path):
+    (tmp_path / "model.keras").touch()
+    for target in (tmp_path, tmp_path / "model.keras"):
+        with pytest.raises(ValueError, match=r"exported first: tools/export.*Received: '/"):
+            targets.connect(target)
