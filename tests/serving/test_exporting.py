@@ -227,3 +227,12 @@ def test_weights_of_rank_0_are_said():
     weight = keras.Variable(np.float32(1), name="scalar")
     with pytest.raises(ValueError, match=r"kernels and vectors.*scalar"):
         Stored([weight], "float32")
+
+
+def test_its_graph_is_slim(exported):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel.FromString((exported / "1/saved_model.pb").read_bytes())
+    functions = saved.meta_graphs[0].graph_def.library.function
+    assert functions
+    assert not any("_output_shapes" in node.attr for f in functions for node in f.node_def)

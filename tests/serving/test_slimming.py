@@ -99,8 +99,3 @@ def test_names_are_short_and_unique_and_no_shapes_are_kept(folders):
 
 def test_what_describes_another_file_is_gone(folders):
     assert [(folder / "fingerprint.pb").exists() for folder in folders] == [True, False]
-
-
-def test_exports_are_slim(exported):
-    found = functions(exported / "1")
-    assert not any("_output_shapes" in node.attr for f in found for node in f.node_def)
