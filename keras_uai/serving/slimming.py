@@ -10,12 +10,12 @@ def slim(folder):
     Inside a function a name only says which operation's output goes where, and TensorFlow writes it with all its
     scopes at each place. Equal constants of a function become one. `_output_shapes` are TensorFlow's own notes,
     inferred again whenever a graph is read. Signatures, arguments, variables and names of functions are kept.
-    `fingerprint.pb`, which describes the file as it was before, is removed: loaders do without.
+    In `fingerprint.pb` the checksum of the file is cleared; its hashes of program and signatures do not look at names.
 
     Args:
         folder: of a SavedModel.
     """
-    from tensorflow.core.protobuf import saved_model_pb2
+    from tensorflow.core.protobuf import fingerprint_pb2, saved_model_pb2
 
     folder = pathlib.Path(folder)
     path = folder / "saved_model.pb"
@@ -24,7 +24,10 @@ def slim(folder):
         for function in meta_graph.graph_def.library.function:
             _slim(function)
     path.write_bytes(saved.SerializeToString(deterministic=True))
-    (folder / "fingerprint.pb").unlink(missing_ok=True)
+    path = folder / "fingerprint.pb"
+    fingerprint = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
+    fingerprint.ClearField("saved_model_checksum")
+    path.write_bytes(fingerprint.SerializeToString(deterministic=True))
 
 
 def _slim(function):
