@@ -34,12 +34,18 @@ class SelfAttention(keras.layers.Layer):
         self.out.build((*input_shape[:-1], half))
         self.gamma = self.add_weight(shape=(), initializer="zeros", name="gamma")
 
-    def call(self, x):
+    def call(self, x, training=None):
         _, height, width, _ = x.shape
         query, key, value = (_positions(f(x)) for f in (self.query, self.key, self.value))
-        logits = ops.cast(ops.matmul(query, ops.transpose(key, (0, 2, 1))), "float32")
-        attention = ops.cast(ops.softmax(logits, axis=-1), value.dtype)
-        mixed = ops.reshape(ops.matmul(attention, value), (-1, height, width, value.shape[-1]))
+        if training and keras.backend.backend() == "tensorflow" and value.dtype == "float32":
+            from keras_uai.layers import tensorflow_kernels
+
+            mixed = tensorflow_kernels.attend(query, key, value)
+        else:
+            query, value = (ops.transpose(v, (0, 2, 1)) for v in (query, value))
+            logits = ops.cast(ops.matmul(query, key), "float32")
+            mixed = ops.matmul(ops.cast(ops.softmax(logits, axis=-1), value.dtype), value)
+        mixed = ops.reshape(mixed, (-1, height, width, mixed.shape[-1]))
         return x + self.gamma * self.out(mixed)
 
     def compute_output_shape(self, input_shape):
@@ -50,5 +56,5 @@ class SelfAttention(keras.layers.Layer):
 
 
 def _positions(x):
-    """`(N, H, W, C)` to `(N, H * W, C)`."""
-    return ops.reshape(x, (-1, x.shape[1] * x.shape[2], x.shape[3]))
+    """`(N, H, W, C)` to `(N, C, H * W)`."""
+    return ops.reshape(ops.transpose(x, (0, 3, 1, 2)), (-1, x.shape[3], x.shape[1] * x.shape[2]))

@@ -89,7 +89,8 @@ class SpectralConv2D(_SpectralLayer):
 
     def call(self, x):
         x = ops.conv(x, self.normalized_kernel(), padding="same")
-        return x + self.bias if self.use_bias else x
+        # ops.add, not +: TensorFlow then has the bias's gradient from the convolution's.
+        return ops.add(x, self.bias) if self.use_bias else x
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_uai.layers import SelfAttention
 from tests.testing import (
@@ -73,3 +74,24 @@ def test_half_precision_with_attention_switched_on():
     half.set_weights(full.get_weights())
     x = noise(2, 3, 5, 16) * 20  # logits in the hundreds: a softmax in float16 would be far off
     np.testing.assert_allclose(np.array(half(x), "float32"), full(x), rtol=2e-2, atol=0.2)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_training_has_the_same_output_and_gradients(jit_compile):
+    """Against TensorFlow's own gradients of the pass that is not in training; logits far from 0."""
+    layer, x, upstream = made(), 4 * noise(3, 3, 5, 16), noise(3, 3, 5, 16)[::-1]
+    results = []
+    for training in (False, True):
+
+        @tf.function(jit_compile=jit_compile, autograph=False)
+        def step(x, training=training):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                out = layer(x, training=training)
+                loss = tf.reduce_sum(out * upstream)
+            return out, *tape.gradient(loss, [x, *(v.value for v in layer.trainable_variables)])
+
+        results.append([array(v) for v in step(tf.constant(x))])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(b, a, atol=1e-5 * max(1.0, np.abs(a).max()))
+        assert np.abs(a).max() > 0.1
