@@ -37,7 +37,7 @@ class Batches(keras.utils.PyDataset, DataAdapter):
         self._draw = None
         if elements.measurement is not None:
             size = elements.store.shape[0]
-            self._known = KnownMasks(elements.indices, size)
+            self._known = KnownMasks(elements.indices, size, elements.store.folder)
             self._draw = _drawing(
                 lambda chosen: elements.measurement.masks(chosen, size, size, elements.seed)
             )

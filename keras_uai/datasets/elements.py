@@ -1,5 +1,6 @@
 """What a data set holds, apart from the engine that feeds it: order, masks, form of an element."""
 
+import tempfile
 import threading
 
 import numpy as np
@@ -150,11 +151,18 @@ class KnownMasks:
     Args:
         indices: int64, ascending: the images.
         size: side of an image in pixels.
+        folder: where the images are on disk, their masks are too: in a file without a name, which goes when this does.
+            None: in memory.
     """
 
-    def __init__(self, indices, size):
+    def __init__(self, indices, size, folder=None):
         self.indices, self.size = indices, size
-        self.packed = np.empty((len(indices), -(-size * size // 8)), "uint8")
+        shape = len(indices), -(-size * size // 8)
+        if folder is None:
+            self.packed = np.empty(shape, "uint8")
+        else:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                self.packed = np.memmap(file, "uint8", "w+", shape=shape)
         self.known = np.zeros((len(indices),), bool)
 
     def lookup(self, chosen):

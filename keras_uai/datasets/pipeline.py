@@ -17,7 +17,11 @@ def make_dataset(elements):
     """
     measurement, size = elements.measurement, elements.store.shape[0]
     rows = elements.batch_size if elements.drop_remainder else None
-    known = KnownMasks(elements.indices, size) if measurement is not None else None
+    known = (
+        KnownMasks(elements.indices, size, elements.store.folder)
+        if measurement is not None
+        else None
+    )
     calls = _Calls(elements, known)
 
     def draw(chosen):

@@ -1,0 +1,97 @@
+"""A data set on disk: epochs are permutations, and what has to stay in memory does not grow with the images."""
+
+import gc
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+from keras_uai.datasets.batches import Batches
+from keras_uai.datasets.elements import Elements
+from keras_uai.datasets.pipeline import make_dataset
+from keras_uai.datasets.sources import Preparation, Source
+from keras_uai.datasets.store import open_store
+from keras_uai.measurements import DropPixel
+
+SIDE, BYTES = 64, 64 * 64 * 3
+STATUS = pathlib.Path("/proc/self/status")
+
+
+class Numbered(Source):
+    """Images that hold their index: pixels of a `Source` without files."""
+
+    name = "numbered"
+    preparation = Preparation(image_size=SIDE, channels=3)
+
+    def __init__(self, size):
+        self.size = size
+
+    def decode(self, job):
+        found = []
+        for index in job:
+            pixels = np.full((SIDE, SIDE, 3), 255, "uint8")
+            pixels[..., :2] = divmod(index, 256)
+            found.append((pixels, None))
+        return found
+
+
+def numbers(y):
+    """The indices that observed images hold; the third channel is 1 where a pixel is observed."""
+    y = np.asarray(y)
+    rows = np.arange(len(y)), (y[..., 2] > 0.5).reshape(len(y), -1).argmax(1)
+    pixels = np.rint((y.reshape(len(y), -1, 3)[rows] + 1) * 127.5).astype(int)
+    return pixels[:, 0] * 256 + pixels[:, 1]
+
+
+def anonymous():
+    """Bytes of this process that no file backs: what cannot be dropped and read again."""
+    gc.collect()
+    lines = (line.split() for line in STATUS.read_text().splitlines())
+    return next(int(words[1]) * 1024 for words in lines if words[0] == "RssAnon:")
+
+
+def epochs(count, cache, make=Batches, number=2):
+    """The indices of each of some epochs over `count` shuffled images, and the elements."""
+    store = open_store(Numbered(count), np.arange(count), cache)
+    elements = Elements(store, np.arange(count), DropPixel(0.5), 50, 3, shuffle=True)
+    batches = make(elements)
+    return [np.concatenate([numbers(y) for y in batches]) for _ in range(number)], batches
+
+
+@pytest.mark.parametrize("make", [Batches, make_dataset], ids=["threads", "tf.data"])
+def test_epochs_from_disk_are_permutations(tmp_path, make):
+    """No reservoir: the first batches hold images of the whole data set."""
+    found, _ = epochs(1000, tmp_path, make)
+    for order in found:
+        assert np.array_equal(np.sort(order), np.arange(1000))
+        assert order[:100].min() < 100
+        assert order[:100].max() >= 900
+    assert not np.array_equal(*found)
+
+
+@pytest.mark.skipif(
+    not STATUS.exists(), reason="the system does not tell a process's memory in /proc"
+)
+def test_memory_does_not_grow_with_a_data_set_on_disk(tmp_path):
+    """Images, and their masks once drawn, are on disk; the same images in memory are seen to grow it."""
+    epochs(200, tmp_path)  # what is made once
+    growth = {}
+    for cache in (tmp_path, "memory"):
+        before = anonymous()
+        (order, _), batches = epochs(4000, cache)
+        growth[cache] = anonymous() - before
+        assert len(order) == 4000
+        assert isinstance(batches.elements.store.images, np.memmap) == (cache == tmp_path)
+        del batches
+    assert growth[tmp_path] < 0.25 * 4000 * BYTES
+    assert growth["memory"] > 0.8 * 4000 * BYTES
+
+
+def test_masks_on_disk_leave_nothing_behind(tmp_path):
+    """They are a file without a name; once drawn they are read from it."""
+    _, batches = epochs(100, tmp_path)
+    folder = batches.elements.store.folder
+    assert sorted(os.listdir(folder)) == ["about.json", "images.npy", "status.npy"]
+    assert isinstance(batches._known.packed, np.memmap)
+    assert batches._known.known.all()
