@@ -5,6 +5,8 @@ the names in `COMMANDS`.
 
 #: subcommand: what it measures
 COMMANDS = {
+    "data": "batches of damaged images against the training step",
     "metrics": "the Fréchet distance against TF-GAN's and scipy's",
     "serving": "an export against the model it was made of",
+    "step": "the training step against PyTorch's on the same networks and losses",
 }
