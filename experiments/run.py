@@ -110,7 +110,9 @@ flags.DEFINE_integer(
     None,
     "Parts in which a batch is worked through, to save memory.",
 )
-flags.DEFINE_string("jit_compile", None, "XLA: auto, true or false. Default: auto.")
+flags.DEFINE_string(
+    "jit_compile", None, "XLA: auto, true or false (on JAX: always). Default: auto."
+)
 flags.DEFINE_string(
     "precision",
     None,

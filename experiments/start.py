@@ -1,7 +1,8 @@
 """Imported first by the programs here: finds the package of this checkout, and imports Keras and its
-backend without TensorFlow's start-up messages, which no setting of TensorFlow turns off.
+backend without their start-up messages, which no setting of TensorFlow turns off.
 """
 
+import logging
 import os
 import pathlib
 import sys
@@ -9,6 +10,7 @@ import sys
 ROOT = str(pathlib.Path(__file__).resolve().parent.parent)
 sys.path.insert(0, ROOT)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+logging.getLogger("jax").setLevel(logging.WARNING)  # it tells of accelerators that are not there
 
 
 def _quietly(function):
@@ -25,9 +27,7 @@ def _quietly(function):
 
 
 def _import_backend():
-    import keras
-
-    keras.backend.backend()
+    import keras_uai  # noqa: F401  and with it Keras and its backend
 
 
 _quietly(_import_backend)

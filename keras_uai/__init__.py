@@ -6,6 +6,7 @@ package (`datasets`, `metrics`, `callbacks`, `serving`) loads when it is first u
 
 import importlib
 
+import keras_uai.backend  # noqa: F401  before all else, for what it says where there is no TensorFlow
 from keras_uai import layers, losses, measurements, models, networks, random
 from keras_uai.version import __version__
 

@@ -18,6 +18,12 @@ import keras_uai
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
+#: What an environment without TensorFlow lacks.
+TENSORFLOW_MODULES = [
+    "tensorflow", "tensorflow_datasets", "tensorflow_gan", "tensorflow_hub", "tensorflow_probability",
+    "tensorflow_serving", "tensorboard", "tf_keras", "importlib_resources", "grpc",
+]  # fmt: skip
+
 #: The smallest networks that have every part: two levels (8 and 4 pixels of a 16 x 16 image).
 TINY = {"width": 8, "max_width": 16, "stem": 2}
 
@@ -70,7 +76,7 @@ def observations(measurement, count, shape=(16, 16, 3), seed=0):
     return np.array(measurement(ops.convert_to_tensor(images(count, shape, seed)), mask)), mask
 
 
-def run_python(code, timeout=300):
+def run_python(code, timeout=300, **environment):
     """Standard output of a fresh Python process that imports this checkout and must end well."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
@@ -79,10 +85,27 @@ def run_python(code, timeout=300):
         text=True,
         timeout=timeout,
         check=False,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, **environment},
     )
     assert not done.returncode, done.stderr
     return done.stdout
+
+
+def run_on_jax(code, cache, timeout=600):
+    """`run_python` on the JAX backend, as if neither TensorFlow nor what comes with it were installed.
+
+    Compiled in haste: the numbers are the same to rounding. `cache` is a folder for what is compiled.
+    """
+    without = f"import sys\nsys.modules.update(dict.fromkeys({TENSORFLOW_MODULES!r}))\n"
+    return run_python(
+        without + code,
+        timeout,
+        KERAS_BACKEND="jax",
+        JAX_PLATFORMS="cpu",
+        JAX_DISABLE_MOST_OPTIMIZATIONS="1",
+        JAX_COMPILATION_CACHE_DIR=str(cache),
+        JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
+    )
 
 
 # -- serialization --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from keras_uai import backend
 from keras_uai.callbacks.base import Periodic
 from keras_uai.measurements.base import check_integer
 from keras_uai.metrics import figures
@@ -74,8 +75,7 @@ class ImageGrid(Periodic):
         if self.directory is not None:
             figures.save_png(picture, os.path.join(self.directory, f"epoch_{epoch + 1:04d}.png"))
         if self.log_dir is not None:
-            import tensorflow as tf
-
+            tf = backend.tensorflow("Pictures for TensorBoard (log_dir) are written by TensorFlow")
             if self._writer is None:
                 self._writer = tf.summary.create_file_writer(os.fspath(self.log_dir))
             with self._writer.as_default(step=epoch):

@@ -26,6 +26,8 @@ def make_model(settings, data):
         for side in ("", "discriminator_")
     ]
     jit_compile = {"auto": "auto", "true": True, "false": False}[settings["jit_compile"]]
+    if keras.backend.backend() == "jax":
+        jit_compile = True  # XLA is all there is: without it each operation would run by itself
     model.compile(
         *optimizers,
         gan_loss=settings["gan_loss"],

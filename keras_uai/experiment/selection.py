@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 
+from keras_uai import backend
 from keras_uai.experiment import processes
 from keras_uai.experiment.jobs import Job, as_dict
 from keras_uai.experiment.search import Space
@@ -142,10 +143,10 @@ class Selection:
         return [*lines, f"Train with it:\n  python experiments/run.py {flags}"]
 
     def _tensorboard(self, values, job):
-        """The trial under TensorBoard's HParams, written once."""
+        """The trial under TensorBoard's HParams, written once, by TensorFlow where it is installed."""
         name = os.path.basename(job.folder)
         folder = os.path.join(self.out, "tensorboard", name)
-        if os.path.isdir(folder):
+        if os.path.isdir(folder) or not backend.has_tensorflow():
             return
         import tensorflow as tf  # here: nothing else in a search needs it
         from tensorboard.plugins.hparams import api

@@ -1,7 +1,6 @@
 """Training within a budget of steps, epochs or minutes, that an interruption does not hurt."""
 
 import contextlib
-import importlib.util
 import math
 import signal
 import sys
@@ -11,6 +10,7 @@ import time
 import keras
 import numpy as np
 
+from keras_uai import backend
 from keras_uai.experiment import building, distribution, run_folder
 from keras_uai.experiment.learning_rate import FollowBudget
 
@@ -226,6 +226,6 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0, gr
 
 def _tensorboard(folder):
     """Keras's callback, which writes through TensorFlow: on JAX alone there is `log.csv`."""
-    if importlib.util.find_spec("tensorflow") is None:
+    if not backend.has_tensorflow():
         return []
     return [keras.callbacks.TensorBoard(f"{folder}/tensorboard", write_graph=False)]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_uai import backend
 from keras_uai.metrics.extractors.base import file_digest, weights_digest
 
 RUN_MODEL, RUN_SETTINGS = "model.keras", "settings.json"  # in a run's folder
@@ -121,8 +122,7 @@ def _preset(path):
 
 def _saved_model(path):
     """The signature `serving_default`: image, mask and a seed an image -> samples."""
-    import tensorflow as tf
-
+    tf = backend.tensorflow("A SavedModel is run by TensorFlow")
     module = tf.saved_model.load(path)
     signature = module.signatures["serving_default"]
     inputs = signature.structured_input_signature[1]

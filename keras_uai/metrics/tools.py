@@ -1,5 +1,6 @@
 """What the command line tools share: the flags that say which images, and how errors are said."""
 
+import logging
 import sys
 
 from absl import flags
@@ -67,6 +68,7 @@ def main(run):
         if len(argv) > 1:
             print(f"error: everything is a flag. Received: {' '.join(argv[1:])}", file=sys.stderr)
             return 2
+        logging.getLogger("jax").setLevel(logging.WARNING)  # it tells of accelerators not there
         try:
             print(run(options(list(flags.FLAGS))))
         except USAGE_ERRORS as error:

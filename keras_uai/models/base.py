@@ -11,8 +11,13 @@ from keras_uai.models.sampling import SamplingMixin
 
 if keras.backend.backend() == "tensorflow":
     from keras_uai.models.tensorflow_step import TrainStep
-else:
+elif keras.backend.backend() == "jax":
     from keras_uai.models.jax_step import TrainStep
+else:
+    raise ImportError(
+        "keras_uai trains on the backends tensorflow and jax. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()}"
+    )
 
 _TRAINING = 0x545241  # keeps training's noise apart from masks drawn under the same seed
 

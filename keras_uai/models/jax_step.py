@@ -2,14 +2,16 @@
 
 import jax
 import jax.numpy as jnp
-from keras import StatelessScope
+from keras import StatelessScope, optimizers
 
 
 class TrainStep:
     """`train_step` and `test_step` of `InpaintingModel` (mixed in before `keras.Model`).
 
     Keras hands the state over as lists of arrays. Inside a `StatelessScope` variables read and write these, so the
-    update is the same code as on TensorFlow: optimizers, power iterations, average, counters.
+    update is the same code as on TensorFlow: optimizers, power iterations, average, counters. What is traced within
+    the step (the forward pass, a micro-batch) has a scope of its own that begins with all of the step's values: a
+    variable that it lacked would be read where `fit` has taken the value away.
     """
 
     @property
@@ -20,30 +22,26 @@ class TrainStep:
 
     def train_step(self, state, data):
         variables = self._state_variables()
-        values = [value for part in state for value in part]
-        with StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
+        with _scope(variables, _flat(state)) as scope:
             batch = self.unpack(data, training=True)
-            keys = self.step_keys(batch["y"].shape[0])
-            gradients, logs = self._accumulate(batch, keys)
-            for (optimizer, side), side_gradients in zip(self._sides(), gradients, strict=True):
+            gradients, logs = self._accumulate(batch, self.step_keys(batch["y"].shape[0]))
+            for (optimizer, side), of_side in zip(self._sides(), gradients, strict=True):
                 if side:
-                    optimizer.apply(side_gradients, side)
+                    self._apply(optimizer, of_side, side)
             self.after_update()
             logs = self.track(logs)
-        return logs, self._split_state(scope, variables, values, [len(part) for part in state])
+        return logs, _like(state, _values(scope, variables))
 
     def test_step(self, state, data):
-        trainable, non_trainable, metrics = state
         variables = [
             *self.trainable_variables,
             *self.non_trainable_variables,
             *self.metrics_variables,
         ]
-        values = [*trainable, *non_trainable, *metrics]
-        with StatelessScope(state_mapping=list(zip(variables, values, strict=True))) as scope:
+        with _scope(variables, _flat(state)) as scope:
             batch = self.unpack(data)
             logs = self.track(self.score(batch, self.evaluation_keys(batch["y"].shape[0])))
-        return logs, self._split_state(scope, variables, values, [len(part) for part in state])
+        return logs, _like(state, _values(scope, variables))
 
     def compile_function(self, function):
         """`function` compiled, with the model's weights as arguments, so that training may go on between calls."""
@@ -51,7 +49,7 @@ class TrainStep:
 
         @jax.jit
         def pure(values, *args):
-            with StatelessScope(state_mapping=list(zip(weights, values, strict=True))):
+            with _scope(weights, values):
                 return function(*args)
 
         return lambda *args: pure([w.value for w in weights], *args)
@@ -61,34 +59,20 @@ class TrainStep:
 
         Moves batch statistics in the surrounding scope, as a forward pass on TensorFlow does.
         """
-        sides = self._sides()
-        moving = self.non_trainable_variables
+        sides, moving = self._sides(), self.non_trainable_variables
 
         def forward(parameters):
-            mapping = [
-                pair
-                for (_, side), values in zip(sides, parameters, strict=True)
-                for pair in zip(side, values, strict=True)
-            ]
-            mapping += [(v, v.value) for v in moving]
-            mapping += [
-                (v, v.value)
-                for v in self.trainable_variables
-                if not any(v is w for w, _ in mapping)
-            ]
-            with StatelessScope(state_mapping=mapping) as scope:
+            with self._inner_scope(_flat(side for _, side in sides), _flat(parameters)) as scope:
                 *totals, logs = self.objective(batch, keys, training=True)
                 scaled = tuple(
                     jnp.asarray(optimizer.scale_loss(loss), "float32")
                     for (optimizer, _), loss in zip(sides, totals, strict=True)
                 )
-                moved = [_current(scope, v) for v in moving]
-            return scaled, (logs, moved)
+                return scaled, (logs, _values(scope, moving))
 
         parameters = [[v.value for v in side] for _, side in sides]
         _, pull_back, (logs, moved) = jax.vjp(forward, parameters, has_aux=True)
-        for variable, value in zip(moving, moved, strict=True):
-            variable.assign(value)
+        _assign(moving, moved)
         d_gradients = pull_back((jnp.float32(1.0), jnp.float32(0.0)))[0][0]
         g_gradients = pull_back((jnp.float32(0.0), jnp.float32(1.0)))[0][1]
         return [d_gradients, g_gradients], logs
@@ -100,22 +84,54 @@ class TrainStep:
             return self._gradients(batch, keys)
         if count % parts:
             raise ValueError(
-                f"The batch must be a multiple of micro_batches={parts}. Received: {count} images."
+                f"The batch must be a multiple of micro_batches={parts} (drop the remainder). "
+                f"Received: {count} images."
             )
         stacked = jax.tree.map(
             lambda v: v.reshape(parts, count // parts, *v.shape[1:]), (batch, keys)
         )
         moving = self.non_trainable_variables
 
-        def body(values, part):
-            with StatelessScope(state_mapping=list(zip(moving, values, strict=True))) as scope:
+        def micro(values, part):
+            with self._inner_scope(moving, values) as scope:
                 result = self._gradients(*part)
-                return [_current(scope, v) for v in moving], result
+                return _values(scope, moving), result
 
-        values, results = jax.lax.scan(body, [v.value for v in moving], stacked)
-        for variable, value in zip(moving, values, strict=True):
-            variable.assign(value)
-        return jax.tree.map(lambda v: v.mean(0), results)
+        def body(carry, part):
+            values, result = micro(carry[0], part)
+            return (values, jax.tree.map(jnp.add, carry[1], result)), None
+
+        values = [v.value for v in moving]
+        _, shapes = jax.eval_shape(micro, values, jax.tree.map(lambda v: v[0], stacked))
+        nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        (values, total), _ = jax.lax.scan(body, (values, nothing), stacked)
+        _assign(moving, values)
+        return jax.tree.map(lambda v: v / parts, total)
+
+    def _apply(self, optimizer, gradients, side):
+        """`optimizer.apply`. Keras's own under loss scaling branches on whether the gradients are finite, and its
+        branches' assignments would not leave them: here they choose between values.
+        """
+        if not isinstance(optimizer, optimizers.LossScaleOptimizer):
+            optimizer.apply(gradients, side)
+            return
+        inner, scale, count = (
+            optimizer.inner_optimizer,
+            optimizer.dynamic_scale,
+            optimizer.step_counter,
+        )
+        finite = optimizer.check_finite(gradients)
+        moving = [*inner.variables, *side]
+        with self._inner_scope() as scope:
+            inner.apply([g / scale.value for g in gradients], side)
+            moved = _values(scope, moving)
+        _assign(
+            moving, [jnp.where(finite, new, v.value) for v, new in zip(moving, moved, strict=True)]
+        )
+        grows = count.value == optimizer.dynamic_growth_steps - 1
+        factor = jnp.where(finite, jnp.where(grows, 2.0, 1.0), 0.5)
+        count.assign(jnp.where(finite & ~grows, count.value + 1, 0))
+        scale.assign(scale.value * factor)
 
     def _sides(self):
         """`(optimizer, variables)` of each player."""
@@ -136,18 +152,31 @@ class TrainStep:
             *self.metrics_variables,
         ]
 
-    @staticmethod
-    def _split_state(scope, variables, values, lengths):
-        """The values the scope ended with, in lists of these lengths."""
-        ended = [scope.get_current_value(v) for v in variables]
-        ended = [old if new is None else new for old, new in zip(values, ended, strict=True)]
-        parts, start = [], 0
-        for length in lengths:
-            parts.append(ended[start : start + length])
-            start += length
-        return tuple(parts)
+    def _inner_scope(self, variables=(), values=()):
+        """A scope in which `variables` have `values`, and the others what they have around it."""
+        around = self._state_variables()
+        return _scope([*around, *variables], [*(v.value for v in around), *values])
 
 
-def _current(scope, variable):
-    value = scope.get_current_value(variable)
-    return variable.value if value is None else value
+def _scope(variables, values):
+    """A scope in which `variables` have `values`, of which the later ones count."""
+    return StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
+
+
+def _values(scope, variables):
+    return [scope.get_current_value(v) for v in variables]
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _flat(lists):
+    return [item for part in lists for item in part]
+
+
+def _like(lists, items):
+    """`items` in lists as long as `lists` are."""
+    items = iter(items)
+    return tuple([next(items) for _ in part] for part in lists)

@@ -112,14 +112,19 @@ class SamplingMixin:
         return self._in_batches("mean", self.own_mean, batch_size, y, mask)
 
     def _in_batches(self, name, function, batch_size, *arrays):
-        """`function` compiled (once a name), run on parts of the arrays; weights are read at every call."""
+        """`function` compiled (once a name), run on parts of the arrays; weights are read at every call.
+
+        The parts are as equal as can be, since each size of a batch may have to be compiled.
+        """
         batch_size = check_integer("inpaint", "batch_size", batch_size, 1)
         compiled = vars(self).setdefault("_compiled_functions", {})
         if name not in compiled:
             compiled[name] = self.compile_function(function)
-        starts = range(0, len(arrays[0]), batch_size)
+        count = len(arrays[0])
+        size = -(-count // -(-count // batch_size))
         parts = [
-            compiled[name](*(a[start : start + batch_size] for a in arrays)) for start in starts
+            compiled[name](*(a[start : start + size] for a in arrays))
+            for start in range(0, count, size)
         ]
         return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 

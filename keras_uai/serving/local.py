@@ -2,7 +2,10 @@
 
 import os
 
+from keras_uai import backend
 from keras_uai.serving import errors
+
+_RUN = "A SavedModel is run by TensorFlow"
 
 
 class Local:
@@ -18,8 +21,7 @@ class Local:
     concurrency = 1  # TensorFlow uses all cores for one request
 
     def __init__(self, path):
-        import tensorflow as tf
-
+        tf = backend.tensorflow(_RUN)
         self.where = path = os.fspath(path)
         try:
             self._module = tf.saved_model.load(path)
@@ -30,8 +32,7 @@ class Local:
 
     def call(self, signature, inputs, timeout):
         """Outputs of a signature as arrays; the time-out does not hold on this machine."""
-        import tensorflow as tf
-
+        tf = backend.tensorflow(_RUN)
         if signature not in self._module.signatures:
             raise errors.RefusedError(
                 f"The model has the signatures {sorted(self._module.signatures)}. "

@@ -219,7 +219,6 @@ print(json.dumps(found))
 
 def test_the_same_without_tensorflow(folder):
     """Under JAX, where TensorFlow cannot be imported: the same elements, bit by bit."""
-    pytest.importorskip("jax")
     result = subprocess.run(
         [sys.executable, "-c", _WITHOUT_TENSORFLOW, str(folder)],
         env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join(sys.path)},

@@ -113,7 +113,6 @@ def test_models_of_mixed_precision_are_exported_in_float32():
 
 
 def test_jax_saves_first():
-    pytest.importorskip("jax")
     out = run_python(
         "import os\nos.environ['KERAS_BACKEND'] = 'jax'\n"
         "from tests.testing import tiny_uai\n"

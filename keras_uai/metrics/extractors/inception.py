@@ -9,6 +9,7 @@ import os
 
 import keras
 
+from keras_uai import backend
 from keras_uai.metrics.extractors import base
 
 SIZE = 299
@@ -16,6 +17,7 @@ FEATURES = "pool_3"  # the output with the features, in SavedModel and frozen gr
 FROZEN_INPUT = "Mul"  # images in [-1, 1], after the frozen graph's own resize and scaling
 HANDLE = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"  # TF-GAN's INCEPTION_TFHUB
 PATH_VARIABLE = "KERAS_UAI_INCEPTION"
+_RUN = "The canonical Inception network is run by TensorFlow"
 _HOW = (
     "The canonical Inception network of FID is not here. Either let TF-Hub fetch it once, on a "
     "machine with a network, from {handle}; or download {handle}?tf-hub-format=compressed, unpack "
@@ -112,8 +114,7 @@ def _fetch():
 
 
 def _saved_model(path):
-    import tensorflow as tf
-
+    tf = backend.tensorflow(_RUN)
     module = tf.saved_model.load(path)
     call = module if callable(module) else module.signatures["serving_default"]
 
@@ -133,8 +134,7 @@ def _saved_model(path):
 
 
 def _frozen_graph(path):
-    import tensorflow as tf
-
+    tf = backend.tensorflow(_RUN)
     graph_def = tf.compat.v1.GraphDef()
     try:
         with open(path, "rb") as file:

@@ -1,0 +1,174 @@
+"""What `test_jax_step` does on both backends: the same models, the same batches, the losses of each step."""
+
+import json
+import os
+
+import keras
+import numpy as np
+
+from keras_uai import measurements, models
+from tests.testing import array, images, observations, tiny
+
+STEPS, BATCH = 5, 8
+_SMALL = {"width": 8, "max_width": 16, "stem": 4}
+
+
+def _recommended():
+    """Batch norm, mirrored images, a schedule."""
+    parts = dict.fromkeys(("generator", "discriminator", "encoder"), _SMALL)
+    return models.UAI.recommended((16, 16, 3), "DropPixel(0.5)", steps=20, latent_dim=6, **parts)
+
+
+def _paper():
+    model = tiny(models.UAI, average_decay=0.9)
+    model.compile()
+    return model
+
+
+def _misgan():
+    model = tiny(models.MisGAN, networks={"normalization": "batch"})
+    model.compile(gan_loss="minimax")
+    return model
+
+
+#: Models that take `STEPS` steps on both backends from the same weights, and go on with each other's files.
+MODELS = {"UAI": _paper, "recommended": _recommended, "MisGAN": _misgan}
+
+
+def batches():
+    """A list of `STEPS + 1` batches, dicts of arrays with all that any model needs."""
+    found, measurement = [], measurements.DropPixel(0.5)
+    for step in range(STEPS + 1):
+        y, _ = observations(measurement, BATCH, seed=step)
+        x, unpaired = images(BATCH, seed=step), images(BATCH, seed=100 + step)
+        found.append({"observation": y, "clean": x, "unpaired": unpaired})
+    return found
+
+
+def losses(model, batches):
+    """The logs of a step a batch, each through a `fit` of its own."""
+    found = []
+    for batch in batches:
+        history = model.fit(batch, batch_size=BATCH, shuffle=False, verbose=0).history
+        found.append({name: values[-1] for name, values in history.items()})
+    return found
+
+
+def state(model):
+    """All that is saved: weights, the step, both optimizers."""
+    optimizers = model.optimizer, model.discriminator_optimizer
+    return [array(v) for v in (*model.weights, *(v for o in optimizers for v in o.variables))]
+
+
+# -- on JAX ------------------------------------------------------------------------------------------------------------
+
+
+def on_jax(folder):
+    """Goes on from what TensorFlow saved in `folder`, and saves what it did beside it."""
+    assert keras.backend.backend() == "jax"
+    os.chdir(folder)
+    with np.load("batches.npz") as saved:
+        data = [
+            {name: saved[f"{name}{i}"] for name in ("observation", "clean", "unpaired")}
+            for i in range(STEPS + 1)
+        ]
+    found = {"traces": {}}
+    for name in MODELS:
+        model = keras.saving.load_model(f"{name}.keras")
+        if name == "UAI":  # whose parts of a batch do not meet in its norms
+            model.compile_from_config({**model.get_compile_config(), "micro_batches": 2})
+        traces = _counting_traces(model)
+        found[name] = losses(model, data[:STEPS])
+        model.save(f"{name}-on-jax.keras")
+        np.savez(f"{name}-on-jax.npz", *state(model))
+        if name == "recommended":
+            found["scores"] = model.evaluate(data[0], verbose=0, return_dict=True)
+        model.load_weights(f"{name}-on-tensorflow.keras")
+        np.savez(f"{name}-from-tensorflow.npz", *state(model))
+        found[f"{name}, more"] = losses(model, data[STEPS:])
+        found["traces"][name] = len(traces)
+    for policy, name in (("mixed_bfloat16", "Splitting"), ("mixed_float16", "AmbientGAN")):
+        found[policy] = _in_mixed_precision(policy, name, data)
+    found["traced"] = {name: _traced(name, data[0]) for name in ("Unpaired", "Paired", "UAIR")}
+    with open("jax.json", "w", encoding="utf-8") as file:
+        json.dump(found, file)
+
+
+def _counting_traces(model):
+    """A list that grows with each trace of the model's step."""
+    traces, objective = [], model.objective
+
+    def counted(*args, **kwargs):
+        traces.append(1)
+        return objective(*args, **kwargs)
+
+    vars(model)["objective"] = counted
+    return traces
+
+
+def _traced(name, batch):
+    """A step traced and not compiled: the names of what it logs, and of what it should; its state keeps its shapes."""
+    import jax
+
+    model = tiny(getattr(models, name))
+    model.compile(micro_batches=2)
+    kinds = dict.fromkeys(
+        (
+            "trainable_variables",
+            "non_trainable_variables",
+            "optimizer_variables",
+            "metrics_variables",
+        ),
+        True,
+    )
+    before = model._get_jax_state(**kinds)
+    logs, after = jax.eval_shape(model.train_step, before, batch)
+    shapes = jax.tree.map(lambda v: (v.shape, str(v.dtype)), (before, after))
+    assert shapes[0] == shapes[1]
+    return sorted(logs), model.log_names()
+
+
+def _in_mixed_precision(policy, name, data):
+    keras.config.set_dtype_policy(policy)
+    model = tiny(getattr(models, name))
+    adams = [keras.optimizers.Adam(1e-4, beta_1=0.0) for _ in range(2)]
+    if policy == "mixed_float16":  # with a small scale that soon grows
+        adams = [
+            keras.optimizers.LossScaleOptimizer(
+                adam, initial_scale=16.0, dynamic_growth_steps=2, name=name
+            )
+            for adam, name in zip(adams, ("g_scale", "d_scale"), strict=True)
+        ]
+    model.compile(*adams)
+    found = {"losses": losses(model, data[:3])}
+    if policy == "mixed_float16":
+        found["overflows"] = _overflows(model, data[3])
+    keras.config.set_dtype_policy("float32")
+    return found
+
+
+def _overflows(model, batch):
+    """With a loss scale that is too large for one player: which players moved, and both scales after a step."""
+    sides = {"g": model.generator, "d": model.discriminator}
+    optimizers = {"g": model.optimizer, "d": model.discriminator_optimizer}
+    found = {"scales": {n: float(o.dynamic_scale) for n, o in optimizers.items()}}
+    for name, optimizer in optimizers.items():
+        before = {n: [array(v) for v in side.trainable_variables] for n, side in sides.items()}
+        scales = {n: float(o.dynamic_scale) for n, o in optimizers.items()}
+        optimizer.dynamic_scale.assign(2.0**120)
+        losses(model, [batch])
+        moved = [
+            n
+            for n, side in sides.items()
+            if any(
+                (a != array(v)).any()
+                for a, v in zip(before[n], side.trainable_variables, strict=True)
+            )
+        ]
+        found[name] = {
+            "moved": moved,
+            "scale": float(optimizer.dynamic_scale),
+            "finite": all(np.isfinite(array(v)).all() for v in model.trainable_variables),
+        }
+        optimizer.dynamic_scale.assign(scales[name])
+    return found
