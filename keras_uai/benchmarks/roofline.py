@@ -16,9 +16,8 @@ _KINDS = {
 GROUPS = {
     "convolutions, forward": ("FusedConv2D", "NativeConv2D", "Conv2D"),
     "convolutions, backward": ("Conv2DBackprop",),
-    "attention": ("/attention", "_attention"),
+    "attention, matrix products": ("/attention", "_attention", "Softmax", "MatMul"),
     "normalisation and modulation": ("BatchNorm", "/norm_", "/head_norm", "/modulation_"),
-    "matrix products": ("MatMul",),
     "pooling and shuffling": ("AvgPool", "/shuffle"),
     "variables and optimizers": ("Assign", "ReadVariableOp", "/adam"),
 }
