@@ -21,7 +21,8 @@ class Batches(keras.utils.PyDataset, DataAdapter):
     """`Elements` as a `keras.utils.PyDataset`, kept ahead of the training step by a thread.
 
     Each time it is iterated, by hand or by `fit`, it yields the batches of the next epoch (a look
-    at the first batch alone does not count). It is a Keras data adapter too, because `fit` would
+    at the first batch alone does not count). By hand these are whole; over several processes `fit`
+    takes this process's part of each. It is a Keras data adapter too, because `fit` would
     shuffle the batches of a mere `PyDataset` by numbers of its own, and end more epochs than begun.
 
     Args:
@@ -62,7 +63,10 @@ class Batches(keras.utils.PyDataset, DataAdapter):
         return self.make(self.epoch, number)
 
     def __iter__(self):
-        epoch, share = self.epoch, _share_of_process()
+        return self._parts((0, 1))
+
+    def _parts(self, share):
+        epoch = self.epoch
         last = math.inf if self.num_batches is None else self.num_batches - 1
         # Keras looks at one batch before it begins, which must not count as an epoch.
         counts_at = None if self.elements.repeat else min(1, last)
@@ -112,7 +116,7 @@ class Batches(keras.utils.PyDataset, DataAdapter):
     # -- what Keras calls -------------------------------------------------------------------------
 
     def get_numpy_iterator(self):
-        for element in self:
+        for element in self._parts(_share_of_process()):
             yield element if isinstance(element, dict) else (element,)
 
     def get_jax_iterator(self):

@@ -84,8 +84,8 @@ class Data:
             # Each round of `repeat` makes a new iterator, and with it the next epoch's order.
             return dataset.repeat().skip(done).prefetch(2)
 
-        epochs = itertools.chain.from_iterable(itertools.repeat(dataset))
-        return (b if isinstance(b, dict) else (b,) for b in itertools.islice(epochs, done, None))
+        epochs = (dataset.get_numpy_iterator() for _ in itertools.repeat(None))
+        return itertools.islice(itertools.chain.from_iterable(epochs), done, None)
 
     def withheld(self, limit, batch_size=50, split="withheld"):
         """Up to `limit` withheld images, with the clean ones where the data set has them; or those

@@ -38,6 +38,9 @@ class Alone:
     def scope(self):
         return contextlib.nullcontext()
 
+    def close(self):
+        """Ends what the process shares with others; a later run may be another group's."""
+
     def exchange(self, *values):
         """The numbers that each worker gives, float64 `(workers, len(values))`; all workers call it alike."""
         return np.array([values], "float64")
@@ -155,9 +158,15 @@ class JaxGroup(Alone):
         self.kind = kind
         if kind == "multi_worker":
             keras.distribution.initialize()
-        keras.distribution.set_distribution(keras.distribution.DataParallel())
+        # Keras would take a part of what is this process's part of the batch already.
+        keras.distribution.set_distribution(
+            keras.distribution.DataParallel(auto_shard_dataset=False)
+        )
         self.workers, self.index = jax.process_count(), jax.process_index()
         self.replicas = jax.device_count()
+
+    def close(self):
+        keras.distribution.set_distribution(None)
 
     def exchange(self, *values):
         if self.workers == 1:

@@ -55,7 +55,7 @@ def run(given, command=None):
     if folder and os.path.exists(os.path.join(folder, run_folder.SCORES)):
         print(f"{folder} is finished: there is nothing to resume.")
         return 0
-    precision = keras.config.dtype_policy()
+    precision, group = keras.config.dtype_policy(), distribution.Alone()
     try:
         with _usage_errors():
             group = distribution.make(places["distribution"])
@@ -72,6 +72,7 @@ def run(given, command=None):
         folder = folder or _start(settings, places, command)
         return _train_and_score(settings, places, folder, evaluator, command, group)
     finally:
+        group.close()
         keras.config.set_dtype_policy(precision)
 
 

@@ -52,7 +52,7 @@ class TrainStep:
             with _scope(weights, values):
                 return function(*args)
 
-        return lambda *args: pure([w.value for w in weights], *args)
+        return lambda *args: pure([_own(w.value) for w in weights], *args)
 
     def _gradients(self, batch, keys):
         """Gradients of `(d_loss, g_loss)` with respect to their own side's variables only, and the logs.
@@ -180,3 +180,9 @@ def _like(lists, items):
     """`items` in lists as long as `lists` are."""
     items = iter(items)
     return tuple([next(items) for _ in part] for part in lists)
+
+
+def _own(value):
+    """Weights that lie on the devices of several processes, as one of these has them: it may work alone with them."""
+    shared = isinstance(value, jax.Array) and not value.is_fully_addressable
+    return value.addressable_data(0) if shared else value

@@ -187,16 +187,22 @@ def test_an_error_in_the_thread_reaches_the_caller(tmp_path, pixels):
         next(iter(batches))
 
 
-def test_processes_share_a_batch(tmp_path, pixels, monkeypatch):
-    whole = list(Batches(elements(tmp_path, DropPixel(0.5), drop_remainder=True)))
+def test_processes_share_a_batch_in_fit(tmp_path, pixels, monkeypatch):
+    def part(drop_remainder=True):
+        batches = Batches(elements(tmp_path, DropPixel(0.5), drop_remainder=drop_remainder))
+        return [y for (y,) in batches.get_jax_iterator()], list(batches)
+
+    whole, _ = part()
     parts = []
     for process in range(2):
         monkeypatch.setattr(batches_module, "_share_of_process", lambda p=process: (p, 2))
-        parts.append(list(Batches(elements(tmp_path, DropPixel(0.5), drop_remainder=True))))
+        of_fit, by_hand = part()
+        parts.append(of_fit)
+        assert [len(y) for y in by_hand] == [4] * 5
     assert [len(y) for y in parts[0]] == [2] * 5
     assert np.array_equal(np.concatenate(parts, axis=1), whole)
     with pytest.raises(ValueError, match="batch of 3 images, 2 processes"):
-        list(Batches(elements(tmp_path, DropPixel(0.5))))
+        part(drop_remainder=False)
 
 
 def test_no_full_batch(tmp_path, pixels):
