@@ -7,6 +7,7 @@ the names in `COMMANDS`.
 COMMANDS = {
     "data": "batches of damaged images against the training step",
     "metrics": "the Fréchet distance against TF-GAN's and scipy's",
+    "scaling": "what more machines would bring: this one's step, and an assumed network",
     "serving": "an export against the model it was made of",
     "step": "the training step against PyTorch's on the same networks and losses",
 }

@@ -59,26 +59,19 @@ def estimate(step_seconds, gradient_bytes, gbits, latency_us, workers=WORKERS):
 
 
 def run(options):
-    """Measures the step of the recommended model and estimates the rest; a JSON-able dict."""
-    import keras
-
-    from keras_uai import models
-
-    size, batch_size = options["image_size"], options["batch_size"]
-    model = models.UAI.recommended((size, size, 3), "DropPixel(0.9)")
-    images = np.random.default_rng(0).integers(0, 256, (batch_size, size, size, 3)) / 127.5 - 1.0
-    masks = keras.ops.convert_to_numpy(model.measurement.masks(np.arange(batch_size), size, size))
-    y = np.where(masks > 0.5, images, 0.0).astype("float32")
+    """Measures the step of `options["model"]` (None: the recommended one) and estimates the rest; a JSON-able dict."""
     machine = timing.machine(("keras",))
-    model.train_on_batch(y)  # compiles
-    _, seconds = timing.in_turn({"step": lambda: model.train_on_batch(y)}, options["repeats"])
+    model = _model(options["model"])
+    batch = _batch(model, options["step_images"])
+    model.train_on_batch(batch)  # compiles
+    _, seconds = timing.in_turn({"step": lambda: model.train_on_batch(batch)}, options["repeats"])
     step = timing.summary(seconds["step"])
     gradient_bytes = _BYTES * sum(math.prod(v.shape) for v in model.trainable_variables)
-    names = ("image_size", "batch_size", "gbits", "latency_us", "repeats")
+    names = ("model", "step_images", "gbits", "latency_us", "repeats")
     network = (options["gbits"], options["latency_us"])
     return {
         "benchmark": "scaling",
-        "settings": {name: options[name] for name in names},
+        "settings": {**{n: options[n] for n in names}, "image_shape": model.image_shape},
         **machine,
         "step": step,
         "gradient_bytes": gradient_bytes,
@@ -86,13 +79,40 @@ def run(options):
     }
 
 
+def _model(path):
+    """The model of a path, ready to train."""
+    from keras_uai import models
+
+    if path is None:
+        return models.UAI.recommended((32, 32, 3), "DropPixel(0.9)")
+    from keras_uai.serving import commands
+
+    model = commands.load(path)
+    if not model.compiled:  # of a preset
+        model.compile()
+    return model
+
+
+def _batch(model, count):
+    """Noise damaged by the model's measurement, with all that any model is trained with."""
+    from keras import ops
+
+    clean = np.random.default_rng(0).uniform(-1.0, 1.0, (count, *model.image_shape))
+    clean = clean.astype("float32")
+    mask = model.measurement.masks(np.arange(count), *model.image_shape[:2])
+    y = ops.convert_to_numpy(model.measurement(clean, mask))
+    mask = ops.convert_to_numpy(mask)
+    return {"observation": y, "mask": mask, "clean": clean, "unpaired": clean[::-1].copy()}
+
+
 def table(result):
     """The result as text."""
     settings, step = result["settings"], result["step"]
-    size, rate = settings["image_size"], settings["batch_size"] / step["median"]
+    height, width, _ = settings["image_shape"]
+    rate = settings["step_images"] / step["median"]
     lines = [
         f"measured: {1e3 * step['median']:.0f} ms a step ({1e3 * step['low']:.0f} to {1e3 * step['high']:.0f}) of "
-        f"{settings['batch_size']} images of {size} x {size}, {rate:.1f} images/s; "
+        f"{settings['step_images']} images of {height} x {width}, {rate:.1f} images/s; "
         f"{result['gradient_bytes'] / 1e6:.1f} MB of gradients",
         f"assumed: {settings['gbits']:g} Gbit/s and {settings['latency_us']:g} us a message; ring all-reduce, none "
         "of it hidden",

@@ -85,7 +85,8 @@ class Data:
             return dataset.repeat().skip(done).prefetch(2)
 
         epochs = (dataset.get_numpy_iterator() for _ in itertools.repeat(None))
-        return itertools.islice(itertools.chain.from_iterable(epochs), done, None)
+        batches = itertools.chain.from_iterable(epochs)
+        return (batch for batch in itertools.islice(batches, done, None))  # Keras takes generators
 
     def withheld(self, limit, batch_size=50, split="withheld"):
         """Up to `limit` withheld images, with the clean ones where the data set has them; or those

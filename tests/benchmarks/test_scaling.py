@@ -1,8 +1,11 @@
 """The estimate against numbers by hand, its limits, and what it counts of a model."""
 
+import math
+
 import pytest
 
 from keras_uai.benchmarks import scaling
+from tests.testing import tiny_uai
 
 
 def test_all_reduce_by_hand():
@@ -24,7 +27,7 @@ def test_efficiency():
 
 
 def test_the_table_says_what_was_measured_and_what_assumed():
-    settings = {"image_size": 32, "batch_size": 8, "gbits": 10.0, "latency_us": 50.0}
+    settings = {"image_shape": (32, 32, 3), "step_images": 8, "gbits": 10.0, "latency_us": 50.0}
     result = {
         "settings": settings,
         "step": {"median": 0.5, "low": 0.4, "high": 0.6},
@@ -35,3 +38,16 @@ def test_the_table_says_what_was_measured_and_what_assumed():
     assert "measured: 500 ms a step (400 to 600) of 8 images of 32 x 32, 16.0 images/s" in text
     assert "assumed: 10 Gbit/s and 50 us a message" in text
     assert text.splitlines()[-1].split()[0] == "16"
+
+
+def test_a_step_is_measured_and_its_gradients_counted(monkeypatch):
+    model = tiny_uai()
+    model.compile(loss_weights={"z": 0.0, "y": 0.0}, jit_compile=False)
+    monkeypatch.setattr(scaling, "_model", lambda path: model)
+    options = {"model": None, "step_images": 2, "gbits": 10.0, "latency_us": 50.0, "repeats": 1}
+    result = scaling.run(options)
+    assert result["gradient_bytes"] == 4 * sum(
+        math.prod(w.shape) for w in model.trainable_variables
+    )
+    assert result["rows"][0]["efficiency"] == 1.0
+    assert "2 images of 16 x 16" in scaling.table(result)
