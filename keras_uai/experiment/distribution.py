@@ -41,6 +41,11 @@ class Alone:
     def close(self):
         """Ends what the process shares with others; a later run may be another group's."""
 
+    @contextlib.contextmanager
+    def solo(self):
+        """Inside, the chief does something with the model that the others do not."""
+        yield
+
     def exchange(self, *values):
         """The numbers that each worker gives, float64 `(workers, len(values))`; all workers call it alike."""
         return np.array([values], "float64")
@@ -167,6 +172,16 @@ class JaxGroup(Alone):
 
     def close(self):
         keras.distribution.set_distribution(None)
+
+    @contextlib.contextmanager
+    def solo(self):
+        distribution = keras.distribution.distribution()
+        if self.workers > 1:  # else Keras would put what it makes onto the devices of all
+            keras.distribution.set_distribution(None)
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(distribution)
 
     def exchange(self, *values):
         if self.workers == 1:

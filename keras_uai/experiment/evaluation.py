@@ -6,6 +6,7 @@ import keras
 
 from keras_uai import callbacks, metrics
 from keras_uai.callbacks.parts import DistancePart
+from keras_uai.experiment import distribution
 from keras_uai.metrics.evaluation import sample_batches
 from keras_uai.metrics.evaluation_data import HOLDOUT
 
@@ -105,10 +106,12 @@ class Monitor(keras.callbacks.Callback):
     Args:
         evaluator: the run's.
         folder: the run's; pictures go into `grids/`.
+        group: the run's `distribution`, whose chief runs this.
     """
 
-    def __init__(self, evaluator, folder):
+    def __init__(self, evaluator, folder, group=None):
         super().__init__()
+        self.group = group or distribution.Alone()
         settings = evaluator.settings
         self.every, self.folder = settings["eval_every"], folder
         self.evaluation = self.grid = None
@@ -136,9 +139,10 @@ class Monitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if not self.every or (epoch + 1) % self.every or self.model.stop_training:
             return
-        if self.evaluation is not None:
-            logs.update({f"val_{n}": value for n, value in self.evaluation.measure().items()})
-        self.draw(f"{int(self.model.step):06d}")
+        with self.group.solo():
+            if self.evaluation is not None:
+                logs.update({f"val_{n}": value for n, value in self.evaluation.measure().items()})
+            self.draw(f"{int(self.model.step):06d}")
 
     def draw(self, name):
         """Writes `grids/NAME.png`, always of the same images with the same seeds; its path."""

@@ -150,7 +150,7 @@ def _help(settings, places, folder, data, model, group):
 def _train_and_score(settings, places, folder, evaluator, command, group):
     print(f"Run folder: {folder}")
     data, model = evaluator.data, evaluator.model
-    monitor = evaluation.Monitor(evaluator, folder)
+    monitor = evaluation.Monitor(evaluator, folder, group)
     monitor.set_model(model)
     state, interrupted = training.train(
         settings, data, folder, model, [monitor], places["checkpoint_minutes"], group
@@ -160,7 +160,8 @@ def _train_and_score(settings, places, folder, evaluator, command, group):
         print(f"Stopped after {state['steps']} steps; everything is saved. {how}")
         return 128 + interrupted
     try:
-        _score(folder, evaluator, monitor, state, command)
+        with group.solo():
+            _score(folder, evaluator, monitor, state, command)
     except KeyboardInterrupt:
         print(f"\nStopped before all was scored; the trained model is saved. {how}")
         return 128 + signal.SIGINT

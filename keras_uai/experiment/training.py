@@ -169,7 +169,8 @@ class EpochEnd(keras.callbacks.Callback):
         row = {"epoch": epoch + 1, "step": clock["steps"], "images": clock["images"]}
         self.log.add({**row, "minutes": clock["seconds"] / 60.0, **logs})
         if time.monotonic() - self._saved >= self.every:
-            run_folder.save_checkpoint(self.folder, self.model, clock)
+            with self.clock.group.solo():
+                run_folder.save_checkpoint(self.folder, self.model, clock)
             self._saved = time.monotonic()
 
 
@@ -220,7 +221,8 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0, gr
                 verbose=(1 if sys.stdout.isatty() else 2) if group.is_chief else 0,
             )
         if group.is_chief:
-            run_folder.save_checkpoint(folder, model, clock.state())
+            with group.solo():
+                run_folder.save_checkpoint(folder, model, clock.state())
         return clock.state(), interruption.agree()
 
 
