@@ -78,7 +78,10 @@ class TrainStep:
         return [d_gradients, g_gradients], logs
 
     def _accumulate(self, batch, keys):
-        """Means over `micro_batches` equal parts of the batch; memory holds one part's activations at a time."""
+        """Means over `micro_batches` equal parts of the batch; memory holds one part's activations at a time.
+
+        Every K-th image belongs to a part: of a batch spread over devices, each device has its share of every part.
+        """
         parts, count = self.micro_batches, keys.shape[0]
         if parts == 1:
             return self._gradients(batch, keys)
@@ -88,7 +91,7 @@ class TrainStep:
                 f"Received: {count} images."
             )
         stacked = jax.tree.map(
-            lambda v: v.reshape(parts, count // parts, *v.shape[1:]), (batch, keys)
+            lambda v: v.reshape(count // parts, parts, *v.shape[1:]).swapaxes(0, 1), (batch, keys)
         )
         moving = self.non_trainable_variables
 

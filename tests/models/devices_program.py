@@ -45,12 +45,12 @@ def images(model, count):
 
 
 def train(make, scope, further=False):
-    """What training made of the weights, and what was logged, evaluated and predicted."""
+    """What training made of the weights, and what was logged, evaluated and predicted; `scope` makes scopes."""
     keras.utils.set_random_seed(0)
-    with scope:
+    with scope():
         model, size = make()
         begun = [w.copy() for w in model.get_weights()]
-    with scope if ON_JAX else contextlib.nullcontext():
+    with scope() if ON_JAX else contextlib.nullcontext():
         history = model.fit(images(model, 3 * size), batch_size=size, shuffle=False, verbose=0)
         result = {"begun": begun, "weights": model.get_weights()}
         result["logs"] = {n: v[0] for n, v in history.history.items() if n != "std"}
@@ -101,7 +101,7 @@ def main():
     found = {} if ON_JAX else {"refused": refused(scope)}
     for make in (splitting, game):
         one, two = (
-            train(make, where(), further=make is game) for where in (contextlib.nullcontext, scope)
+            train(make, where, further=make is game) for where in (contextlib.nullcontext, scope)
         )
         found[make.__name__] = {name: far(one[name], two[name]) for name in one}
         found[make.__name__]["moved"] = far(one["begun"], one["weights"])
