@@ -6,7 +6,7 @@ import json
 from keras_uai import losses, measurements, models, networks
 from keras_uai.experiment import checks, compact
 from keras_uai.experiment.presets import PRESETS
-from keras_uai.models import InpaintingModel
+from keras_uai.models import InpaintingModel, recommended
 
 #: What neither the preset nor a flag says. None: not set.
 DEFAULTS = {
@@ -114,6 +114,8 @@ def resolve(given):
     cls = checks.choice("model", given.get("model", DEFAULTS["model"]), model_classes())
     given.setdefault("preset", default_preset(cls))
     preset = dict(checks.choice("preset", given["preset"], PRESETS))
+    if given["preset"] == "recommended":
+        preset = _for_measurement(preset, given.get("measurement"))
     weights = {**cls.default_loss_weights, **preset.pop("loss_weights")}
     for name in given:
         if name not in names():
@@ -177,6 +179,18 @@ def loss_weights(settings):
 
 
 # -- checks ---------------------------------------------------------------------------------------
+
+
+def _for_measurement(preset, text):
+    """The recommended preset, as it is recommended for the measurement."""
+    if text is None or str(text).strip().startswith("Empirical"):
+        return preset
+    arguments, weights = recommended.for_measurement(measurements.get(text))
+    return {
+        **preset,
+        "model_arguments": {**preset["model_arguments"], **arguments},
+        "loss_weights": {**preset["loss_weights"], **weights},
+    }
 
 
 def _complete(arguments, function, flag, full=False):

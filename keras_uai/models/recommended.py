@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_uai.measurements import Patch
 from keras_uai.models.base import paper_adam
 
 #: Arguments of `UAI`. A U-Net on 2 x 2 cells with a fill and a mean of its own, both anchored at the observed pixels,
@@ -11,7 +12,7 @@ MODEL = {
     "average_decay": 0.998,
     "hide": (0.1, 0.5),
     "energy_scales": (None, 1, 2, 4, 8, 16),
-    "energy_spread": 1.1,
+    "energy_spread": 1.15,
     "flip": True,
     "generator": {
         "width": 40,
@@ -52,26 +53,38 @@ MODEL = {
 #: which is also what `energy_spread` is there against.
 LOSS_WEIGHTS = {"gan": 0.02, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0}
 
+#: Where a measurement keeps fewer patches than this, most places of an image are never observed near another one that
+#: is: no hidden pixel tells of them, but the observations of other images do.
+FEW_PATCHES = 8
+
 #: Of Adam on the generator's side (D keeps the paper's betas), and of the data.
 LEARNING_RATE, BETA_1, BETA_2, WARMUP_STEPS, BATCH_SIZE = 1e-3, 0.9, 0.99, 100, 16
 DISCRIMINATOR_LEARNING_RATE = 1e-3
 
 
-def arguments(overrides):
+def for_measurement(measurement):
+    """What differs for this measurement from `MODEL` and from `LOSS_WEIGHTS`, two dicts."""
+    if isinstance(measurement, Patch) and measurement.n < FEW_PATCHES:
+        return {"hide_all": 0.25}, {"marginal": 1.0}
+    return {}, {}
+
+
+def arguments(measurement, overrides):
     """`MODEL` with `overrides`; dicts of network arguments are merged."""
-    merged = {n: dict(v) if isinstance(v, dict) else v for n, v in MODEL.items()}
+    recommended = {**MODEL, **for_measurement(measurement)[0]}
+    merged = {n: dict(v) if isinstance(v, dict) else v for n, v in recommended.items()}
     for name, value in overrides.items():
         merged[name] = {**merged[name], **value} if isinstance(merged.get(name), dict) else value
     return merged
 
 
-def compile_arguments(steps=None):
+def compile_arguments(measurement, steps=None):
     """Optimizers, their rates constant or falling to 0 over `steps` updates, and `LOSS_WEIGHTS`."""
     rate = _schedule(LEARNING_RATE, steps)
     return {
         "optimizer": keras.optimizers.Adam(rate, beta_1=BETA_1, beta_2=BETA_2),
         "discriminator_optimizer": paper_adam(_schedule(DISCRIMINATOR_LEARNING_RATE, steps)),
-        "loss_weights": LOSS_WEIGHTS,
+        "loss_weights": {**LOSS_WEIGHTS, **for_measurement(measurement)[1]},
     }
 
 

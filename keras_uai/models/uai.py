@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_uai import losses, networks, random
+from keras_uai import losses, measurements, networks, random
 from keras_uai.layers import statistics_held
 from keras_uai.models import purposes, recommended
 from keras_uai.models.adversarial import AdversarialModel
@@ -131,8 +131,9 @@ class UAI(AdversarialModel):
                 a lot at the end of a training. `None` keeps it constant.
             **overrides: arguments of `UAI` that are to differ; dicts of network arguments are merged.
         """
-        model = cls(image_shape, measurement, **recommended.arguments(overrides))
-        model.compile(**recommended.compile_arguments(steps))
+        measurement = measurements.get(measurement)
+        model = cls(image_shape, measurement, **recommended.arguments(measurement, overrides))
+        model.compile(**recommended.compile_arguments(measurement, steps))
         return model
 
     # -- the two players -----------------------------------------------------------------------------------------

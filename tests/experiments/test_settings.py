@@ -56,13 +56,16 @@ def test_paper_is_section_3():
     assert settings.model_arguments(paper)["average_decay"] is None
 
 
-def test_recommended_is_what_the_class_recommends():
+@pytest.mark.parametrize("damage", ["DropPixel(0.9)", "Patch(1, 8, border=1)"])
+def test_recommended_is_what_the_class_recommends(damage):
     """One configuration, whether it comes from Python or from a flag."""
-    expected = models.UAI.recommended((32, 32, 3), "DropPixel(0.9)", steps=1000)
-    resolved = settings.resolve({**LEAST, "image_size": 32, "steps": 1000})
+    expected = models.UAI.recommended((32, 32, 3), damage, steps=1000)
+    resolved = settings.resolve({**LEAST, "measurement": damage, "image_size": 32, "steps": 1000})
+    few = damage.startswith("Patch(1,")
+    assert (resolved["lambda_marginal"], expected.hide_all) == ((1.0, 0.25) if few else (0.0, 0.0))
 
     class Data:
-        image_shape, measurement = (32, 32, 3), measurements.DropPixel(0.9)
+        image_shape, measurement = (32, 32, 3), measurements.get(damage)
         steps_per_epoch = 100
 
     model = building.make_model(resolved, Data)
