@@ -2,10 +2,16 @@
 
 from keras_uai.losses import adversarial, reconstruction
 from keras_uai.losses.adversarial import get
-from keras_uai.losses.reconstruction import energy_score, gaussian_kl, mean_squared_error
+from keras_uai.losses.reconstruction import (
+    check_energy,
+    energy_score,
+    gaussian_kl,
+    mean_squared_error,
+)
 
 __all__ = [
     "adversarial",
+    "check_energy",
     "energy_score",
     "gaussian_kl",
     "get",

@@ -59,6 +59,20 @@ def energy_score(x_1, x_2, y, weight, scales=(None,), patches=(), spread=1.0):
     return sum(scores) / len(scores)
 
 
+def check_energy(side, scales=(None,), patches=(), spread=1.0):
+    """Raises a ValueError where these arguments of `energy_score` cannot be, for images of this side."""
+    if not 0 <= spread < 2**0.5:
+        raise ValueError(
+            "`energy_spread` lies in [0, 1.41): with more, samples could win by running away from each other. "
+            f"Received: energy_spread={spread!r}"
+        )
+    for name, sides in (("energy_scales", scales), ("energy_patches", patches)):
+        if not all(1 <= s <= side for s in sides if s is not None):
+            raise ValueError(
+                f"`{name}` are sides of cells from 1 to {side} pixels. Received: {name}={tuple(sides)!r}"
+            )
+
+
 def gaussian_kl(mean, log_variance):
     """KL divergence of `N(mean, exp(log_variance))` from `N(0, 1)`, a mean over the batch and the latent's values."""
     mean, log_variance = ops.cast(mean, "float32"), ops.cast(log_variance, "float32")

@@ -131,10 +131,10 @@ def check_hide(hide):
     return tuple(hide)
 
 
-def check_hide_by_mask(share):
-    """`hide_by_mask` as a float, or a ValueError."""
+def check_share(name, share):
+    """A share of the images as a float, or a ValueError that names the argument."""
     if not 0 <= share <= 1:
         raise ValueError(
-            f"`hide_by_mask` is a share of the images, in [0, 1]. Received: hide_by_mask={share!r}"
+            f"`{name}` is a share of the images, in [0, 1]. Received: {name}={share!r}"
         )
     return float(share)

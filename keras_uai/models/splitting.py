@@ -5,7 +5,7 @@ import keras
 from keras_uai import losses
 from keras_uai.models import purposes
 from keras_uai.models.base import InpaintingModel
-from keras_uai.models.batch import check_hide, check_hide_by_mask
+from keras_uai.models.batch import check_hide, check_share
 
 
 @keras.saving.register_keras_serializable("keras_uai")
@@ -43,7 +43,7 @@ class Splitting(InpaintingModel):
         super().__init__(
             image_shape, measurement, latent_dim, average_decay, flip, seed, generator, name
         )
-        self.hide, self.hide_by_mask = check_hide(hide), check_hide_by_mask(hide_by_mask)
+        self.hide, self.hide_by_mask = check_hide(hide), check_share("hide_by_mask", hide_by_mask)
         self.build()
 
     def log_names(self):

@@ -7,7 +7,7 @@ from keras_uai import losses, measurements, networks, random
 from keras_uai.layers import statistics_held
 from keras_uai.models import purposes, recommended
 from keras_uai.models.adversarial import AdversarialModel
-from keras_uai.models.batch import check_hide, check_hide_by_mask
+from keras_uai.models.batch import check_hide, check_share
 from keras_uai.models.sampling import pair_std
 
 
@@ -94,24 +94,11 @@ class UAI(AdversarialModel):
             image_shape, measurement, latent_dim, average_decay, flip, seed, generator, discriminator, name,
         )  # fmt: skip
         self.discriminate_y_hat = bool(discriminate_y_hat)
-        self.hide, self.hide_by_mask = check_hide(hide), check_hide_by_mask(hide_by_mask)
+        self.hide, self.hide_by_mask = check_hide(hide), check_share("hide_by_mask", hide_by_mask)
+        self.hide_all = check_share("hide_all", hide_all)
         self.energy_scales, self.energy_patches = tuple(energy_scales), tuple(energy_patches)
-        self.hide_all = float(hide_all)
-        if not 0 <= self.hide_all < 1:
-            raise ValueError(f"`hide_all` lies in [0, 1). Received: hide_all={hide_all!r}")
         self.energy_spread = float(energy_spread)
-        if not 0 <= self.energy_spread < 2**0.5:
-            raise ValueError(
-                "`energy_spread` lies in [0, 1.41): with more, samples could win by running away from each other. "
-                f"Received: energy_spread={energy_spread!r}"
-            )
-        for name in ("energy_scales", "energy_patches"):
-            sides = [side for side in getattr(self, name) if side is not None]
-            if not all(1 <= side <= self.image_shape[0] for side in sides):
-                raise ValueError(
-                    f"`{name}` are sides of cells from 1 to {self.image_shape[0]} pixels. "
-                    f"Received: {name}={getattr(self, name)!r}"
-                )
+        losses.check_energy(self.image_shape[0], energy_scales, energy_patches, energy_spread)
 
     def more_networks(self):
         self.encoder = self._network(

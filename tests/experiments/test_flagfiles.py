@@ -23,7 +23,7 @@ CELLS = {
     for cell in cells.every()
     if cell.row != "baselines"
 }
-NO_RUN = ("paper", "celeba", "recipe1m", "lsun_bedroom", "recommended")
+NO_RUN = ("paper", "celeba", "recipe1m", "lsun_bedroom", "recommended", "rivals_32")
 RUNS = [
     name
     for name in FILES
