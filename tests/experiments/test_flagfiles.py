@@ -30,7 +30,12 @@ RUNS = [
     if name.removesuffix(".flags") not in NO_RUN
     and (not name.startswith("tables/") or name in CELLS)
 ]
-NEEDS_FOLDER = ("faces_folder_drop_pixel_32.flags", "damaged_folder_32.flags")
+NEEDS_FOLDER = (
+    "faces_folder_drop_pixel_32.flags",
+    "faces_folder_small_patches_32.flags",
+    "faces_folder_one_patch_32.flags",
+    "damaged_folder_32.flags",
+)
 
 
 def given(name):
