@@ -17,7 +17,7 @@ def draw(options):
     if not names:
         raise ValueError("Which presets? Name them (--presets=A,B). Received: none")
     bands = [
-        band(name, {**options, "data": data})
+        band(name, {**options, **_shown(data, options)})
         for name, data in zip(names, _data(options["data"], names), strict=True)
     ]
     picture = gallery(bands, max_samples=options["num_samples"])
@@ -106,6 +106,12 @@ def _data(given, names):
             f"--data names one data set for all presets, or one a preset: {len(names)}. Received: {len(given)}"
         )
     return given
+
+
+def _shown(data, options):
+    """The data flags of a preset: a crop is of folders alone."""
+    named = data is None or data in datasets.NAMES
+    return {"data": data, "crop_size": None if named else options.get("crop_size")}
 
 
 def _has_own(name):

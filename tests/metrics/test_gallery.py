@@ -108,3 +108,10 @@ def test_what_the_user_can_put_right(options, change, message):
 def test_presets_with_data_of_their_own_are_shown_these():
     own = gallery._data("photos", ["drawn_faces_32_drop_pixel", "faces_32_drop_pixel"])
     assert own == [None, "photos"]
+
+
+def test_a_crop_is_of_folders_alone():
+    options = {"crop_size": 64}
+    assert gallery._shown("drawn_faces", options) == {"data": "drawn_faces", "crop_size": None}
+    assert gallery._shown(None, options) == {"data": None, "crop_size": None}
+    assert gallery._shown("photos", options) == {"data": "photos", "crop_size": 64}
