@@ -70,7 +70,9 @@ def test_a_run_moves_to_jax_and_back(tiny, tmp_path, interrupt):  # noqa: F811
     assert on_jax["step"] == here["step"] == "10"
     assert set(on_jax) == set(here)
     for column in set(here) - {"minutes"}:
-        close = pytest.approx(float(here[column]), rel=1e-3, abs=1e-4)
+        # Calibration counts pixels below quantiles: rounding moves a few across.
+        counts = "calibration" in column
+        close = pytest.approx(float(here[column]), rel=1e-3, abs=5e-3 if counts else 1e-4)
         assert float(on_jax[column]) == close, column
 
     # A run that JAX began and ended is TensorFlow's to use.
