@@ -59,3 +59,13 @@ def objective(model, data):
     keys = model.step_keys(len(batch["y"]))
     d_loss, g_loss, logs = model.objective(batch, keys, training=True)
     return float(d_loss), float(g_loss), {name: float(value) for name, value in logs.items()}
+
+
+def masks_shown(model, network, data):
+    """The masks that a step shows this D of the model; its logits are the mean of what it judges."""
+    seen = []
+    getattr(model, network).score = lambda x, mask, training=False: (
+        seen.append(np.array(mask)) or ops.mean(x, (1, 2, 3))
+    )
+    objective(model, data)
+    return seen
