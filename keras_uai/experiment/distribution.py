@@ -6,10 +6,13 @@ machines named in TF_CONFIG. JAX: `keras.distribution.DataParallel`, machines na
 _NUM_PROCESSES and _PROCESS_ID, or found out by JAX (Slurm, TPU pods).
 """
 
+import atexit
 import contextlib
 import json
 import os
+import re
 import socket
+import sys
 import time
 import zlib
 
@@ -19,6 +22,10 @@ import numpy as np
 KINDS = ("none", "mirrored", "multi_worker")
 #: Seconds to wait for the other workers at the start.
 PATIENCE = 600.0
+#: How XLA's errors begin.
+_STATUS = re.compile(
+    "(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED|FAILED_PRECONDITION): "
+)
 
 
 class LostWorkerError(RuntimeError):
@@ -200,10 +207,21 @@ class JaxGroup(Alone):
 
         try:
             yield
-        except jax.errors.JaxRuntimeError as error:
-            if self.workers == 1:
+        except (jax.errors.JaxRuntimeError, ValueError) as error:
+            # A transfer between processes that fails is a ValueError with XLA's status in front.
+            failed = not isinstance(error, ValueError) or _STATUS.match(str(error))
+            if self.workers == 1 or not failed:
                 raise
+            # When Python ends, JAX would wait for the worker that is lost, and abort.
+            atexit.register(_leave)
             raise self._lost(error) from error
+
+
+def _leave():
+    """Ends the process now, with the exit code of a lost worker."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def make(kind):
