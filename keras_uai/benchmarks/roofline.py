@@ -14,8 +14,8 @@ _KINDS = {
 }
 #: Group of events: what the kind of the operation contains, or, behind a slash, the name of the layer; first match.
 GROUPS = {
-    "convolutions, forward": ("FusedConv2D", "NativeConv2D", "Conv2D"),
     "convolutions, backward": ("Conv2DBackprop",),
+    "convolutions, forward": ("Conv2D",),
     "attention, matrix products": ("/attention", "_attention", "Softmax", "MatMul"),
     "normalisation and modulation": ("BatchNorm", "/norm_", "/head_norm", "/modulation_"),
     "pooling and shuffling": ("AvgPool", "/shuffle"),
@@ -165,8 +165,6 @@ def _group(name):
     layer, _, kind = name.rpartition(":")
     if not layer or layer.endswith(":"):
         return None
-    if "Conv2DBackprop" in kind:
-        return "convolutions, backward"
     for group, parts in GROUPS.items():
         if any(part in (layer if part[0] in "/_" else kind) for part in parts):
             return group

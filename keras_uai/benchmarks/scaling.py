@@ -2,8 +2,9 @@
 
 A model of the cost, not a measurement of it: every step ends with a ring all-reduce of the gradients, in which each of
 N workers sends 2 (N - 1) / N of their bytes in 2 (N - 1) messages (Patarasu and Yuan, Journal of Parallel and
-Distributed Computing 2009). Nothing of it is assumed to be hidden behind arithmetic, so the truth should be better; a
-worker that is slower than the others, which all wait for, is not in it.
+Distributed Computing 2009); and batch norm, whose statistics are the whole batch's, all-reduces a few numbers at every
+call, on the way forward and back, whose bytes are nothing and whose messages are many. Nothing of it is assumed to be
+hidden behind arithmetic; a worker that is slower than the others, which all wait for, is not in it.
 """
 
 import math
@@ -14,29 +15,31 @@ from keras_uai.benchmarks import timing
 
 WORKERS = (1, 2, 4, 8, 16)
 _BYTES = 4  # gradients are float32
-_BUFFERS = 2  # one all-reduce for each player
+_PLAYERS = 2  # one all-reduce each
+_BATCH_NORM = 5  # of a call: sum, sum of squares and count forward; the two sums' gradients back
 
 
-def all_reduce_seconds(workers, gradient_bytes, gbits, latency_us):
-    """Seconds of the gradients' all-reduce.
+def all_reduce_seconds(workers, gradient_bytes, gbits, latency_us, batch_norms=0):
+    """Seconds of a step's all-reduces.
 
     Args:
         workers: N.
         gradient_bytes: bytes of all gradients.
         gbits: what a worker sends, in 10^9 bits a second.
         latency_us: of a message, in microseconds.
+        batch_norms: calls of synchronised batch norm in a step.
     """
     sent = 2.0 * (workers - 1) / workers * gradient_bytes
-    messages = _BUFFERS * 2 * (workers - 1)
+    messages = (_PLAYERS + _BATCH_NORM * batch_norms) * 2 * (workers - 1)
     return sent * 8.0 / (gbits * 1e9) + messages * latency_us * 1e-6
 
 
-def estimate(step_seconds, gradient_bytes, gbits, latency_us, workers=WORKERS):
+def estimate(step_seconds, gradient_bytes, gbits, latency_us, batch_norms=0, workers=WORKERS):
     """What N workers reach, a list of dicts.
 
     Args:
         step_seconds: of one worker on a batch of its own.
-        gradient_bytes, gbits, latency_us: see `all_reduce_seconds`.
+        gradient_bytes, gbits, latency_us, batch_norms: see `all_reduce_seconds`.
         workers: the Ns.
 
     Returns:
@@ -46,7 +49,7 @@ def estimate(step_seconds, gradient_bytes, gbits, latency_us, workers=WORKERS):
     """
     rows = []
     for n in workers:
-        wait = all_reduce_seconds(n, gradient_bytes, gbits, latency_us)
+        wait = all_reduce_seconds(n, gradient_bytes, gbits, latency_us, batch_norms)
         rows.append(
             {
                 "workers": n,
@@ -66,7 +69,9 @@ def run(options):
     model.train_on_batch(batch)  # compiles
     _, seconds = timing.in_turn({"step": lambda: model.train_on_batch(batch)}, options["repeats"])
     step = timing.summary(seconds["step"])
-    gradient_bytes = _BYTES * sum(math.prod(v.shape) for v in model.trainable_variables)
+    trained = [v for _, side in model._sides() for v in side]
+    gradient_bytes = _BYTES * sum(math.prod(v.shape) for v in trained)
+    batch_norms = _batch_norms(model, batch)
     names = ("model", "step_images", "gbits", "latency_us", "repeats")
     network = (options["gbits"], options["latency_us"])
     return {
@@ -75,7 +80,8 @@ def run(options):
         **machine,
         "step": step,
         "gradient_bytes": gradient_bytes,
-        "rows": estimate(step["median"], gradient_bytes, *network),
+        "batch_norms": batch_norms,
+        "rows": estimate(step["median"], gradient_bytes, *network, batch_norms),
     }
 
 
@@ -105,6 +111,28 @@ def _batch(model, count):
     return {"observation": y, "mask": mask, "clean": clean, "unpaired": clean[::-1].copy()}
 
 
+def _batch_norms(model, batch):
+    """How often a step of `model` calls batch norm in training: counted in one pass that is not compiled."""
+    from keras_uai import layers, random
+
+    calls, call = [], layers.BatchNormalization.call
+
+    def counted(layer, inputs, training=None, mask=None):
+        calls.append(layer)
+        return call(layer, inputs, training=training, mask=mask)
+
+    count = len(batch["observation"])
+    weights = model.get_weights()
+    layers.BatchNormalization.call = counted
+    try:
+        keys = random.key(0, np.arange(count, dtype="int32"))
+        model.objective(model.unpack(batch, training=True), keys, True)
+    finally:
+        layers.BatchNormalization.call = call
+        model.set_weights(weights)
+    return len(calls) * model.micro_batches
+
+
 def table(result):
     """The result as text."""
     settings, step = result["settings"], result["step"]
@@ -113,7 +141,7 @@ def table(result):
     lines = [
         f"measured: {1e3 * step['median']:.0f} ms a step ({1e3 * step['low']:.0f} to {1e3 * step['high']:.0f}) of "
         f"{settings['step_images']} images of {height} x {width}, {rate:.1f} images/s; "
-        f"{result['gradient_bytes'] / 1e6:.1f} MB of gradients",
+        f"{result['gradient_bytes'] / 1e6:.1f} MB of gradients, {result['batch_norms']} calls of batch norm",
         f"assumed: {settings['gbits']:g} Gbit/s and {settings['latency_us']:g} us a message; ring all-reduce, none "
         "of it hidden",
         "",

@@ -30,8 +30,6 @@ class ScorePart:
 class CalibrationPart:
     """`calibration_error` of `keras_uai.metrics.calibration`."""
 
-    names = ("calibration_error",)
-
     def start(self):
         self._calibration = metrics.Calibration()
 

@@ -27,6 +27,7 @@ SUPERVISED = ("unpaired", "paired")
 #: The row whose training is repeated, with these seeds beside 0.
 REPEATED, SEEDS = "equation_8", (1,)
 
+#: Baselines that stand beside every model, with the tables' words for them.
 BASELINES = {
     "linear_interpolation": "linear interpolation",
     "nearest": "nearest neighbour",

@@ -89,6 +89,13 @@ class Alone:
                 f"Received: --batch_size={settings['batch_size']}, {self.replicas} devices, "
                 f"--micro_batches={settings['micro_batches']}"
             )
+        part = settings["batch_size"] // parts
+        if settings.get("lambda_marginal") and part < 3:
+            raise ValueError(
+                "--lambda_marginal compares an image with reconstructions of two others: 3 images or more to each "
+                f"device and micro-batch. Received: {part} (--batch_size={settings['batch_size']}, {self.replicas} devices, "
+                f"--micro_batches={settings['micro_batches']})"
+            )
 
     @contextlib.contextmanager
     def watching(self):
@@ -250,6 +257,7 @@ def _tf_config():
             kind != "worker"
             or set(config["cluster"]) != {"worker"}
             or not 0 <= index < len(addresses)
+            or not all(re.fullmatch(r".+:\d+", address) for address in addresses)
         ):
             raise ValueError
     except (ValueError, KeyError, TypeError):

@@ -6,16 +6,9 @@ import keras
 
 from keras_uai import callbacks, metrics
 from keras_uai.callbacks.parts import DistancePart
-from keras_uai.experiment import distribution
+from keras_uai.experiment import cells, distribution
 from keras_uai.metrics.evaluation import sample_batches
 from keras_uai.metrics.evaluation_data import HOLDOUT
-
-#: Baselines that stand beside every model, with the table's words for them.
-BASELINES = {
-    "linear_interpolation": "linear interpolation",
-    "nearest": "nearest neighbour",
-    "mean_colour": "mean colour",
-}
 
 
 class Evaluator:
@@ -54,7 +47,7 @@ class Evaluator:
         found = {"model": self._score(self.model.inpaint, images, samples)}
         if self.model.generator.predicts_mean:
             found["model_mean"] = self._score(self._mean, images, 1)
-        for name in BASELINES:
+        for name in cells.BASELINES:
             found[name] = self._score(metrics.baselines.as_sampler(name), images, 1)
         return found
 
@@ -166,7 +159,7 @@ def table(scores, title):
         ("this model, one sample", model),
         (f"this model, mean of {samples}", {n: model.get(f"{n}_of_mean") for n in columns}),
         *([("this model, its own mean", scores["model_mean"])] if "model_mean" in scores else []),
-        *((words, scores[name]) for name, words in BASELINES.items()),
+        *((words, scores[name]) for name, words in cells.BASELINES.items()),
     ]
     head = "".join(f"{name.split('_')[0].upper():>9s}" for name in columns)
     lines = [f"{model['images']} {title}:", f"{'':28s}{head}"]

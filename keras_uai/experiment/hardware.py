@@ -23,7 +23,7 @@ def versions():
 
 
 def hardware():
-    """Processor, cores that may be used, memory and accelerators, a dict of JSON values."""
+    """Processor, cores that may be used, and accelerators, a dict of JSON values."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0))

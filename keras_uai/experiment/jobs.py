@@ -5,7 +5,7 @@ A job's folder:
 
 ```
 drop_pixel_equation_8/
-  job.json            its flags, the time it took, and why it failed where it did
+  job.json            its flags and its evaluations', the time it took, and why it failed where it did
   output.txt          what its processes printed
   0000-uai-.../       the run's folder (experiments/run.py)
   scores/NAME/        results.json of tools/evaluate, for each name
@@ -15,14 +15,17 @@ drop_pixel_equation_8/
 import dataclasses
 import os
 import shlex
+import shutil
 import sys
 import time
 
 from keras_uai.experiment import processes, run_folder
 
 JOB, OUTPUT, RESULTS = "job.json", "output.txt", "results.json"
-#: Flags of a run that do not change what is computed.
-PLACES = ("runs", "data_dir", "download", "checkpoint_minutes", "resume", "dry_run")
+#: Flags of a run or an evaluation that do not change what is computed.
+PLACES = (
+    "runs", "data_dir", "download", "checkpoint_minutes", "resume", "dry_run", "references", "noprogress",
+)  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -56,7 +59,7 @@ class Job:
         """What `job.json` holds."""
         path = self._path(JOB)
         known = run_folder.read_json(path) if os.path.exists(path) else {}
-        return {"flags": None, "seconds": 0.0, "failed": None, **known}
+        return {"flags": None, "evaluations": {}, "seconds": 0.0, "failed": None, **known}
 
     def training(self):
         """The finished run's `scores.json`, or None."""
@@ -83,17 +86,17 @@ class Job:
         )
 
     def missing(self):
-        """The names of the evaluations that are to be made."""
-        return [name for name in self.evaluations if not self.scores(name)]
+        """The names of the evaluations that are to be made: those that are not, or were with other flags."""
+        return [n for n in self.evaluations if not self.scores(n) or self._scored_differently(n)]
+
+    def _scored_differently(self, name):
+        now = self.evaluations[name]
+        return bool(_changed(self.record["evaluations"].get(name, now), now))
 
     def differences(self):
         """Where the flags that its folder was begun with are others than now, in words."""
         before, now = self.record["flags"], self.flags
-        if before is None or now is None:
-            return []
-        before, now = as_dict(before), as_dict(now)
-        names = [n for n in {**before, **now} if n not in PLACES and before.get(n) != now.get(n)]
-        return [f"--{n} was {before.get(n)!r} and is {now.get(n)!r}" for n in names]
+        return [] if before is None or now is None else _changed(before, now)
 
     def state(self):
         """`"done"`, `"to be scored"`, `"begun"`, `"to do"`, `"failed"` or `"other flags"`."""
@@ -130,6 +133,9 @@ class Job:
         if self.flags is not None and not self.training():
             self._call(self._run_command(), lock)
         for name in self.missing():
+            if self._scored_differently(name):
+                shutil.rmtree(self._path("scores", name), ignore_errors=True)
+            self._write(evaluations={**self.record["evaluations"], name: self.evaluations[name]})
             self._call(self._evaluate_command(name), lock)
 
     def _run_command(self):
@@ -170,6 +176,13 @@ class Job:
 
     def _path(self, *names):
         return os.path.join(self.folder, *names)
+
+
+def _changed(before, now):
+    """Where flags that matter are others now than before, in words."""
+    before, now = as_dict(before), as_dict(now)
+    names = [n for n in {**before, **now} if n not in PLACES and before.get(n) != now.get(n)]
+    return [f"--{n} was {before.get(n)!r} and is {now.get(n)!r}" for n in names]
 
 
 def as_dict(flags):

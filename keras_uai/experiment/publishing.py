@@ -8,6 +8,7 @@ import keras
 from keras_uai import datasets, models
 from keras_uai.experiment import run_folder
 from keras_uai.experiment.data import train_split
+from keras_uai.experiment.jobs import RESULTS
 from keras_uai.metrics import report
 from keras_uai.metrics.evaluation_data import DATA
 
@@ -18,7 +19,6 @@ LICENCES = {
     "lsun/bedroom": "LSUN: research only",
     "recipe1m": "Recipe1M: research only, by agreement",
 }
-_RESULTS = "results.json"
 # Of an evaluation: what the numbers owe their value to, without the paths of this machine.
 _STAMPS = ("data", "extractor", "num_samples", "seed", "versions")
 
@@ -147,10 +147,10 @@ def _scores(name, settings, scores, evaluation):
             "methods": methods,
             "data": what,
         }
-    path = os.path.join(evaluation, _RESULTS)
+    path = os.path.join(evaluation, RESULTS)
     if not os.path.isfile(path):
         raise ValueError(
-            f"The folder of an evaluation (tools/evaluate --out) holds a {_RESULTS}. Received: {evaluation}"
+            f"The folder of an evaluation (tools/evaluate --out) holds a {RESULTS}. Received: {evaluation}"
         )
     result = run_folder.read_json(path)
     methods = {
@@ -186,6 +186,9 @@ def _restore_learning_rates(model, settings):
         (model.optimizer, ""),
         (model.discriminator_optimizer, "discriminator_"),
     ):
+        optimizer = getattr(
+            optimizer, "inner_optimizer", optimizer
+        )  # of mixed float16's loss scale
         if not isinstance(
             optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule
         ):

@@ -10,8 +10,9 @@ from absl import app, flags
 from keras_uai.experiment import command_line
 from keras_uai.metrics.tools import USAGE_ERRORS, options
 
-#: Flags of experiments/run.py that the jobs set themselves.
-_RESERVED = ("runs", "resume", "dry_run", "eval_images")
+#: Flags of experiments/run.py that the jobs set themselves. (They also leave out the run's own scores, whatever
+#: --eval_images of a flag file says.)
+_RESERVED = ("runs", "resume", "dry_run")
 
 
 def start(work, argv, root):
@@ -31,7 +32,9 @@ def start(work, argv, root):
                     f"Everything is a flag, or stands after --. Received: {' '.join(rest[1:])}"
                 )
             given = options(list(flags.FLAGS))
-            handed_on = _handed_on(argv[at + 1 :])
+            # The tables' seeds are those of their cells.
+            reserved = (*_RESERVED, "seed") if work is reproduce_tables else _RESERVED
+            handed_on = _handed_on(argv[at + 1 :], reserved)
             return work({**given, "flags": handed_on, "root": os.fspath(root)})
         except USAGE_ERRORS as error:
             print(f"error: {error}", file=sys.stderr)
@@ -40,14 +43,14 @@ def start(work, argv, root):
     app.run(main, argv=argv[:at])
 
 
-def _handed_on(flags_of_runs):
+def _handed_on(flags_of_runs, reserved):
     found = command_line.expand(flags_of_runs)
     for flag in found:
         name = flag.lstrip("-").partition("=")[0]
-        if not flag.startswith("--") or name in _RESERVED:
+        if not flag.startswith("--") or name in reserved:
             raise ValueError(
                 "After -- stand flags of experiments/run.py, each as --name=value, except "
-                f"{', '.join(_RESERVED)}. Received: {flag}"
+                f"{', '.join(reserved)}. Received: {flag}"
             )
     return found
 

@@ -66,6 +66,11 @@ def check_energy(side, scales=(None,), patches=(), spread=1.0):
             "`energy_spread` lies in [0, 1.41): with more, samples could win by running away from each other. "
             f"Received: energy_spread={spread!r}"
         )
+    if not (*scales, *patches):
+        raise ValueError(
+            "`energy_scales` and `energy_patches` are what the score is taken at: one of them at least. "
+            f"Received: energy_scales={tuple(scales)!r}, energy_patches={tuple(patches)!r}"
+        )
     for name, sides in (("energy_scales", scales), ("energy_patches", patches)):
         if not all(1 <= s <= side for s in sides if s is not None):
             raise ValueError(

@@ -105,11 +105,6 @@ class Measurement:
         """
         return ops.cast(ops.any(ops.not_equal(y, self.tau), axis=-1, keepdims=True), y.dtype)
 
-    @staticmethod
-    def complement(mask):
-        """`1 - mask`: 1 where a pixel is missing."""
-        return 1.0 - mask
-
     def get_config(self):
         return {"tau": self.tau}
 

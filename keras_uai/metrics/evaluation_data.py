@@ -53,7 +53,7 @@ class EvaluationData:
         if self.clean_data is not None:
             self._check_clean_data()
         self.knows_clean = not self.damaged or self.clean_data is not None
-        self.holdout = options.get("holdout")
+        self.holdout = options.get("holdout") or None
         if scored and not self.knows_clean:
             self.holdout = self.holdout or HOLDOUT
         self.seed = given["split_seed"] or 0

@@ -132,7 +132,8 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
                 f"Received: loss_weights with {sorted(unknown)}"
             )
         self.loss_weights = {**self.default_loss_weights, **(loss_weights or {})}
-        if optimizer is not None and optimizer is discriminator_optimizer:
+        shared = optimizer is discriminator_optimizer
+        if shared and isinstance(optimizer, keras.optimizers.Optimizer):
             raise ValueError(
                 "The players need an optimizer each: its averages belong to one player's weights. "
                 f"Received: optimizer=discriminator_optimizer={optimizer!r}"

@@ -30,7 +30,8 @@ class UAI(AdversarialModel):
     on the observation that is left. See `keras_uai.losses.energy_score`. `"marginal"` plays the paper's game with a
     score in D's place: reconstructions of two other images, measured by an image's mask, are scored on its observation,
     which is least where reconstructions together are distributed as the observations are. It reaches the places that
-    are always far from what was observed, of which hidden pixels tell nothing (one patch). Batches of 3 or more.
+    are always far from what was observed, of which hidden pixels tell nothing (one patch). In a batch, or the part of
+    one that a device or a micro-batch has, of fewer than 3 images there are no two others, and the term is 0.
 
     Args:
         image_shape: `(side, side, channels)`, a side of 16, 32, 64, 128 or 256 and 1 or 3 channels.
@@ -224,7 +225,8 @@ class UAI(AdversarialModel):
     def _marginal_score(self, x_tilde, y, mask_y):
         """The energy score of the reconstructions of the batch's images i and i - 1 on the observation of i - 2."""
         y, mask_y = (ops.roll(v, 2, axis=0) for v in (y, mask_y))
-        return losses.energy_score(
+        others = ops.cast(ops.shape(y)[0] >= 3, "float32")
+        return others * losses.energy_score(
             x_tilde, ops.roll(x_tilde, 1, axis=0), y, mask_y, self.energy_scales, self.energy_patches
         )  # fmt: skip
 

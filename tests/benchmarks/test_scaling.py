@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from keras_uai import layers
 from keras_uai.benchmarks import scaling
 from tests.testing import tiny_uai
 
@@ -12,6 +13,9 @@ def test_all_reduce_by_hand():
     """4 workers send 3/2 of 10 MB at 1 GB/s, in 2 x 6 messages of 100 us."""
     assert scaling.all_reduce_seconds(4, 10e6, 8.0, 100.0) == pytest.approx(15e-3 + 1.2e-3)
     assert scaling.all_reduce_seconds(1, 10e6, 8.0, 100.0) == 0.0
+    # 3 calls of batch norm: 15 all-reduces more, of 6 messages each.
+    more = scaling.all_reduce_seconds(4, 10e6, 8.0, 100.0, batch_norms=3)
+    assert more == pytest.approx(15e-3 + 17 * 6 * 1e-4)
 
 
 def test_efficiency():
@@ -32,22 +36,31 @@ def test_the_table_says_what_was_measured_and_what_assumed():
         "settings": settings,
         "step": {"median": 0.5, "low": 0.4, "high": 0.6},
         "gradient_bytes": 5_000_000,
+        "batch_norms": 7,
         "rows": scaling.estimate(0.5, 5_000_000, 10.0, 50.0),
     }
     text = scaling.table(result)
     assert "measured: 500 ms a step (400 to 600) of 8 images of 32 x 32, 16.0 images/s" in text
+    assert "5.0 MB of gradients, 7 calls of batch norm" in text
     assert "assumed: 10 Gbit/s and 50 us a message" in text
     assert text.splitlines()[-1].split()[0] == "16"
 
 
 def test_a_step_is_measured_and_its_gradients_counted(monkeypatch):
-    model = tiny_uai()
+    model = tiny_uai(generator={"normalization": "batch"})
     model.compile(loss_weights={"z": 0.0, "y": 0.0}, jit_compile=False)
     monkeypatch.setattr(scaling, "_model", lambda path: model)
     options = {"model": None, "step_images": 2, "gbits": 10.0, "latency_us": 50.0, "repeats": 1}
     result = scaling.run(options)
-    assert result["gradient_bytes"] == 4 * sum(
-        math.prod(w.shape) for w in model.trainable_variables
-    )
+    # E has no loss, and no gradients. G is `observe` and `decode` once: the game alone is played.
+    players = (model.generator, model.discriminator)
+    trained = [w for player in players for w in player.trainable_variables]
+    assert result["gradient_bytes"] == 4 * sum(math.prod(w.shape) for w in trained)
+    norms = [
+        layer
+        for layer in model.generator._flatten_layers()
+        if isinstance(layer, layers.BatchNormalization)
+    ]
+    assert result["batch_norms"] == len(norms) > 0
     assert result["rows"][0]["efficiency"] == 1.0
     assert "2 images of 16 x 16" in scaling.table(result)

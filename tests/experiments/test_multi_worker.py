@@ -119,9 +119,7 @@ def cluster(request, tmp_path_factory):
             assert all(w.poll() is None for w in workers), said(folder, "killed_0")[-3000:]
             time.sleep(0.05)
         workers[1].send_signal(signal.SIGKILL)
-        begun = time.monotonic()
         codes = [workers[0].wait(TIMEOUT)]
-        seconds = time.monotonic() - begun
         reached = int(os.path.basename(run_folder.last_checkpoint(path)))
         workers = start_workers(folder, "resumed", backend, resume=path)
         processes += workers
@@ -132,20 +130,19 @@ def cluster(request, tmp_path_factory):
         for process in processes:
             if process.poll() is None:
                 process.kill()
-    return folder, path, reached, codes, seconds
+    return folder, path, reached, codes
 
 
 def test_a_worker_that_loses_another_says_so_and_ends(cluster):
-    folder, _, reached, codes, seconds = cluster
+    folder, _, reached, codes = cluster
     assert codes[0] == 1
-    assert seconds < 120
     assert "error: Worker 0 of 2 cannot go on: another worker has gone" in said(folder, "killed_0")
     assert "--resume" in said(folder, "killed_0")
     assert 0 < reached < FLAGS["steps"]
 
 
 def test_both_go_on_from_the_last_checkpoint_to_where_one_process_comes(cluster):
-    folder, path, _, codes, _ = cluster
+    folder, path, _, codes = cluster
     assert codes[1:] == [0, 0, 0], said(folder, "resumed_0")[-3000:]
     two, one = weights(path), weights(next((folder / "alone").glob("0000-*")))
     assert two.keys() == one.keys()
@@ -157,7 +154,7 @@ def test_both_go_on_from_the_last_checkpoint_to_where_one_process_comes(cluster)
 
 
 def test_only_the_first_worker_writes(cluster):
-    folder, path, _, _, _ = cluster
+    folder, path, _, _ = cluster
     assert [p.name for p in (folder / "runs").iterdir()] == [path.name]
     rows = (path / run_folder.LOG).read_text(encoding="utf-8").splitlines()
     assert len(rows) == 1 + FLAGS["steps"] // FLAGS["steps_per_epoch"]

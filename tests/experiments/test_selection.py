@@ -108,6 +108,17 @@ def test_a_search_interrupted_once(options, monkeypatch, capsys):
     assert scored["data"]["holdout"] == 0.3
     assert scored["extractor"] is None
 
+    # Another share is hidden: nothing is trained again, all is scored again.
+    other = Selection({**options, "holdout": 0.5})
+    assert other.ranking() == []
+    count = len(call.commands)
+    assert other.run() == 0
+    assert [c for c in call.commands[count:] if "run.py" in c] == []
+    assert len(call.commands) == count + 2
+    assert next(job for _, job in other.jobs()).scores(HELD_OUT)["data"]["holdout"] == 0.5
+    assert selection.ranking() == []
+    assert selection.run() == 0
+
     # More values: only these are trained.
     count = len(call.commands)
     more = Selection({**options, "vary": ["lambda_z=0,1,2"], "flags": FLAGS})
@@ -137,6 +148,18 @@ def test_nothing_to_train(options):
         Selection({**options, "flags": []})
 
 
+def test_the_tool_takes_the_flag_files_there_are(tmp_path):
+    flagfile = ROOT / "experiments" / "flagfiles" / "tables" / "32" / "drop_pixel_equation_8.flags"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "select_weights"), "--vary=lambda_z=1,2", "--dry_run",
+         f"--out={tmp_path / 'out'}", "--", f"--flagfile={flagfile}", "--data=drawn_faces"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True,
+        timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "lambda_z=2: to do" in done.stdout
+
+
 def test_the_tool_says_what_is_wrong(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / "select_weights"), "--vary=lambda_z=1,2",
@@ -145,5 +168,5 @@ def test_the_tool_says_what_is_wrong(tmp_path):
         timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "except runs, resume, dry_run, eval_images. Received: --runs=elsewhere" in done.stderr
+    assert "except runs, resume, dry_run. Received: --runs=elsewhere" in done.stderr
     assert not list(tmp_path.iterdir())

@@ -202,6 +202,16 @@ def test_the_tool_without_training(arguments, tmp_path):
     )
 
 
+def test_the_cells_have_their_seeds(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "reproduce_tables"), "--data=drawn_faces", "--dry_run", "--", "--seed=3"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True,
+        timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "except runs, resume, dry_run, seed. Received: --seed=3" in done.stderr
+
+
 # -- layout ---------------------------------------------------------------------------------------
 
 TABLE_1 = """\

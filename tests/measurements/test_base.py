@@ -80,11 +80,6 @@ def test_a_pixel_is_missing_where_all_its_channels_are_tau():
     assert np.array(Measurement().recover(y)).ravel().tolist() == [1, 1, 0]
 
 
-def test_complement():
-    mask = masks(ALL[0], 2)
-    same_bits(Measurement.complement(mask), np.float32(1) - mask)
-
-
 # -- one index, one mask --------------------------------------------------------------------------
 
 

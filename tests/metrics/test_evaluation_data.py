@@ -126,6 +126,9 @@ def test_damaged_images_are_scored_against_clean_ones_that_were_kept_aside(kept_
             assert np.array_equal(np.rint((clean + 1) * 127.5), file)
     assert isinstance(data.measurement, Empirical)
     assert data.stamp()["holdout"] is None
+    none_hidden = EvaluationData({**kept_aside, "holdout": 0.0})
+    assert none_hidden.has_whole_images
+    assert none_hidden.stamp()["holdout"] is None
 
 
 def test_clean_images_that_are_not_those_behind_the_damaged_ones(kept_aside, tmp_path, clean):

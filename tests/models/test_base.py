@@ -79,6 +79,12 @@ def test_compile_errors(arguments, message):
         tiny_uai().compile(**arguments)
 
 
+def test_one_name_is_an_optimizer_for_each_player():
+    model = tiny_uai()
+    model.compile("adam", "adam")
+    assert model.optimizer is not model.discriminator_optimizer
+
+
 def test_one_optimizer_for_both_players_is_refused():
     optimizer = keras.optimizers.Adam()
     with pytest.raises(ValueError, match="an optimizer each"):

@@ -296,6 +296,9 @@ def test_the_marginal_score_by_hand():
     _, g_loss, logs = objective(model, y, keys)
     assert logs["marginal_loss"] == pytest.approx(float(expected), abs=1e-5)
     assert g_loss == pytest.approx(0.3 * float(expected), abs=1e-5)
+    # Of two images there are no two others.
+    _, g_loss, logs = objective(model, y[:2], model.step_keys(2))
+    assert logs["marginal_loss"] == g_loss == 0.0
 
 
 def test_all_is_hidden_of_the_share_of_images_asked_for():

@@ -125,6 +125,7 @@ def test_recommended_is_compiled_and_can_be_overridden():
         ({"energy_scales": (32,)}, r"Received: energy_scales=\(32,\)"),
         ({"hide_all": -0.1}, "Received: hide_all=-0.1"),
         ({"energy_spread": 1.5}, "Received: energy_spread=1.5"),
+        ({"energy_scales": ()}, "one of them at least. Received: energy_scales=()"),
         ({"energy_patches": (0,)}, r"Received: energy_patches=\(0,\)"),
     ],
 )
