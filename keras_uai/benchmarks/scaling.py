@@ -118,7 +118,8 @@ def _batch_norms(model, batch):
     calls, call = [], layers.BatchNormalization.call
 
     def counted(layer, inputs, training=None, mask=None):
-        calls.append(layer)
+        if training:
+            calls.append(layer)
         return call(layer, inputs, training=training, mask=mask)
 
     count = len(batch["observation"])

@@ -93,8 +93,8 @@ class Alone:
         if settings.get("lambda_marginal") and part < 3:
             raise ValueError(
                 "--lambda_marginal compares an image with reconstructions of two others: 3 images or more to each "
-                f"device and micro-batch. Received: {part} (--batch_size={settings['batch_size']}, {self.replicas} devices, "
-                f"--micro_batches={settings['micro_batches']})"
+                f"device and micro-batch. Received: {part} (--batch_size={settings['batch_size']}, "
+                f"{self.replicas} devices, --micro_batches={settings['micro_batches']})"
             )
 
     @contextlib.contextmanager
