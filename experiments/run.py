@@ -111,7 +111,9 @@ flags.DEFINE_integer(
     "Parts in which a batch is worked through, to save memory.",
 )
 flags.DEFINE_string(
-    "jit_compile", None, "XLA: auto, true or false (on JAX: always). Default: auto."
+    "jit_compile",
+    None,
+    "XLA: auto (where there is an accelerator), true or false (on JAX: always). Default: auto.",
 )
 flags.DEFINE_string(
     "precision",

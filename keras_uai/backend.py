@@ -3,7 +3,7 @@
 import importlib.util
 
 try:
-    import keras  # noqa: F401
+    import keras
 except ModuleNotFoundError as error:
     if (error.name or "").split(".")[0] != "tensorflow":
         raise
@@ -16,6 +16,17 @@ except ModuleNotFoundError as error:
 def has_tensorflow():
     """Whether it is installed."""
     return importlib.util.find_spec("tensorflow") is not None
+
+
+def has_accelerator():
+    """Whether the backend computes on something else than processor cores."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
+    import jax
+
+    return jax.default_backend() != "cpu"
 
 
 def tensorflow(what):

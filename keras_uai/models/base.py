@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_uai import losses, measurements, networks, random, replicas
+from keras_uai import backend, losses, measurements, networks, random, replicas
 from keras_uai.layers import advance_power_iterations
 from keras_uai.models.batch import BatchMixin
 from keras_uai.models.presets import PresetMixin
@@ -117,8 +117,9 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
             micro_batches: K; a batch is worked through in K parts whose gradients are summed before one update, so
                 that memory holds one part only. The paper's "update every 4 steps" of 128 is a batch of 512 and K = 4.
             **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`, `auto_scale_loss` of `keras.Model.compile`.
-                On several replicas `jit_compile="auto"` is `False`: XLA does not compile what these exchange
-                everywhere.
+                `jit_compile="auto"` is `False` on TensorFlow where there is no accelerator, since graphs are faster on
+                processor cores (measured), and on several replicas, since XLA does not compile everywhere what these
+                exchange.
         """
         for name in ("loss", "metrics", "weighted_metrics"):
             if kwargs.pop(name, None) is not None:
@@ -144,7 +145,12 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
         self.gan_loss = gan_loss
         self.discriminator_loss, self.generator_loss = losses.get(gan_loss)
         optimizer = keras.optimizers.get(optimizer or paper_adam(1e-4))
-        if replicas.count() > 1 and kwargs.get("jit_compile", "auto") == "auto":
+        graphs = replicas.count() > 1 or not backend.has_accelerator()
+        if (
+            graphs
+            and keras.backend.backend() == "tensorflow"
+            and kwargs.get("jit_compile", "auto") == "auto"
+        ):
             kwargs["jit_compile"] = False
         super().compile(optimizer=optimizer, **kwargs)
         self.discriminator_optimizer = self._scaled(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_uai import losses
+from keras_uai import backend, losses
 from keras_uai.models import UAI
 from tests.testing import array, images, observations, same_bits, tiny_uai
 
@@ -77,6 +77,22 @@ def test_both_optimizers_are_built_at_once():
 def test_compile_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         tiny_uai().compile(**arguments)
+
+
+@pytest.mark.parametrize("accelerator", [False, True])
+def test_xla_is_for_accelerators(accelerator, monkeypatch):
+    handed_on, compile_model = [], keras.Model.compile
+
+    def spy(model, **arguments):
+        handed_on.append(arguments.get("jit_compile", "auto"))
+        compile_model(model, **arguments)
+
+    monkeypatch.setattr(backend, "has_accelerator", lambda: accelerator)
+    monkeypatch.setattr(keras.Model, "compile", spy)
+    model = tiny_uai()
+    model.compile()
+    model.compile(jit_compile=True)
+    assert handed_on == ["auto" if accelerator else False, True]
 
 
 def test_one_name_is_an_optimizer_for_each_player():
