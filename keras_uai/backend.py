@@ -20,13 +20,20 @@ def has_tensorflow():
 
 def has_accelerator():
     """Whether the backend computes on something else than processor cores."""
+    return bool(accelerators())
+
+
+def accelerators():
+    """Names of the devices that the backend sees beside processor cores."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
+        details = tf.config.experimental.get_device_details
+        devices = [d for d in tf.config.list_physical_devices() if d.device_type != "CPU"]
+        return [details(device).get("device_name", device.name) for device in devices]
     import jax
 
-    return jax.default_backend() != "cpu"
+    return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
 
 
 def tensorflow(what):

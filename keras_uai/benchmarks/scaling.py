@@ -113,7 +113,7 @@ def _batch(model, count):
 
 def _batch_norms(model, batch):
     """How often a step of `model` calls batch norm in training: counted in one pass that is not compiled."""
-    from keras_uai import layers, random
+    from keras_uai import layers
 
     calls, call = [], layers.BatchNormalization.call
 
@@ -122,15 +122,12 @@ def _batch_norms(model, batch):
             calls.append(layer)
         return call(layer, inputs, training=training, mask=mask)
 
-    count = len(batch["observation"])
-    weights = model.get_weights()
+    keys = model.step_keys(len(batch["observation"]))
     layers.BatchNormalization.call = counted
     try:
-        keys = random.key(0, np.arange(count, dtype="int32"))
         model.objective(model.unpack(batch, training=True), keys, True)
     finally:
         layers.BatchNormalization.call = call
-        model.set_weights(weights)
     return len(calls) * model.micro_batches
 
 

@@ -6,6 +6,8 @@ import platform
 
 import keras
 
+from keras_uai import backend
+
 _PACKAGES = ("keras", "tensorflow", "jax", "numpy")
 
 
@@ -29,7 +31,7 @@ def hardware():
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
-        "accelerators": _accelerators(),
+        "accelerators": backend.accelerators(),
     }
 
 
@@ -41,16 +43,3 @@ def _processor():
             )
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def _accelerators():
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        gpus = tf.config.list_physical_devices("GPU")
-        return [
-            tf.config.experimental.get_device_details(g).get("device_name", g.name) for g in gpus
-        ]
-    import jax
-
-    return [device.device_kind for device in jax.devices() if device.platform != "cpu"]

@@ -20,8 +20,9 @@ import sys
 import time
 
 from keras_uai.experiment import processes, run_folder
+from keras_uai.metrics.report import RESULTS
 
-JOB, OUTPUT, RESULTS = "job.json", "output.txt", "results.json"
+JOB, OUTPUT = "job.json", "output.txt"
 #: Flags of a run or an evaluation that do not change what is computed.
 PLACES = (
     "runs", "data_dir", "download", "checkpoint_minutes", "resume", "dry_run", "references", "noprogress",

@@ -8,9 +8,9 @@ import keras
 from keras_uai import datasets, models
 from keras_uai.experiment import run_folder
 from keras_uai.experiment.data import train_split
-from keras_uai.experiment.jobs import RESULTS
 from keras_uai.metrics import report
 from keras_uai.metrics.evaluation_data import DATA
+from keras_uai.metrics.report import RESULTS
 
 #: Licences of the named data sets.
 LICENCES = {
@@ -186,9 +186,8 @@ def _restore_learning_rates(model, settings):
         (model.optimizer, ""),
         (model.discriminator_optimizer, "discriminator_"),
     ):
-        optimizer = getattr(
-            optimizer, "inner_optimizer", optimizer
-        )  # of mixed float16's loss scale
+        # Mixed float16's loss scale is an optimizer around another one.
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         if not isinstance(
             optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule
         ):

@@ -21,6 +21,7 @@ COLUMNS = {
     "spread_skill": ("spread-skill", 2, 1),
 }
 _OF_MEAN = {"mse", "mse_missing", "psnr", "ssim"}
+RESULTS = "results.json"
 NORMAL_95 = 1.959964
 JACKKNIFE_FROM = 100  # images: with fewer, the intervals would say more of chance than of error
 
@@ -128,7 +129,7 @@ def write(folder, result, pictures):
         the paths written.
     """
     os.makedirs(folder, exist_ok=True)
-    texts = {"results.json": json.dumps(plain(result), indent=2) + "\n", "table.md": table(result)}
+    texts = {RESULTS: json.dumps(plain(result), indent=2) + "\n", "table.md": table(result)}
     for name, text in texts.items():
         path = os.path.join(folder, name)
         with open(f"{path}.partial", "w", encoding="utf-8") as file:

@@ -145,12 +145,9 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
         self.gan_loss = gan_loss
         self.discriminator_loss, self.generator_loss = losses.get(gan_loss)
         optimizer = keras.optimizers.get(optimizer or paper_adam(1e-4))
-        graphs = replicas.count() > 1 or not backend.has_accelerator()
-        if (
-            graphs
-            and keras.backend.backend() == "tensorflow"
-            and kwargs.get("jit_compile", "auto") == "auto"
-        ):
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        automatic = on_tensorflow and kwargs.get("jit_compile", "auto") == "auto"
+        if automatic and (replicas.count() > 1 or not backend.has_accelerator()):
             kwargs["jit_compile"] = False
         super().compile(optimizer=optimizer, **kwargs)
         self.discriminator_optimizer = self._scaled(
