@@ -12,7 +12,8 @@ MODEL = {
     "average_decay": 0.998,
     "hide": (0.1, 0.5),
     "energy_scales": (None, 1, 2, 4, 8, 16),
-    "energy_spread": 1.15,
+    "look_cell": 4,
+    "look_gain": 1.8,
     "flip": True,
     "generator": {
         "width": 40,
@@ -51,7 +52,7 @@ MODEL = {
 
 #: Arguments of `compile`. The adversarial term is small: more makes sharper samples that are surer than they should be,
 #: which is also what `energy_spread` is there against.
-LOSS_WEIGHTS = {"gan": 0.02, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0}
+LOSS_WEIGHTS = {"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0}
 
 #: Where a measurement keeps fewer patches than this, most places of an image are never observed near another one that
 #: is: no hidden pixel tells of them, but the observations of other images do.
@@ -64,9 +65,11 @@ DISCRIMINATOR_LEARNING_RATE = 1e-3
 
 def for_measurement(measurement):
     """What differs for this measurement from `MODEL` and from `LOSS_WEIGHTS`, two dicts."""
-    if isinstance(measurement, Patch) and measurement.n < FEW_PATCHES:
-        return {"hide_all": 0.25}, {"marginal": 1.0}
-    return {}, {}
+    if not isinstance(measurement, Patch):
+        return {}, {}
+    if measurement.n < FEW_PATCHES:
+        return {"hide_all": 0.25, "look_gain": 1.4}, {"marginal": 1.0}
+    return {"look_gain": 2.0}, {}
 
 
 def arguments(measurement, overrides):

@@ -9,6 +9,7 @@ from keras_uai.models import purposes, recommended
 from keras_uai.models.adversarial import AdversarialModel
 from keras_uai.models.batch import check_hide, check_share
 from keras_uai.models.sampling import pair_std
+from keras_uai.models.second_look import check_look
 
 
 @keras.saving.register_keras_serializable("keras_uai")
@@ -46,6 +47,8 @@ class UAI(AdversarialModel):
             as those of the damage; 0 by default.
         hide_all: the share of images of which everything is hidden: G learns what images are when it sees nothing.
         energy_scales, energy_patches, energy_spread: see `losses.energy_score`.
+        look_cell, look_gain: samples in two looks, see `models.second_look`; `None` for one. Training has no part in
+            it, so both can be changed afterwards: more gain is more spread.
         flip: whether half of the training images are mirrored, mask and all: right for faces and photographs, wrong for
             text, and for masks whose distribution has a left and a right.
         seed: of all noise.
@@ -83,6 +86,8 @@ class UAI(AdversarialModel):
         energy_scales=(None, 1, 2, 4, 8, 16),
         energy_patches=(),
         energy_spread=1.0,
+        look_cell=None,
+        look_gain=1.0,
         flip=False,
         seed=0,
         generator=None,
@@ -100,6 +105,8 @@ class UAI(AdversarialModel):
         self.energy_scales, self.energy_patches = tuple(energy_scales), tuple(energy_patches)
         self.energy_spread = float(energy_spread)
         losses.check_energy(self.image_shape[0], energy_scales, energy_patches, energy_spread)
+        self.look_cell, self.look_gain = look_cell, float(look_gain)
+        check_look(self.image_shape[0], self.generator.predicts_mean, look_cell, self.look_gain)
 
     def more_networks(self):
         self.encoder = self._network(
@@ -294,6 +301,8 @@ class UAI(AdversarialModel):
             "energy_scales": self.energy_scales,
             "energy_patches": self.energy_patches,
             "energy_spread": self.energy_spread,
+            "look_cell": self.look_cell,
+            "look_gain": self.look_gain,
             "encoder": self._encoder_config,
         }
 
