@@ -133,6 +133,13 @@ flags.DEFINE_integer(
     "Updates from one line of the log to the next. Default: once through the data.",
 )
 
+flags.DEFINE_bool(
+    "fit_look",
+    None,
+    "After the training, fit look_gain on training images of which more was hidden, so that samples "
+    "spread as much as they err; of models that take a second look. Default: true.",
+)
+
 # === Evaluation, on images that were withheld ===
 flags.DEFINE_string(
     "eval_split",

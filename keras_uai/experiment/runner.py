@@ -173,6 +173,7 @@ def _train_and_score(settings, places, folder, evaluator, command, group):
 def _score(folder, evaluator, monitor, state, command):
     """Model, scores and pictures at the end of the training."""
     settings, model = evaluator.settings, evaluator.model
+    fitted = _fit_look(settings, evaluator.data, model)
     _save_model(folder, model)
     picture = monitor.draw("final")
     scores = evaluator.scores()
@@ -185,6 +186,7 @@ def _score(folder, evaluator, monitor, state, command):
         "minutes": state["seconds"] / 60.0,
         "parameters": sum(math.prod(w.shape) for w in model.generator.trainable_weights),
         "seed": settings["seed"],
+        **({"second_look": fitted} if fitted else {}),
         "command": command,
         **_made_with(),
     }
@@ -195,6 +197,18 @@ def _score(folder, evaluator, monitor, state, command):
     print(f"model: {os.path.join(folder, run_folder.MODEL)}")
     if picture:
         print(f"picture: {picture}")
+
+
+def _fit_look(settings, data, model):
+    """Fits the gain of the model's second look on images it was trained on; what `fit_look_gain` says, or None."""
+    if not settings["fit_look"] or getattr(model, "look_cell", None) is None:
+        return None
+    fitted = model.fit_look_gain(data.stream(0))
+    print(
+        "look_gain {look_gain:.2f}: spread-skill {spread_skill:.2f} on {hidden_pixels:,} hidden pixels of "
+        "{images} training images".format(**fitted)
+    )
+    return fitted
 
 
 def _save_model(folder, model):

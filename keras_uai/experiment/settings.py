@@ -32,6 +32,8 @@ DEFAULTS = {
     "steps": None,
     "minutes": None,
     "steps_per_epoch": None,
+    # after the training, where the model takes a second look
+    "fit_look": True,
     # evaluation
     "eval_split": "withheld",
     "eval_images": 1000,

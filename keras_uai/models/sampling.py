@@ -5,7 +5,6 @@ from keras import ops
 
 from keras_uai import random, replicas
 from keras_uai.measurements.base import check_integer
-from keras_uai.models.second_look import second_look
 
 # Keep the noise of evaluation and of samples apart from masks drawn under the same seed.
 _EVALUATION, _SAMPLE = 0x45564C, 0x53414D
@@ -13,9 +12,6 @@ _EVALUATION, _SAMPLE = 0x45564C, 0x53414D
 
 class SamplingMixin:
     """`inpaint`, `sample`, `call` and the scores of `evaluate`, for any model with a `generator`."""
-
-    #: See `UAI`.
-    look_cell, look_gain = None, 1.0
 
     @property
     def sampling_generator(self):
@@ -64,13 +60,13 @@ class SamplingMixin:
         z = self.latent(keys)
         if antithetic:
             z = z * alternating(keys, count)[:, None]
-        image = generator.decode(features, z)
-        if self.look_cell is not None:
-            y, mask = ops.repeat(y, count, axis=0), ops.repeat(mask, count, axis=0)
-            image = second_look(
-                generator, image, features[-1], y, mask, self.measurement, keys, self.look_cell, self.look_gain
-            )  # fmt: skip
+        y, mask = ops.repeat(y, count, axis=0), ops.repeat(mask, count, axis=0)
+        image = self.finish(generator.decode(features, z), features[-1], y, mask, keys)
         return ops.clip(image, -1.0, 1.0)
+
+    def finish(self, image, mean, y, mask, keys):
+        """What becomes of an image that G decoded; here, nothing. Arguments as in `SecondLookMixin`."""
+        return image
 
     def latent(self, keys):
         """`z ~ p_z = N(0, I)` of each key, `(N, z_dim)`; zeros in a model that is not stochastic."""

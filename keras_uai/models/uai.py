@@ -8,12 +8,13 @@ from keras_uai.layers import statistics_held
 from keras_uai.models import purposes, recommended
 from keras_uai.models.adversarial import AdversarialModel
 from keras_uai.models.batch import check_hide, check_share
+from keras_uai.models.latent_distributions import LatentDistributionsMixin
 from keras_uai.models.sampling import pair_std
-from keras_uai.models.second_look import check_look
+from keras_uai.models.second_look import SecondLookMixin
 
 
 @keras.saving.register_keras_serializable("keras_uai")
-class UAI(AdversarialModel):
+class UAI(SecondLookMixin, LatentDistributionsMixin, AdversarialModel):
     """Learns to inpaint, and to sample reconstructions, from damaged images only: Algorithm 1 of the paper.
 
     A step draws z and a fresh mask, reconstructs the observation, damages the reconstruction again, and asks D whether
@@ -47,8 +48,7 @@ class UAI(AdversarialModel):
             as those of the damage; 0 by default.
         hide_all: the share of images of which everything is hidden: G learns what images are when it sees nothing.
         energy_scales, energy_patches, energy_spread: see `losses.energy_score`.
-        look_cell, look_gain: samples in two looks, see `models.second_look`; `None` for one. Training has no part in
-            it, so both can be changed afterwards: more gain is more spread.
+        look_cell, look_gain: of the second look that a sample is taken by, see `set_look`; off by default.
         flip: whether half of the training images are mirrored, mask and all: right for faces and photographs, wrong for
             text, and for masks whose distribution has a left and a right.
         seed: of all noise.
@@ -105,8 +105,7 @@ class UAI(AdversarialModel):
         self.energy_scales, self.energy_patches = tuple(energy_scales), tuple(energy_patches)
         self.energy_spread = float(energy_spread)
         losses.check_energy(self.image_shape[0], energy_scales, energy_patches, energy_spread)
-        self.look_cell, self.look_gain = look_cell, float(look_gain)
-        check_look(self.image_shape[0], self.generator.predicts_mean, look_cell, self.look_gain)
+        self.set_look(look_cell, look_gain)
 
     def more_networks(self):
         self.encoder = self._network(
@@ -274,23 +273,6 @@ class UAI(AdversarialModel):
         )
         return ops.stop_gradient(pair_std(first, second, mask_seen[:count]))
 
-    # -- distributions of the latent -----------------------------------------------------------------------------
-
-    @property
-    def prior(self):
-        """`p_z` of the global latent, a TensorFlow Probability distribution with event shape `(latent_dim,)`."""
-        return _gaussian(ops.zeros((self.latent_dim,)), ops.ones((self.latent_dim,)))
-
-    def posterior(self, y, mask=None):
-        """`E(y)` as a TensorFlow Probability distribution, batch shape `(N,)`, event shape `(latent_dim,)`."""
-        y, mask = self._check_images(y, mask)
-        mean, log_variance = self.encoder.encode(y, mask)
-        return _gaussian(mean, ops.exp(0.5 * log_variance))
-
-    def __dir__(self):
-        """Without `prior`: Keras reads all that `dir` names when it saves, and would import TFP each time."""
-        return [name for name in super().__dir__() if name != "prior"]
-
     def get_config(self):
         return {
             **super().get_config(),
@@ -305,14 +287,3 @@ class UAI(AdversarialModel):
             "look_gain": self.look_gain,
             "encoder": self._encoder_config,
         }
-
-
-def _gaussian(mean, scale):
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            "`prior` and `posterior` are TensorFlow Probability distributions and need the TensorFlow backend. "
-            f"Received: KERAS_BACKEND={keras.backend.backend()}. Use `encoder.encode` for mean and log-variance."
-        )
-    import tensorflow_probability as tfp
-
-    return tfp.distributions.MultivariateNormalDiag(mean, scale)
