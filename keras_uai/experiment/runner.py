@@ -203,7 +203,11 @@ def _fit_look(settings, data, model):
     """Fits the gain of the model's second look on images it was trained on; what `fit_look_gain` says, or None."""
     if not settings["fit_look"] or getattr(model, "look_cell", None) is None:
         return None
-    fitted = model.fit_look_gain(data.stream(0))
+    try:
+        fitted = model.fit_look_gain(data.train)
+    except ValueError as error:  # no reason to lose a training
+        print(f"look_gain stays {model.look_gain}: {error}")
+        return None
     print(
         "look_gain {look_gain:.2f}: spread-skill {spread_skill:.2f} on {hidden_pixels:,} hidden pixels of "
         "{images} training images".format(**fitted)

@@ -179,6 +179,7 @@ def places(keys, side, cell):
         keys: uint32 `(N, 2)`, one an image.
         side, cell: of the image and of the cells; `side` is a multiple of `cell`.
     """
-    shape = (side // cell, side // cell)
-    chosen = random.integers(random.fold_in(keys, _PLACES), shape, cell * cell)
-    return ops.nn.depth_to_space(ops.one_hot(chosen, cell * cell), cell)
+    cells = side // cell
+    chosen = random.integers(random.fold_in(keys, _PLACES), (cells, cells), cell * cell)
+    inside = ops.reshape(ops.one_hot(chosen, cell * cell), (-1, cells, cells, cell, cell))
+    return ops.reshape(ops.transpose(inside, (0, 1, 3, 2, 4)), (-1, side, side, 1))

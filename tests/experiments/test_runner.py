@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from keras_uai.experiment import evaluation, main, run_folder, runner
+from keras_uai.models import UAI
 from tests.experiments.test_training import SignalAt
 
 
@@ -49,6 +50,7 @@ def test_a_run_leaves_all_it_promises(tiny, capsys):
     record = run_folder.read_json(os.path.join(folder, "scores.json"))
     assert record["images_seen"] == 96
     assert record["scores"]["model"]["num_samples"] == 2
+    assert record["second_look"]["images"] == 40
     assert set(record["scores"]) >= {"model", "linear_interpolation", "nearest", "mean_colour"}
     assert record["versions"]["keras"] == keras.__version__
     assert record["hardware"]["cores"] >= 1
@@ -63,6 +65,7 @@ def test_a_run_leaves_all_it_promises(tiny, capsys):
     model = keras.saving.load_model(os.path.join(folder, "model.keras"))
     y = np.zeros((2, 16, 16, 3), "float32")
     assert model.inpaint(y, num_samples=3).shape == (2, 3, 16, 16, 3)
+    assert model.look_gain == record["second_look"]["look_gain"]
     assert int(model.step) == 12
     # Resuming what is done changes nothing.
     assert main({"resume": folder}) == 0
@@ -107,6 +110,26 @@ def test_interrupted_while_it_is_scored(tiny, monkeypatch, capsys):
     assert main({"resume": folder}) == 0
     assert steps == []
     assert os.path.exists(os.path.join(folder, "scores.json"))
+
+
+def test_the_gain_is_fitted_only_where_it_is_asked_for_and_can_be(tiny, monkeypatch, capsys):
+    def no_fit(model, dataset):
+        raise ValueError("nothing to hide")
+
+    short = {**tiny, "steps": 1, "eval_images": 0, "grid_images": 0, "eval_every": 0}
+    fixed = {"model_arguments": "look_gain=1.25", "fit_look": False}
+    assert main({**short, **fixed}) == 0
+    assert "look_gain 1" not in capsys.readouterr().out
+    (name,) = os.listdir(tiny["runs"])
+    model = keras.saving.load_model(os.path.join(tiny["runs"], name, "model.keras"))
+    assert model.look_gain == 1.25
+    assert "second_look" not in run_folder.read_json(
+        os.path.join(tiny["runs"], name, "scores.json")
+    )
+    # A training is not lost where nothing can be fitted.
+    monkeypatch.setattr(UAI, "fit_look_gain", no_fit)
+    assert main(short) == 0
+    assert "look_gain stays 1.8: nothing to hide" in capsys.readouterr().out
 
 
 def _counting(steps):
