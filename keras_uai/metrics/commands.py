@@ -33,12 +33,15 @@ def evaluate(options):
     Returns:
         `(result, paths)`: the dict that stands in `results.json`, and the files written.
     """
-    model = samplers.load(options["model"]) if options["model"] else None
+    look = options.get("look")
+    model = samplers.load(options["model"], look) if options["model"] else None
     data = EvaluationData(options, model)
     methods = _methods(options, model)
     extractor = _extractor(options["extractor"]) if data.has_whole_images else None
     result = {
-        "model": None if model is None else {"path": options["model"], "digest": model.digest},
+        "model": None
+        if model is None
+        else {"path": options["model"], "digest": model.digest, "look": look},
         "data": data.stamp(),
         "extractor": extractor and extractor.stamp(),
         "num_samples": options["num_samples"],
@@ -96,7 +99,7 @@ def draw_figure(options):
     paths = [paths] if isinstance(paths, str) else paths
     if len(paths) > 1 or options.get("names"):
         return _draw_models(options, paths)
-    model = samplers.load(paths[0])
+    model = samplers.load(paths[0], options.get("look"))
     images = FIGURE_IMAGES if options["images"] is None else options["images"]
     data = EvaluationData({**options, "images": images}, model, scored=False)
     batch = data.first(None)
@@ -113,7 +116,7 @@ def draw_figure(options):
 
 def _draw_models(options, paths):
     """The same observations, those of the first model's run, through every model."""
-    models = [samplers.load(path) for path in paths]
+    models = [samplers.load(path, options.get("look")) for path in paths]
     names = options.get("names") or [model.name for model in models]
     if len(names) != len(models) or len(set(names)) != len(names):
         raise ValueError(

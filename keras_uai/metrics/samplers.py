@@ -39,24 +39,29 @@ class Sampler:
     settings: dict = dataclasses.field(default_factory=dict)
 
 
-def load(path):
+def load(path, look=None):
     """A trained model as a `Sampler`.
 
     Args:
         path: a run's folder (experiments/run.py), a saved model (`*.keras`), a preset's folder or
             name, or a SavedModel's folder (such as `saved_models/NAME/serving/1`).
+        look: how it is to look (`set_look`) in place of its own way: `"none"`, `"CELL"` or `"CELL,GAIN"`.
 
     Raises:
-        ValueError: where there is no such thing.
+        ValueError: where there is no such thing, or it cannot look so.
     """
     path = os.fspath(path)
     if os.path.isfile(os.path.join(path, RUN_SETTINGS)):
-        return _run(path)
+        return _run(path, look)
     if os.path.isfile(path) and path.endswith(".keras"):
-        return of_model(_keras_model(path), _stem(path), file_digest(path))
+        return of_model(_keras_model(path), _stem(path), file_digest(path), look=look)
     if os.path.isfile(os.path.join(path, "saved_model.pb")):
+        if look is not None:
+            raise ValueError(
+                f"A SavedModel looks as it was exported. Received: look={look!r} for {path!r}"
+            )
         return _saved_model(path)
-    found = _preset(path)
+    found = _preset(path, look)
     if found is not None:
         return found
     raise ValueError(
@@ -65,8 +70,12 @@ def load(path):
     )
 
 
-def of_model(model, name, digest, settings=None):
-    """A `keras_uai.models` model as a `Sampler`."""
+def of_model(model, name, digest, settings=None, look=None):
+    """A `keras_uai.models` model as a `Sampler`; `look` as for `load`."""
+    if look is not None:
+        _set_look(model, look)
+    if getattr(model, "look_cell", None) is not None:
+        digest = f"{digest} look {model.look_cell},{model.look_gain:.6g}"
     predicts_mean = getattr(getattr(model, "generator", None), "predicts_mean", False)
     return Sampler(
         name,
@@ -80,7 +89,23 @@ def of_model(model, name, digest, settings=None):
     )
 
 
-def _run(folder):
+def _set_look(model, look):
+    cell, _, gain = look.partition(",")
+    try:
+        cell = None if cell == "none" else int(cell)
+        gain = float(gain) if gain else getattr(model, "look_gain", 1.0)
+    except ValueError:
+        raise ValueError(
+            f'A look is "none", "CELL" or "CELL,GAIN", such as "4,1.8". Received: look={look!r}'
+        ) from None
+    if not hasattr(model, "set_look"):
+        raise ValueError(
+            f"Only UAI takes a second look. Received: look={look!r} for a {type(model).__name__}"
+        )
+    model.set_look(cell, gain)
+
+
+def _run(folder, look):
     path = os.path.join(folder, RUN_MODEL)
     if not os.path.isfile(path):
         raise ValueError(
@@ -90,7 +115,7 @@ def _run(folder):
     with open(os.path.join(folder, RUN_SETTINGS), encoding="utf-8") as file:
         settings = json.load(file)["settings"]
     name = os.path.basename(os.path.normpath(folder))
-    return of_model(_keras_model(path), name, file_digest(path), settings)
+    return of_model(_keras_model(path), name, file_digest(path), settings, look)
 
 
 def _keras_model(path):
@@ -107,7 +132,7 @@ def _keras_model(path):
     return model
 
 
-def _preset(path):
+def _preset(path, look):
     from keras_uai import models
     from keras_uai.models import preset_files
 
@@ -117,7 +142,7 @@ def _preset(path):
     model = models.InpaintingModel.from_preset(folder, compile=False)
     settings = preset_files.read_json(folder, preset_files.METADATA).get("evaluate", {})
     name = os.path.basename(os.path.normpath(folder))
-    return of_model(model, name, weights_digest(model.get_weights()), settings)
+    return of_model(model, name, weights_digest(model.get_weights()), settings, look)
 
 
 def _saved_model(path):

@@ -56,6 +56,15 @@ def define_data_flags(split, damage=True, images=None):
         )
 
 
+def define_look_flag():
+    """Defines the flag of `samplers.load`'s look."""
+    flags.DEFINE_string(
+        "look",
+        None,
+        "How the model takes its second look, in place of its own way: none, CELL or CELL,GAIN.",
+    )
+
+
 def options(names):
     """The flags' values as a dict."""
     return {name: flags.FLAGS[name].value for name in names if name in flags.FLAGS}

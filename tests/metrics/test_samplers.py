@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_uai import models
 from keras_uai.metrics import samplers
-from tests.testing import observations, tiny_uai
+from tests.testing import observations, tiny, tiny_uai
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,40 @@ def test_a_model_with_a_mean_of_its_own():
     y, mask = observations(model.measurement, 2)
     sampler = samplers.of_model(model, "mine", "0")
     assert sampler.mean(y, mask).shape == y.shape
+
+
+def test_another_look(tmp_path):
+    """Told apart by the digest, so that no scores of one stand for another's."""
+    looks = {"fill": True, "anchor": True, "predicts_mean": True}
+    model = tiny_uai(generator=looks, look_cell=4, look_gain=1.5)
+    model.save(tmp_path / "mine.keras")
+    found = {
+        look: samplers.load(tmp_path / "mine.keras", look) for look in (None, "none", "8", "2,3")
+    }
+    assert len({sampler.digest for sampler in found.values()}) == 4
+    y, mask = observations(model.measurement, 2)
+    for look, cell, gain in ((None, 4, 1.5), ("none", None, 1.0), ("8", 8, 1.5), ("2,3", 2, 3.0)):
+        model.set_look(cell, gain)
+        assert found[look].sample(y, mask, 2, 0) == pytest.approx(
+            model.inpaint(y, mask, 2, 0), abs=1e-5
+        )
+
+
+@pytest.mark.parametrize("look", ["4,x", "x", "4,1,2", "", "none,x"])
+def test_looks_that_are_none(model, tmp_path, look):
+    model.save(tmp_path / "mine.keras")
+    with pytest.raises(ValueError, match=f"Received: look='{look}'"):
+        samplers.load(tmp_path / "mine.keras", look)
+
+
+def test_only_some_models_look_twice(tmp_path):
+    tiny(models.Splitting).save(tmp_path / "mine.keras")
+    with pytest.raises(ValueError, match="Received: look='4' for a Splitting"):
+        samplers.load(tmp_path / "mine.keras", "4")
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "saved_model.pb").touch()
+    with pytest.raises(ValueError, match=r"Received: look=.4. for .*1"):
+        samplers.load(tmp_path / "1", "4")
 
 
 def test_an_exported_model(tmp_path):
