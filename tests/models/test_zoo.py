@@ -189,6 +189,8 @@ def test_every_argument_survives(name):
     if name == "Unpaired":
         arguments |= {"discriminate_y_hat": True, "encoder": small, "hide_all": 0.1}
         arguments |= {"energy_scales": (None, 4), "energy_patches": (4,), "energy_spread": 1.2}
+        arguments |= {"look_cell": 2, "look_gain": 1.5}
+        arguments["generator"] |= {"predicts_mean": True}
     networks = {
         n: lambda m, n=n: m.get_config()[n] for n in ("generator", "discriminator", "encoder")
     }
