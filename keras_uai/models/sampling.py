@@ -54,15 +54,21 @@ class SamplingMixin:
         `keys` `(N * count, 2)` hold the noise of each; `features` as in `sample`; with `antithetic` every second one of
         an observation has -z.
         """
+        image, mean = self.drawings(y, mask, keys, count, features, antithetic)
+        y, mask = ops.repeat(y, count, axis=0), ops.repeat(mask, count, axis=0)
+        return ops.clip(self.finish(image, mean, y, mask, keys), -1.0, 1.0)
+
+    def drawings(self, y, mask, keys, count=1, features=None, antithetic=False):
+        """What G decodes, as it is, and the last of the features behind it (its mean, where it predicts one), both of
+        `N * count`; arguments as in `reconstruct`.
+        """
         generator = self.sampling_generator
         features = generator.observe(y, mask) if features is None else features
         features = [ops.repeat(f, count, axis=0) for f in features]
         z = self.latent(keys)
         if antithetic:
             z = z * alternating(keys, count)[:, None]
-        y, mask = ops.repeat(y, count, axis=0), ops.repeat(mask, count, axis=0)
-        image = self.finish(generator.decode(features, z), features[-1], y, mask, keys)
-        return ops.clip(image, -1.0, 1.0)
+        return generator.decode(features, z), features[-1]
 
     def finish(self, image, mean, y, mask, keys):
         """What becomes of an image that G decoded; here, nothing. Arguments as in `SecondLookMixin`."""

@@ -109,11 +109,7 @@ class SecondLookMixin:
         """The function from a gain to spread / skill on hidden pixels, of two samples an image."""
 
         def draw(y, mask, seeds):
-            generator, keys = self.sampling_generator, sample_keys(seeds, 2)
-            features = [ops.repeat(f, 2, axis=0) for f in generator.observe(y, mask)]
-            pair = ops.concatenate(
-                [generator.decode(features, self.latent(keys)), features[-1]], -1
-            )
+            pair = ops.concatenate(self.drawings(y, mask, sample_keys(seeds, 2), 2), -1)
             return ops.reshape(pair, (-1, 2, *pair.shape[1:]))
 
         def look(drawn, y, mask, seeds, gain):
