@@ -201,7 +201,7 @@ def _score(folder, evaluator, monitor, state, command):
 
 def _fit_look(settings, data, model):
     """Fits the gain of the model's second look on images it was trained on; what `fit_look_gain` says, or None."""
-    if not settings["fit_look"] or getattr(model, "look_cell", None) is None:
+    if not settings["fit_look"] or model.look_cell is None:
         return None
     try:
         fitted = model.fit_look_gain(data.train)

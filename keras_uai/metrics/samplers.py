@@ -51,39 +51,45 @@ def load(path, look=None):
         ValueError: where there is no such thing, or it cannot look so.
     """
     path = os.fspath(path)
-    if os.path.isfile(os.path.join(path, RUN_SETTINGS)):
-        return _run(path, look)
-    if os.path.isfile(path) and path.endswith(".keras"):
-        return of_model(_keras_model(path), _stem(path), file_digest(path), look=look)
     if os.path.isfile(os.path.join(path, "saved_model.pb")):
         if look is not None:
             raise ValueError(
                 f"A SavedModel looks as it was exported. Received: look={look!r} for {path!r}"
             )
         return _saved_model(path)
-    found = _preset(path, look)
-    if found is not None:
-        return found
+    model, *known = _find(path)
+    if look is not None:
+        _set_look(model, look)
+    return of_model(model, *known)
+
+
+def _find(path):
+    """The model there, its name, digest and settings."""
+    from keras_uai.models import preset_files
+
+    if os.path.isfile(os.path.join(path, RUN_SETTINGS)):
+        return _run(path)
+    if os.path.isfile(path) and path.endswith(".keras"):
+        return _keras_model(path), _stem(path), file_digest(path), {}
+    if preset_files.is_preset(path) or path in preset_files.available():
+        return _preset(path)
     raise ValueError(
         "A model is a run's folder (experiments/run.py), a saved model (*.keras), a preset's "
         f"folder or name, or a SavedModel's folder. Received: {path!r}"
     )
 
 
-def of_model(model, name, digest, settings=None, look=None):
-    """A `keras_uai.models` model as a `Sampler`; `look` as for `load`."""
-    if look is not None:
-        _set_look(model, look)
-    if getattr(model, "look_cell", None) is not None:
+def of_model(model, name, digest, settings=None):
+    """A `keras_uai.models` model as a `Sampler`."""
+    if model.look_cell is not None:
         digest = f"{digest} look {model.look_cell},{model.look_gain:.6g}"
-    predicts_mean = getattr(getattr(model, "generator", None), "predicts_mean", False)
     return Sampler(
         name,
         model.inpaint,
         digest,
         model.measurement,
         tuple(model.image_shape),
-        model.mean if predicts_mean else None,
+        model.mean if model.generator.predicts_mean else None,
         functools.partial(model.inpaint, antithetic=True) if model.stochastic else None,
         settings or {},
     )
@@ -105,7 +111,7 @@ def _set_look(model, look):
     model.set_look(cell, gain)
 
 
-def _run(folder, look):
+def _run(folder):
     path = os.path.join(folder, RUN_MODEL)
     if not os.path.isfile(path):
         raise ValueError(
@@ -115,7 +121,7 @@ def _run(folder, look):
     with open(os.path.join(folder, RUN_SETTINGS), encoding="utf-8") as file:
         settings = json.load(file)["settings"]
     name = os.path.basename(os.path.normpath(folder))
-    return of_model(_keras_model(path), name, file_digest(path), settings, look)
+    return _keras_model(path), name, file_digest(path), settings
 
 
 def _keras_model(path):
@@ -132,17 +138,15 @@ def _keras_model(path):
     return model
 
 
-def _preset(path, look):
+def _preset(path):
     from keras_uai import models
     from keras_uai.models import preset_files
 
-    if not preset_files.is_preset(path) and path not in preset_files.available():
-        return None
     folder = preset_files.find(path)
     model = models.InpaintingModel.from_preset(folder, compile=False)
     settings = preset_files.read_json(folder, preset_files.METADATA).get("evaluate", {})
     name = os.path.basename(os.path.normpath(folder))
-    return of_model(model, name, weights_digest(model.get_weights()), settings, look)
+    return model, name, weights_digest(model.get_weights()), settings
 
 
 def _saved_model(path):

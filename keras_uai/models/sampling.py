@@ -13,6 +13,8 @@ _EVALUATION, _SAMPLE = 0x45564C, 0x53414D
 class SamplingMixin:
     """`inpaint`, `sample`, `call` and the scores of `evaluate`, for any model with a `generator`."""
 
+    look_cell = None  # a second look is `SecondLookMixin`'s
+
     @property
     def sampling_generator(self):
         """The generator that reconstructs: the average where the model keeps one."""

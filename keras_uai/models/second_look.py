@@ -23,7 +23,7 @@ class SecondLookMixin:
     pixels read leave open, and `look_gain` gives that back.
     """
 
-    look_cell, look_gain = None, 1.0
+    look_gain = 1.0
 
     def set_look(self, cell, gain=1.0):
         """Samples are taken so from now on; training has no part in it.
