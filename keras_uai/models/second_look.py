@@ -56,8 +56,10 @@ class SecondLookMixin:
 
         A tenth of the observed pixels is hidden, and samples are compared with what was observed there: the ratio of
         their spread to the error of their mean is 1 where uncertainty is right. What is left is nearly as dense as what
-        the model will be given, so that the ratio is that of missing pixels (measured: within 4%, unless most of an
-        image is always far from what is observed).
+        the model will be given, so that the ratio is that of missing pixels (measured: within 4%). Where most of an
+        image is far from what is observed, it is that of the nearest missing pixels only. So of a model that has
+        learned to see nothing (`hide_all`), everything is hidden as well, which makes all pixels far ones, and the
+        geometric mean of both ratios counts.
 
         Args:
             dataset: batches as `fit` takes them; clean images are not looked at. Training images will do.
@@ -80,19 +82,22 @@ class SecondLookMixin:
             )
         y, mask = self._observations(dataset, check_integer("fit_look_gain", "images", images, 1))
         keys = random.key(self.seed, _HIDDEN, np.arange(len(y)))
-        y_seen, mask_seen = (
-            ops.convert_to_numpy(v) for v in self.hide_some(y, mask, keys, hide, hide)
-        )
-        hidden = mask - mask_seen
-        if not hidden.any():
+        seen = [self.hide_some(y, mask, keys, hide, hide)]
+        if self.hide_all:
+            seen.append((np.full_like(y, self.measurement.tau), np.zeros_like(mask)))
+        seen = [tuple(map(ops.convert_to_numpy, pair)) for pair in seen]
+        hidden = [mask - mask_seen for _, mask_seen in seen]
+        if not all(h.any() for h in hidden):
             raise ValueError(
                 "Nothing was hidden: too few images, or too few observed pixels. "
                 f"Received: {len(y)} images, hide={hide!r}"
             )
-        ratio = self._ratios(y, y_seen, mask_seen, hidden, batch_size)
+        ratios = [
+            self._ratios(y, *pair, h, batch_size) for pair, h in zip(seen, hidden, strict=True)
+        ]
         gain, reached = self.look_gain, 0.0
         for _ in range(8):  # spread is nearly linear in the gain
-            reached = ratio(gain)
+            reached = float(np.prod([ratio(gain) for ratio in ratios]) ** (1.0 / len(ratios)))
             wanted = float(np.clip(gain * spread_skill / max(reached, 1e-3), LEAST_GAIN, MOST_GAIN))
             if abs(wanted - gain) < 0.005 * gain:
                 break
@@ -102,7 +107,7 @@ class SecondLookMixin:
             "look_gain": gain,
             "spread_skill": reached,
             "images": len(y),
-            "hidden_pixels": int(hidden.sum()),
+            "hidden_pixels": int(sum(h.sum() for h in hidden)),
         }
 
     def _ratios(self, y, y_seen, mask_seen, hidden, batch_size):
