@@ -144,6 +144,37 @@ def test_the_gain_that_is_fitted_is_the_right_one(model, monkeypatch, gain):
     assert half["look_gain"] < 0.7 * found["look_gain"]
 
 
+class FarAndNear(Known):
+    """Draws of an image of which nothing is seen have a spread of their own."""
+
+    def __init__(self, near, far):
+        super().__init__(None)
+        self.near, self.far = near, far
+
+    def observe(self, y, mask, training=False):
+        sees = keras.ops.max(mask, axis=(1, 2, 3), keepdims=True)
+        return [keras.ops.where(sees > 0, self.near, self.far), y * mask]
+
+    def decode(self, features, z, training=False):
+        return features[-1] + features[0] * keras.ops.reshape(z, (-1, 16, 16, 3))
+
+
+def test_far_pixels_count_where_a_model_has_learned_to_see_nothing(model, monkeypatch):
+    """Near pixels ask for a gain of 2, far ones for 1/2. Of two samples of variance v around an error of variance s,
+    spread / skill is sqrt(1.5 v / (s + v / 2)); at a gain of 1.19 the two ratios have the product 1.
+    """
+    x = np.clip(np.random.default_rng(0).normal(0, 0.2, (200, 16, 16, 3)), -1, 1).astype("float32")
+    monkeypatch.setattr(model, "generator", FarAndNear(0.1, 0.4))
+    monkeypatch.setattr(model, "compile_function", lambda function: function)
+    model.set_look(1, 1.0)
+    batch = {"observation": x, "mask": np.ones((200, 16, 16, 1), "float32")}
+    assert model.fit_look_gain([batch])["look_gain"] == pytest.approx(2.0, rel=0.05)
+    model.hide_all = 0.25
+    found = model.fit_look_gain([batch])
+    assert found["look_gain"] == pytest.approx(1.19, rel=0.05)
+    assert found["hidden_pixels"] == pytest.approx(1.1 * 200 * 16 * 16, rel=0.05)
+
+
 def test_the_fit_looks_at_nothing_hidden_and_nothing_clean(model, monkeypatch):
     x = images(20)
     mask = array(model.measurement.masks(np.arange(20), 16, 16))
