@@ -56,8 +56,9 @@ MODEL = {
 LOSS_WEIGHTS = {"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0}
 
 #: Where a measurement keeps fewer patches than this, most places of an image are never observed near another one that
-#: is: no hidden pixel tells of them, but the observations of other images do.
-FEW_PATCHES = 8
+#: is: no hidden pixel tells of them, but the observations of other images do. Hiding nearly all of a patch teaches how
+#: far what is seen tells of what is not.
+FEW_PATCHES, FEW_PATCHES_HIDE = 8, (0.1, 0.98)
 #: Gains of the second look that were fitted to faces where patches are kept, few of them or many.
 FEW_PATCHES_GAIN, PATCHES_GAIN = 1.4, 2.2
 
@@ -71,7 +72,8 @@ def for_measurement(measurement):
     if not isinstance(measurement, Patch):
         return {}, {}
     if measurement.n < FEW_PATCHES:
-        return {"hide_all": 0.25, "look_gain": FEW_PATCHES_GAIN}, {"marginal": 1.0}
+        few = {"hide": FEW_PATCHES_HIDE, "hide_all": 0.25, "look_gain": FEW_PATCHES_GAIN}
+        return few, {"marginal": 1.0}
     return {"look_gain": PATCHES_GAIN}, {}
 
 

@@ -51,20 +51,20 @@ class SecondLookMixin:
         values = ops.where(mask > 0.5, y, mean + gain * (image - mean))
         return self.sampling_generator.observe(self.measurement(values, read), read)[-1]
 
-    def fit_look_gain(self, dataset, images=512, hide=0.1, spread_skill=1.0, batch_size=64):
+    def fit_look_gain(self, dataset, images=512, hide=None, spread_skill=1.0, batch_size=64):
         """Sets `look_gain` so that samples spread as much as they err, as far as damaged images tell.
 
         A tenth of the observed pixels is hidden, and samples are compared with what was observed there: the ratio of
         their spread to the error of their mean is 1 where uncertainty is right. What is left is nearly as dense as what
         the model will be given, so that the ratio is that of missing pixels (measured: within 4%). Where most of an
         image is far from what is observed, it is that of the nearest missing pixels only. So of a model that has
-        learned to see nothing (`hide_all`), everything is hidden as well, which makes all pixels far ones, and the
-        geometric mean of both ratios counts.
+        learned to see nothing (`hide_all`), nine tenths are hidden, and then everything, which makes all pixels far
+        ones; the geometric mean of both ratios counts (measured: within 8%).
 
         Args:
             dataset: batches as `fit` takes them; clean images are not looked at. Training images will do.
             images: at most so many are taken.
-            hide: the share of the observed pixels that is hidden.
+            hide: the share of the observed pixels that is hidden; `None`: see above.
             spread_skill: the ratio to reach. Less makes samples smoother and surer than they should be.
             batch_size: samples worked on at a time.
 
@@ -82,6 +82,7 @@ class SecondLookMixin:
             )
         y, mask = self._observations(dataset, check_integer("fit_look_gain", "images", images, 1))
         keys = random.key(self.seed, _HIDDEN, np.arange(len(y)))
+        hide = (0.9 if self.hide_all else 0.1) if hide is None else hide
         seen = [self.hide_some(y, mask, keys, hide, hide)]
         if self.hide_all:
             seen.append((np.full_like(y, self.measurement.tau), np.zeros_like(mask)))
