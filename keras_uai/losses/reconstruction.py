@@ -1,5 +1,7 @@
 """Losses on images and latents: pure functions, float32, scaled per value so that weights mean the same at any size."""
 
+import numbers
+
 from keras import ops
 
 
@@ -71,10 +73,14 @@ def check_energy(side, scales=(None,), patches=(), spread=1.0):
             "`energy_scales` and `energy_patches` are what the score is taken at: one of them at least. "
             f"Received: energy_scales={tuple(scales)!r}, energy_patches={tuple(patches)!r}"
         )
-    for name, sides in (("energy_scales", scales), ("energy_patches", patches)):
-        if not all(1 <= s <= side for s in sides if s is not None):
+    cells = [scale for scale in scales if scale is not None]
+    for name, given, sides in (
+        ("energy_scales", scales, cells),
+        ("energy_patches", patches, patches),
+    ):
+        if not all(isinstance(cell, numbers.Integral) and 1 <= cell <= side for cell in sides):
             raise ValueError(
-                f"`{name}` are sides of cells from 1 to {side} pixels. Received: {name}={tuple(sides)!r}"
+                f"`{name}` are sides of cells from 1 to {side} pixels. Received: {name}={tuple(given)!r}"
             )
 
 

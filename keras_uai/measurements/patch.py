@@ -58,7 +58,7 @@ class Patch(Measurement):
         Squares of the patches' side, or of half of it where so few patches are observed (under 8)
         that one square would hide all of them or nothing. A pixel escapes m squares with
         probability `(1 - p)^m`, p depending on its place; m is drawn for each image so that this
-        is `1 - fraction` in the geometric mean over its observed pixels.
+        is `1 - fraction` in the geometric mean over its observed pixels. More than 0.95 counts as 0.95.
         """
         height, width = mask.shape[1:3]
         area = (height - 2 * self.border) * (width - 2 * self.border)

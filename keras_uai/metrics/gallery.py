@@ -7,7 +7,9 @@ from keras_uai.metrics import checks, evaluation, figures, samplers
 from keras_uai.metrics.drawing import BACKGROUND, FAINT, INK, font
 from keras_uai.metrics.evaluation_data import EvaluationData
 
-DRAWN = 10  # samples an image, of which mean and uncertainty are
+DRAWN = (
+    10  # samples an image, of which the uncertainty is, and the mean where a model predicts none
+)
 HEAD, NAME_SIZE, TEXT_SIZE = 34, 17, 14  # pixels above a band, and of its letters
 
 

@@ -37,8 +37,7 @@ class AmbientGAN(GeneratingMixin, AdversarialModel):
         return ["g_loss", "std", "mse", "mse_mean", *game_names()]
 
     def objective(self, batch, keys, training):
-        if self.flip and training:
-            batch = self.mirrored(batch, keys)
+        batch = self.mirrored(batch, keys, training)
         y, mask_y = batch["y"], batch["mask"]
         # x_tilde = G(z), y_tilde = F(x_tilde, m_tilde)
         features = self.generator.observe(y, mask_y, training=training)

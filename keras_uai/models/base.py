@@ -199,6 +199,13 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
         """The networks that `d_loss` moves, likewise."""
         return []
 
+    def sides(self):
+        """`(optimizer, variables)` of D and of G; the first has no variables where no game is played."""
+        return [
+            (self.discriminator_optimizer, _variables(self.discriminator_side())),
+            (self.optimizer, _variables(self.generator_side())),
+        ]
+
     def log_names(self):
         """Names of what `objective` logs under the present weights."""
         raise NotImplementedError
@@ -209,7 +216,7 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
         Args:
             batch: dict of `y` `(N, H, W, C)`, `mask` `(N, H, W, 1)` and, where the data has them, `clean` and
                 `unpaired`.
-            keys: uint32 `(N, 2)`, one a image and step; fold in a purpose before drawing.
+            keys: uint32 `(N, 2)`, one an image and step; fold in a purpose before drawing.
             training: whether batch statistics are used and moved.
 
         Returns:

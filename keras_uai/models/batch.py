@@ -71,8 +71,10 @@ class BatchMixin:
                     f'"{name}" (datasets.load(..., {how})). Received: a batch with {sorted(data)}'
                 )
 
-    def mirrored(self, batch, keys):
-        """`batch` with half of its images mirrored, and all that belongs to them."""
+    def mirrored(self, batch, keys, training):
+        """`batch`, in training and with `flip` with half of its images mirrored, and all that belongs to them."""
+        if not (self.flip and training):
+            return batch
         flipped = random.uniform(random.fold_in(keys, purposes.FLIP), (1, 1, 1)) < 0.5
         return {name: ops.where(flipped, v[:, :, ::-1], v) for name, v in batch.items()}
 

@@ -25,7 +25,7 @@ class TrainStep:
         with _scope(variables, _flat(state)) as scope:
             batch = self.unpack(data, training=True)
             gradients, logs = self._accumulate(batch, self.step_keys(batch["y"].shape[0]))
-            for (optimizer, side), of_side in zip(self._sides(), gradients, strict=True):
+            for (optimizer, side), of_side in zip(self.sides(), gradients, strict=True):
                 if side:
                     self._apply(optimizer, of_side, side)
             self.after_update()
@@ -59,7 +59,7 @@ class TrainStep:
 
         Moves batch statistics in the surrounding scope, as a forward pass on TensorFlow does.
         """
-        sides, moving = self._sides(), self.non_trainable_variables
+        sides, moving = self.sides(), self.non_trainable_variables
 
         def forward(parameters):
             with self._inner_scope(_flat(side for _, side in sides), _flat(parameters)) as scope:
@@ -135,17 +135,6 @@ class TrainStep:
         factor = jnp.where(finite, jnp.where(grows, 2.0, 1.0), 0.5)
         count.assign(jnp.where(finite & ~grows, count.value + 1, 0))
         scale.assign(scale.value * factor)
-
-    def _sides(self):
-        """`(optimizer, variables)` of each player."""
-        sides = [
-            (self.discriminator_optimizer, self.discriminator_side()),
-            (self.optimizer, self.generator_side()),
-        ]
-        return [
-            (optimizer, [v for network in side for v in network.trainable_variables])
-            for optimizer, side in sides
-        ]
 
     def _state_variables(self):
         return [

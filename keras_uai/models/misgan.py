@@ -65,8 +65,7 @@ class MisGAN(GeneratingMixin, AdversarialModel):
     # -- the games -----------------------------------------------------------------------------------------------
 
     def objective(self, batch, keys, training):
-        if self.flip and training:
-            batch = self.mirrored(batch, keys)
+        batch = self.mirrored(batch, keys, training)
         w, y, mask_y = self.loss_weights, batch["y"], batch["mask"]
         d_loss, g_loss, logs = 0.0, 0.0, {}
         x = self.imagine(random.fold_in(keys, purposes.Z), training)

@@ -31,8 +31,7 @@ class Paired(AdversarialModel):
         return ["g_loss", "std", "mse", "mse_mean", *(game_names("x") if self.plays else [])]
 
     def objective(self, batch, keys, training):
-        if self.flip and training:
-            batch = self.mirrored(batch, keys)
+        batch = self.mirrored(batch, keys, training)
         w, x, y, mask = self.loss_weights, batch["clean"], batch["y"], batch["mask"]
         # x_tilde = G(y, 0) * (1 - m^y) + y
         features = self.generator.observe(y, mask, training=training)

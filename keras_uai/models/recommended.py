@@ -52,12 +52,12 @@ MODEL = {
 }
 
 #: Arguments of `compile`. Proper scores alone: a small adversarial term beside them costs a quarter of the time, and at
-#: equal steps the mean's error, the CRPS and, with a second look, the Fréchet distance, too.
+#: equal steps the mean's error, the CRPS and the Fréchet distance, too.
 LOSS_WEIGHTS = {"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0}
 
 #: Where a measurement keeps fewer patches than this, most places of an image are never observed near another one that
-#: is: no hidden pixel tells of them, but the observations of other images do. Hiding nearly all of a patch teaches how
-#: far what is seen tells of what is not.
+#: is: no hidden pixel tells of them, but the observations of other images do. Where nearly all of a patch is hidden,
+#: pixels far from what is still seen are scored as well.
 FEW_PATCHES, FEW_PATCHES_HIDE = 8, (0.1, 0.98)
 #: Gains of the second look that were fitted to faces where patches are kept, few of them or many.
 FEW_PATCHES_GAIN, PATCHES_GAIN = 1.4, 2.2

@@ -1,4 +1,4 @@
-"""Reconstructions from a trained model: many a image, seeded, whatever the batch an image travels in."""
+"""Reconstructions from a trained model: several an image, seeded, whatever the batch an image travels in."""
 
 import numpy as np
 from keras import ops
@@ -73,7 +73,10 @@ class SamplingMixin:
         return generator.decode(features, z), features[-1]
 
     def finish(self, image, mean, y, mask, keys):
-        """What becomes of an image that G decoded; here, nothing. Arguments as in `SecondLookMixin`."""
+        """What becomes of the images that G decoded, `(N, H, W, C)`: here, nothing.
+
+        `mean` is the last of the features behind them; `keys` `(N, 2)` is the noise that they were drawn with.
+        """
         return image
 
     def latent(self, keys):

@@ -5,11 +5,12 @@ from keras import ops
 
 from keras_uai import random
 from keras_uai.measurements.base import check_integer
+from keras_uai.models.batch import check_hide
 from keras_uai.models.sampling import per_image_seeds, sample_keys
 
 _PLACES = 0x4C4F4F4B  # keeps the places that are read apart from the z of the same key
 _HIDDEN = 0x48494445  # and what the fit hides from all else
-LEAST_GAIN, MOST_GAIN = 0.1, 10.0
+LEAST_GAIN, MOST_GAIN, MOST_TRIES = 0.1, 10.0, 12
 
 
 class SecondLookMixin:
@@ -73,19 +74,23 @@ class SecondLookMixin:
             `hidden_pixels` behind it.
 
         Raises:
-            ValueError: there is no second look, or nothing to hide.
+            ValueError: there is no second look, nothing to hide, or no such gain; the gain is then as it was.
         """
         if self.look_cell is None:
             raise ValueError(
                 "There is no second look whose gain could be fitted: set_look(cell=4) first. "
                 f"Received: look_cell={self.look_cell!r}"
             )
+        hide = (0.9 if self.hide_all else 0.1) if hide is None else check_hide((hide, hide))[0]
+        if not spread_skill > 0:
+            raise ValueError(
+                f"`spread_skill` is a ratio above 0. Received: spread_skill={spread_skill!r}"
+            )
         y, mask = self._observations(dataset, check_integer("fit_look_gain", "images", images, 1))
         keys = random.key(self.seed, _HIDDEN, np.arange(len(y)))
-        hide = (0.9 if self.hide_all else 0.1) if hide is None else hide
         seen = [self.hide_some(y, mask, keys, hide, hide)]
         if self.hide_all:
-            seen.append((np.full_like(y, self.measurement.tau), np.zeros_like(mask)))
+            seen.append(self.hide_some(y, mask, keys, hide, hide, everything=1.0))
         seen = [tuple(map(ops.convert_to_numpy, pair)) for pair in seen]
         hidden = [mask - mask_seen for _, mask_seen in seen]
         if not all(h.any() for h in hidden):
@@ -96,13 +101,18 @@ class SecondLookMixin:
         ratios = [
             self._ratios(y, *pair, h, batch_size) for pair, h in zip(seen, hidden, strict=True)
         ]
-        gain, reached = self.look_gain, 0.0
-        for _ in range(8):  # spread is nearly linear in the gain
+        gain, reached = self.look_gain, None
+        for _ in range(MOST_TRIES):  # spread is nearly linear in the gain
             reached = float(np.prod([ratio(gain) for ratio in ratios]) ** (1.0 / len(ratios)))
-            wanted = float(np.clip(gain * spread_skill / max(reached, 1e-3), LEAST_GAIN, MOST_GAIN))
+            wanted = gain * spread_skill / max(reached, 1e-3)
             if abs(wanted - gain) < 0.005 * gain:
                 break
-            gain = wanted
+            gain = float(np.clip(wanted, LEAST_GAIN, MOST_GAIN))
+        else:
+            raise ValueError(
+                f"No gain from {LEAST_GAIN:g} to {MOST_GAIN:g} lets samples spread {spread_skill:g} times as much as "
+                f"they err; after little training they hardly differ. Received: {reached:.2g} times at {gain:.3g}"
+            )
         self.set_look(self.look_cell, gain)
         return {
             "look_gain": gain,

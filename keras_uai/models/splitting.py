@@ -50,8 +50,7 @@ class Splitting(InpaintingModel):
         return ["g_loss", "std", "mse", "mse_mean", "splitting_loss"]
 
     def objective(self, batch, keys, training):
-        if self.flip and training:
-            batch = self.mirrored(batch, keys)
+        batch = self.mirrored(batch, keys, training)
         y, mask_y = batch["y"], batch["mask"]
         y_seen, mask_seen = self.hide_some(y, mask_y, keys, *self.hide, self.hide_by_mask)
         features = self.generator.observe(y_seen, mask_seen, training=training)

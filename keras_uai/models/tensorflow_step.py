@@ -52,23 +52,12 @@ class TrainStep(FitOnReplicas):
             tf.debugging.assert_positive(count, message)
         return replicas.place(count)
 
-    def _sides(self):
-        """`(optimizer, variables)` of each player that has something to move."""
-        sides = [
-            (self.discriminator_optimizer, self.discriminator_side()),
-            (self.optimizer, self.generator_side()),
-        ]
-        return [
-            (optimizer, [v for network in side for v in network.trainable_variables])
-            for optimizer, side in sides
-        ]
-
     def _gradients(self, batch, keys, share=1.0):
         """Gradients of `(d_loss, g_loss)` with respect to their own side's variables only, and the logs.
 
         Losses count `share`: the gradients' sum over replicas is the gradient of the global batch.
         """
-        sides = self._sides()
+        sides = self.sides()
         with tf.GradientTape(persistent=True) as tape:
             *totals, logs = self.objective(batch, keys, training=True)
             scaled = [
@@ -128,7 +117,7 @@ class TrainStep(FitOnReplicas):
         return tf.nest.map_structure(lambda v: v / parts, total)
 
     def _apply(self, gradients):
-        for (optimizer, variables), side in zip(self._sides(), gradients, strict=True):
+        for (optimizer, variables), side in zip(self.sides(), gradients, strict=True):
             if variables:
                 optimizer.apply(self._finite_together(optimizer, side), variables)
 

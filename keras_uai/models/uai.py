@@ -59,7 +59,8 @@ class UAI(SecondLookMixin, LatentDistributionsMixin, AdversarialModel):
     >>> measurement = keras_uai.measurements.DropPixel(0.9)
     >>> ds = keras_uai.datasets.load("drawn_faces", image_size=32, measurement=measurement, batch_size=32)
     >>> model = keras_uai.models.UAI.recommended((32, 32, 3), measurement)
-    >>> model.fit(ds, epochs=10)
+    >>> model.fit(ds, epochs=10, shuffle=False)
+    >>> model.fit_look_gain(ds)
     >>> y = next(iter(ds))
     >>> model.inpaint(y, num_samples=10, seed=0).shape
     (32, 10, 32, 32, 3)
@@ -117,14 +118,24 @@ class UAI(SecondLookMixin, LatentDistributionsMixin, AdversarialModel):
         """A compiled model in the configuration that measured best (see `experiments/README.md`).
 
         G gets a push-pull fill and predicts a mean beside its samples; the mean is trained by splitting, the samples by
-        the energy score at several scales and, a little, by the paper's game. Feed it small batches (16 at 32 pixels).
+        the energy score at several scales, and where fewer than 8 patches are kept on observations of other images,
+        too. The paper's terms are off. Samples are taken in two looks: call `fit_look_gain` after `fit`. Feed it small
+        batches (16 at 32 pixels).
 
         Args:
             image_shape, measurement: as in `UAI`.
             steps: updates you are going to train for: the learning rate then falls to 0 along a cosine, which is worth
                 a lot at the end of a training. `None` keeps it constant.
             **overrides: arguments of `UAI` that are to differ; dicts of network arguments are merged.
+
+        Raises:
+            ValueError: of a class that differs from `UAI` in its game only, which is not played here.
         """
+        if cls.needs_unpaired:
+            raise ValueError(
+                "What is recommended plays no game, and would not look at unpaired images: "
+                f"UAI.recommended(...). Received: {cls.__name__}"
+            )
         measurement = measurements.get(measurement)
         model = cls(image_shape, measurement, **recommended.arguments(measurement, overrides))
         model.compile(**recommended.compile_arguments(measurement, steps))
@@ -152,8 +163,7 @@ class UAI(SecondLookMixin, LatentDistributionsMixin, AdversarialModel):
     # -- Algorithm 1 ---------------------------------------------------------------------------------------------
 
     def objective(self, batch, keys, training):
-        if self.flip and training:
-            batch = self.mirrored(batch, keys)
+        batch = self.mirrored(batch, keys, training)
         w, y, mask_y = self.loss_weights, batch["y"], batch["mask"]
         logs, g_loss, d_loss = {}, 0.0, 0.0
         y_seen, mask_seen = self._hide(y, mask_y, keys)
@@ -215,7 +225,7 @@ class UAI(SecondLookMixin, LatentDistributionsMixin, AdversarialModel):
             g_loss += w["energy"] * logs["energy_loss"]
             logs["std"] = pair_std(image, second, mask_seen)
         else:
-            logs["std"] = self._diversity(features, image, mask_seen, keys)
+            logs["std"] = self._diversity(features, mask_seen, keys)
         if w["marginal"]:
             logs["marginal_loss"] = self._marginal_score(x_tilde, y, mask_y)
             g_loss += w["marginal"] * logs["marginal_loss"]
@@ -264,8 +274,8 @@ class UAI(SecondLookMixin, LatentDistributionsMixin, AdversarialModel):
             image = self.generator.decode(features, z_tilde, training=training)
         return self.paste(image, y_tilde, mask_tilde)
 
-    def _diversity(self, features, image, mask_seen, keys, count=8):
-        """The std of two samples of the batch's first images; costs one small decoder pass and moves nothing."""
+    def _diversity(self, features, mask_seen, keys, count=8):
+        """The std of two samples of the batch's first images; costs two small decoder passes and moves nothing."""
         z = self.draw_z(keys[:count], purposes.Z_DIVERSITY)
         second = self.generator.decode([f[:count] for f in features], z, training=False)
         first = self.generator.decode(

@@ -32,8 +32,7 @@ class UAIR(AdversarialModel):
         return names + (["y_tilde_squared_error"] if self.loss_weights["squared_error"] else [])
 
     def objective(self, batch, keys, training):
-        if self.flip and training:
-            batch = self.mirrored(batch, keys)
+        batch = self.mirrored(batch, keys, training)
         w, y, mask_y = self.loss_weights, batch["y"], batch["mask"]
         d_loss, g_loss, logs = 0.0, 0.0, {}
         mask_tilde = self.measurement.sample(

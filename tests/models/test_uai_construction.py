@@ -131,6 +131,8 @@ def test_recommended_is_compiled_and_can_be_overridden():
         ({"hide": (0.0, 0.2)}, r"Received: hide=\(0.0, 0.2\)"),
         ({"hide_by_mask": 1.1}, "Received: hide_by_mask=1.1"),
         ({"energy_scales": (32,)}, r"Received: energy_scales=\(32,\)"),
+        ({"energy_scales": (None, 2.5)}, r"Received: energy_scales=\(None, 2\.5\)"),
+        ({"energy_patches": (None,)}, r"Received: energy_patches=\(None,\)"),
         ({"hide_all": -0.1}, "Received: hide_all=-0.1"),
         ({"energy_spread": 1.5}, "Received: energy_spread=1.5"),
         ({"energy_scales": ()}, "one of them at least. Received: energy_scales=()"),

@@ -78,3 +78,8 @@ def test_unpaired_images_are_mirrored_like_the_others():
     objective(model, {**data, "unpaired": np.tile(ramp, (40, 16, 1, 1))})
     rises = shown[0][:, 0, -1, 0] > 0
     assert 8 < rises.sum() < 32
+
+
+def test_what_is_recommended_would_not_look_at_unpaired_images():
+    with pytest.raises(ValueError, match=r"UAI\.recommended.*Received: Unpaired"):
+        Unpaired.recommended((32, 32, 3), "DropPixel(0.9)")
