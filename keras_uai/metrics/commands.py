@@ -34,6 +34,8 @@ def evaluate(options):
         `(result, paths)`: the dict that stands in `results.json`, and the files written.
     """
     look = options.get("look")
+    if look is not None and not options["model"]:
+        raise ValueError(f"Only a model looks: name one (--model). Received: --look={look} alone")
     model = samplers.load(options["model"], look) if options["model"] else None
     data = EvaluationData(options, model)
     methods = _methods(options, model)

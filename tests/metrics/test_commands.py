@@ -142,6 +142,11 @@ def test_nothing_to_evaluate_is_said(options):
         commands.evaluate({**options, "baselines": ["median"]})
 
 
+def test_baselines_do_not_look(options):
+    with pytest.raises(ValueError, match="--model.*Received: --look=4 alone"):
+        commands.evaluate({**options, "look": "4"})
+
+
 def test_reference_statistics_are_found_by_an_evaluation(options, tmp_path):
     statistics, path = commands.reference_statistics(options)
     assert statistics.stamp["dataset"] == "clean"
