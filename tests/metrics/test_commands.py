@@ -143,7 +143,7 @@ def test_nothing_to_evaluate_is_said(options):
 
 
 def test_baselines_do_not_look(options):
-    with pytest.raises(ValueError, match="--model.*Received: --look=4 alone"):
+    with pytest.raises(ValueError, match=r"--model.*Received: --look=4 alone"):
         commands.evaluate({**options, "look": "4"})
 
 
