@@ -23,7 +23,8 @@ CELLS = {
     for cell in cells.every()
     if cell.row != "baselines"
 }
-NO_RUN = ("paper", "celeba", "recipe1m", "lsun_bedroom", "recommended", "rivals_32")
+RIVALS = ("rivals_32", "rivals_games_32")
+NO_RUN = ("paper", "celeba", "recipe1m", "lsun_bedroom", "recommended", *RIVALS)
 RUNS = [
     name
     for name in FILES
