@@ -45,10 +45,7 @@ def only_run(tiny):
 
 
 def test_a_run_leaves_all_it_promises(tiny, capsys, monkeypatch):
-    fit = (
-        UAI.fit_look_gain
-    )  # samples of 12 steps hardly differ: no gain gives them all of their spread
-    monkeypatch.setattr(UAI, "fit_look_gain", lambda *given: fit(*given, spread_skill=0.05))
+    monkeypatch.setattr(UAI, "fit_look_gain", _known_fit)
     assert main(tiny, "run.py --x") == 0
     folder = only_run(tiny)
     assert os.path.basename(folder) == "0000-uai-drawn_faces-drop_pixel_0.5-seed0"
