@@ -69,7 +69,7 @@ def run(options):
     model.train_on_batch(batch)  # compiles
     _, seconds = timing.in_turn({"step": lambda: model.train_on_batch(batch)}, options["repeats"])
     step = timing.summary(seconds["step"])
-    trained = [v for _, side in model._sides() for v in side]
+    trained = [v for _, side in model.sides() for v in side]
     gradient_bytes = _BYTES * sum(math.prod(v.shape) for v in trained)
     batch_norms = _batch_norms(model, batch)
     names = ("model", "step_images", "gbits", "latency_us", "repeats")
