@@ -7,9 +7,8 @@ from keras_uai.metrics import checks, evaluation, figures, samplers
 from keras_uai.metrics.drawing import BACKGROUND, FAINT, INK, font
 from keras_uai.metrics.evaluation_data import EvaluationData
 
-DRAWN = (
-    10  # samples an image, of which the uncertainty is, and the mean where a model predicts none
-)
+# Samples an image, of which the uncertainty is, and the mean where a model predicts none.
+DRAWN = 10
 HEAD, NAME_SIZE, TEXT_SIZE = 34, 17, 14  # pixels above a band, and of its letters
 
 

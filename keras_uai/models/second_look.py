@@ -88,20 +88,19 @@ class SecondLookMixin:
             )
         y, mask = self._observations(dataset, check_integer("fit_look_gain", "images", images, 1))
         keys = random.key(self.seed, _HIDDEN, np.arange(len(y)))
-        seen = [self.hide_some(y, mask, keys, hide, hide)]
-        if self.hide_all:
-            seen.append(self.hide_some(y, mask, keys, hide, hide, everything=1.0))
-        seen = [tuple(map(ops.convert_to_numpy, pair)) for pair in seen]
-        hidden = [mask - mask_seen for _, mask_seen in seen]
-        if not all(h.any() for h in hidden):
-            raise ValueError(
-                "Nothing was hidden: too few images, or too few observed pixels. "
-                f"Received: {len(y)} images, hide={hide!r}"
-            )
-        ratios = [
-            self._ratios(y, *pair, h, batch_size) for pair, h in zip(seen, hidden, strict=True)
-        ]
-        gain, reached = self.look_gain, None
+        ratios, hidden_pixels = [], 0
+        for everything in (0.0, 1.0) if self.hide_all else (0.0,):
+            found = self.hide_some(y, mask, keys, hide, hide, everything=everything)
+            y_seen, mask_seen = map(ops.convert_to_numpy, found)
+            hidden = mask - mask_seen
+            if not hidden.any():
+                raise ValueError(
+                    "Nothing was hidden: too few images, or too few observed pixels. "
+                    f"Received: {len(y)} images, hide={hide!r}"
+                )
+            hidden_pixels += int(hidden.sum())
+            ratios.append(self._ratios(y, y_seen, mask_seen, hidden, batch_size))
+        gain = self.look_gain
         for _ in range(MOST_TRIES):  # spread is nearly linear in the gain
             reached = float(np.prod([ratio(gain) for ratio in ratios]) ** (1.0 / len(ratios)))
             wanted = gain * spread_skill / max(reached, 1e-3)
@@ -118,7 +117,7 @@ class SecondLookMixin:
             "look_gain": gain,
             "spread_skill": reached,
             "images": len(y),
-            "hidden_pixels": int(sum(h.sum() for h in hidden)),
+            "hidden_pixels": hidden_pixels,
         }
 
     def _ratios(self, y, y_seen, mask_seen, hidden, batch_size):
