@@ -34,7 +34,7 @@ def call(command, output, lock=None):
         `(exit code, what it said last)`: the last line that begins with "error:", or that has
         anything in it.
     """
-    with open(output, "ab") as file:
+    with open(output, "ab") as file, _signals() as received:
         file.write(f"$ {shlex.join(command)}\n".encode())
         file.flush()
         start = file.tell()
@@ -46,32 +46,40 @@ def call(command, output, lock=None):
             start_new_session=True,  # Ctrl-C reaches it through us only, and once
             pass_fds=() if lock is None else (lock,),
         )
-        with _handed_on(process) as received:
-            code = process.wait()
+        code = _wait(process, received)
     if received:
         raise SignalError(received[-1])
     return code, _last_words(output, start)
 
 
 @contextlib.contextmanager
-def _handed_on(process):
-    """Hands signals on to the process while inside; yields the list of those received."""
+def _signals():
+    """Yields the list of SIGINT and SIGTERM that arrive while inside; they do nothing else."""
     received = []
-
-    def handle(number, frame):
-        received.append(number)
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
-
     if threading.current_thread() is not threading.main_thread():  # signals do not come here
         yield received
         return
+
+    def handle(number, frame):
+        received.append(number)
+
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _wait(process, received):
+    """The exit code of the process; what is `received` until then, or was before it began, is handed on as SIGINT."""
+    handed_on = 0
+    while True:
+        for _ in received[handed_on:]:
+            process.send_signal(signal.SIGINT)  # does nothing to a process that has ended
+            handed_on += 1
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=0.1)
 
 
 def _last_words(path, start):

@@ -54,6 +54,21 @@ def test_signals_reach_the_program_as_one_that_lets_it_save(tmp_path, number):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_signal_that_comes_before_the_program_has_begun_ends_it(tmp_path, monkeypatch):
+    """It is neither lost nor does it leave the program running without us."""
+    begin, begun = processes.subprocess.Popen, []
+
+    def interrupted(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGINT)
+        begun.append(begin(*args, **kwargs))
+        return begun[0]
+
+    monkeypatch.setattr(processes.subprocess, "Popen", interrupted)
+    with pytest.raises(processes.SignalError):
+        call("import time; time.sleep(60)", tmp_path / "output.txt")
+    assert begun[0].returncode != 0
+
+
 def test_one_command_a_folder(tmp_path):
     with (
         processes.locked(tmp_path),
