@@ -4,7 +4,7 @@ import os
 import shlex
 
 from keras_uai.metrics import samplers
-from keras_uai.serving import exporting
+from keras_uai.serving import companions, exporting
 from keras_uai.serving.limits import Limits
 
 _LIMITS = tuple(Limits.__dataclass_fields__)
@@ -13,6 +13,7 @@ _LIMITS = tuple(Limits.__dataclass_fields__)
 def export(options):
     """Exports the model that `options` (the tool's flags) name; returns what to print."""
     path = exporting.check_path(_version(options["out"]), options["overwrite"])
+    name = options["name"] or exporting.default_name(path)
     limits = Limits(**{n: options[n] for n in _LIMITS if options[n] is not None})
     model = load(options["model"])
     written = exporting.export(
@@ -23,7 +24,7 @@ def export(options):
         webp=options["webp"],
         limits=limits,
         overwrite=options["overwrite"],
-        name=options["name"],
+        name=name,
     )
     size = sum(
         os.path.getsize(os.path.join(root, file))
@@ -31,12 +32,13 @@ def export(options):
         for file in files
     )
     folder = os.path.dirname(written)
-    how_to = os.path.join(folder, "README.md")
-    with open(how_to, encoding="utf-8") as file:
-        command = file.read().split("```sh\n")[1].split("\ncurl")[0]
+    text = f"Written: {written} ({size / 1e6:.1f} MB)\n"
+    kept = companions.of_others(folder, name)
+    if kept:
+        text += f"Kept as they were, without a word of {name}: {', '.join(kept)}\n"
     return (
-        f"Written: {written} ({size / 1e6:.1f} MB)\nServe it ({how_to} has more):\n\n"
-        f"cd {shlex.quote(folder)}\n{command}\n"
+        f"{text}Serve it ({written}/README.md says what it takes):\n\n"
+        f"cd {shlex.quote(folder)}\n{companions.command(name)}\n"
     )
 
 

@@ -1,5 +1,6 @@
 """What lies beside an export: requests that warm it up, a server's configuration, and how to run one."""
 
+import os
 import pathlib
 import textwrap
 
@@ -35,13 +36,24 @@ def write_configuration(folder, name):
     for file, text in {
         "models.config": _MODELS.format(name=name),
         "batching.config": _BATCHING,
-        "README.md": _HOW_TO.format(name=name),
+        "README.md": _HOW_TO.format(name=name, command=command(name)),
     }.items():
         path = folder / file
         if not path.exists():
             path.write_text(text, encoding="utf-8")
             written.append(str(path))
     return written
+
+
+def of_others(folder, name):
+    """Paths of configurations in `folder` that were kept and do not name this model."""
+    paths = [os.path.join(folder, file) for file in ("models.config", "README.md")]
+    return [path for path in paths if name not in pathlib.Path(path).read_text(encoding="utf-8")]
+
+
+def command(name):
+    """What serves the model, in the folder of its versions."""
+    return _COMMAND.format(name=name)
 
 
 def warm_up_requests(image_shape, name, signatures):
@@ -108,6 +120,10 @@ batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 256 }
 """
 
+_COMMAND = """\
+docker run --rm -p 8500:8500 -p 8501:8501 -v "$PWD:/models/{name}:ro" -e MODEL_NAME={name} \\
+  tensorflow/serving"""
+
 _HOW_TO = textwrap.dedent(
     """\
     # Serving {name}
@@ -115,8 +131,7 @@ _HOW_TO = textwrap.dedent(
     From the folder of this file:
 
     ```sh
-    docker run --rm -p 8500:8500 -p 8501:8501 -v "$PWD:/models/{name}:ro" -e MODEL_NAME={name} \\
-      tensorflow/serving
+    {command}
     curl localhost:8501/v1/models/{name}             # is it there?
     curl localhost:8501/v1/models/{name}/metadata    # its signatures
     ```

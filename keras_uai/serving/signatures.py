@@ -1,5 +1,7 @@
 """The signatures of an export as TensorFlow functions; see `keras_uai.serving.export` for what they take."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -47,7 +49,7 @@ class Served(tf.Module):
 
 
 class Stored(tf.Module):
-    """Weights of Keras layers as variables of a SavedModel: kernels one by one, all vectors in one.
+    """Weights of Keras layers as variables of a SavedModel: kernels one by one, all vectors and scalars in one.
 
     (Most of a network's variables are biases and statistics. Each would be written into a dozen places
     of the graph, and read by an operation of its own at every request.)
@@ -60,27 +62,25 @@ class Stored(tf.Module):
     def __init__(self, keras_weights, weights):
         super().__init__(name="stored")
         kernels = [w for w in keras_weights if len(w.shape) > 1]
-        vectors = [w for w in keras_weights if len(w.shape) == 1]
-        if len(kernels) + len(vectors) != len(keras_weights):
-            raise ValueError(
-                "Networks' weights are kernels and vectors. Received: scalars among "
-                f"{[w.path for w in keras_weights if not len(w.shape)]}"
-            )
+        vectors = [w for w in keras_weights if len(w.shape) <= 1]
         vars(self)["_keras"] = kernels, vectors  # past tf.Module's tracking
         self.kernels = [
             tf.Variable(tf.cast(w.value, weights), trainable=False, name=f"kernel_{i}")
             for i, w in enumerate(kernels)
         ]
         self.vectors = tf.Variable(
-            tf.concat([w.value for w in vectors], 0), trainable=False, name="vectors"
+            tf.concat([tf.reshape(w.value, [-1]) for w in vectors], 0),
+            trainable=False,
+            name="vectors",
         )
 
     def scope(self):
         """Inside this, the Keras layers compute with the stored weights, in float32."""
         kernels, vectors = vars(self)["_keras"]
+        parts = tf.split(self.vectors, [math.prod(w.shape) for w in vectors])
         values = [
             *(tf.cast(kernel, "float32") for kernel in self.kernels),
-            *tf.split(self.vectors, [w.shape[0] for w in vectors]),
+            *(tf.reshape(part, w.shape) for part, w in zip(parts, vectors, strict=True)),
         ]
         return keras.StatelessScope(
             state_mapping=list(zip([*kernels, *vectors], values, strict=True))

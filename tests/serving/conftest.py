@@ -12,8 +12,11 @@ LIMITS = Limits(max_samples=4, max_bytes=20_000, max_pixels=4_000, max_answer_pi
 
 @pytest.fixture(scope="package")
 def tiny():
-    """The model that is exported: it predicts a mean, and its losses train E."""
-    model = tiny_uai(generator={"predicts_mean": True})
+    """The model that is exported: it predicts a mean, attends (with a scalar weight), and its losses train E."""
+    model = tiny_uai(generator={"predicts_mean": True, "attention_size": 4})
+    for weight in model.generator.weights:
+        if weight.name == "gamma":  # 0 at first: no attention
+            weight.assign(0.5)
     model.compile()
     return model
 

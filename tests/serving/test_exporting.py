@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import keras
-import numpy as np
 import pytest
 
 from keras_uai.serving import commands, companions, exporting
@@ -191,6 +190,13 @@ def test_the_tool(tmp_path, tiny):
     kernels = [v for v in loaded.stored.kernels if v.dtype == "float16"]
     assert len(kernels) == len(loaded.stored.kernels) > 5
     assert "3 samples an image" in (tmp_path / "models/faces/1/README.md").read_text()
+    (tmp_path / "models/faces/README.md").write_text("Mine.")
+    done = run("--out=models/faces", "--name=other")
+    assert done.returncode == 0, done.stderr
+    assert "-e MODEL_NAME=other" in done.stdout
+    kept = [str(tmp_path / "models/faces" / name) for name in ("models.config", "README.md")]
+    assert f"Kept as they were, without a word of other: {', '.join(kept)}" in done.stdout
+    assert (tmp_path / "models/faces/README.md").read_text() == "Mine."
     done = run("--out=models/faces/1")
     assert done.returncode == 2
     assert "error: This version is there already." in done.stderr
@@ -218,14 +224,6 @@ def test_other_models_and_unfinished_runs(tmp_path):
     (tmp_path / "settings.json").write_text("{}")
     with pytest.raises(ValueError, match=r"This run has no model.keras yet"):
         commands.load(str(tmp_path))
-
-
-def test_weights_of_rank_0_are_said():
-    from keras_uai.serving.signatures import Stored
-
-    weight = keras.Variable(np.float32(1), name="scalar")
-    with pytest.raises(ValueError, match=r"kernels and vectors.*scalar"):
-        Stored([weight], "float32")
 
 
 def test_its_graph_is_slim(exported):
