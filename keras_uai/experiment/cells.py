@@ -33,7 +33,6 @@ BASELINES = {
     "nearest": "nearest neighbour",
     "mean_colour": "mean colour",
 }
-METRICS = ("fid", "mse", "std")
 
 #: `{row: {column: (FID, MSE, std)}}` as published, CelebA at 128 x 128; None: no number is given.
 PAPER = {

@@ -92,9 +92,13 @@ def _last_words(path, start):
 
 
 @contextlib.contextmanager
-def locked(folder):
+def locked(folder, wait=False):
     """Keeps a second command out of `folder` while inside, and as long as a process runs that
     `call` gave the lock to, even where this one was killed.
+
+    Args:
+        folder: made where it is not there.
+        wait: whether to wait for a command that is inside, for short work; or else to raise.
 
     Yields:
         the lock, for `call`.
@@ -103,15 +107,35 @@ def locked(folder):
         BlockingIOError: the folder is in use.
     """
     os.makedirs(folder, exist_ok=True)
-    handle = os.open(os.path.join(folder, ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    path = os.path.join(folder, ".lock")
+    handle = _lock(path, wait)
+    while not _is_there(path, handle):  # who had it before has just removed it
+        os.close(handle)
+        handle = _lock(path, wait)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                f"Another command, or a training it began, still works in {folder}. Wait for it "
-                f"or end it (it saves what it has). Received: {folder}"
-            ) from error
         yield handle
+        os.remove(path)
     finally:
         os.close(handle)
+
+
+def _lock(path, wait):
+    """The locked file of that path, a new one where there is none."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError as error:
+        os.close(handle)
+        folder = os.path.dirname(path)
+        raise BlockingIOError(
+            f"Another command, or a training it began, still works in {folder}. Wait for it "
+            f"or end it (it saves what it has). Received: {folder}"
+        ) from error
+    return handle
+
+
+def _is_there(path, handle):
+    """Whether the open file is that of the path."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path), os.fstat(handle))
+    return False

@@ -12,9 +12,7 @@ runs/0003-uai-faces-drop_pixel_0.9-seed0/
 ```
 """
 
-import contextlib
 import csv
-import fcntl
 import inspect
 import json
 import os
@@ -22,6 +20,7 @@ import re
 import shutil
 
 from keras_uai import measurements
+from keras_uai.experiment import processes
 
 SETTINGS, LOG, SCORES, MODEL = "settings.json", "log.csv", "scores.json", "model.keras"
 _NUMBERED = re.compile(r"^(\d{4,})-")
@@ -57,8 +56,7 @@ def measurement_slug(text):
 
 def create(root, name):
     """Makes the folder `root/NNNN-name` with the next free number, and returns its path."""
-    os.makedirs(root, exist_ok=True)
-    with _locked(root):
+    with processes.locked(root, wait=True):
         path = os.path.join(root, f"{next_number(root):04d}-{name}")
         os.mkdir(path)
     return path
@@ -173,14 +171,3 @@ def _replace(path, write, newline=None):
     with open(unfinished, "w", newline=newline, encoding="utf-8") as file:
         write(file)
     os.replace(unfinished, path)
-
-
-@contextlib.contextmanager
-def _locked(folder):
-    """Keeps other processes out while a number is taken."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -15,6 +15,7 @@ from keras_uai.experiment import (
     distribution,
     evaluation,
     hardware,
+    processes,
     run_folder,
     training,
 )
@@ -56,9 +57,12 @@ def run(given, command=None):
         print(f"{folder} is finished: there is nothing to resume.")
         return 0
     precision, group = keras.config.dtype_policy(), distribution.Alone()
+    lock = contextlib.ExitStack()  # no two commands train in one folder
     try:
         with _usage_errors():
             group = distribution.make(places["distribution"])
+            if folder and group.is_chief:
+                lock.enter_context(processes.locked(folder))
             group.check_batch(settings)
             with group.watching():
                 group.check_same(settings)
@@ -69,10 +73,13 @@ def run(given, command=None):
             return _help(settings, places, folder, data, model, group)
         with _usage_errors():
             evaluator = evaluation.Evaluator(settings, data, model)
-        folder = folder or _start(settings, places, command)
+        if not folder:
+            folder = _start(settings, places, command)
+            lock.enter_context(processes.locked(folder))
         return _train_and_score(settings, places, folder, evaluator, command, group)
     finally:
         group.close()
+        lock.close()
         keras.config.set_dtype_policy(precision)
 
 

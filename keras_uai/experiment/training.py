@@ -152,8 +152,6 @@ class EpochEnd(keras.callbacks.Callback):
         self._saved = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.interruption.signal and self.clock.steps % self.per_epoch:
-            return  # the epoch goes on when the run does
         logs = {name: float(value) for name, value in (logs or {}).items()}
         trackers = self.model.trackers
         bad = [name for name, value in logs.items() if name in trackers and not np.isfinite(value)]
@@ -163,6 +161,8 @@ class EpochEnd(keras.callbacks.Callback):
                 f"{self.clock.steps}. Try a smaller --learning_rate. The last checkpoint in "
                 f"{self.folder} is of before."
             )
+        if self.interruption.signal and self.clock.steps % self.per_epoch:
+            return  # the epoch goes on when the run does
         if self.log is None:
             return
         clock = self.clock.state()

@@ -1,9 +1,12 @@
 """Other programs: their last words, signals, and the lock that outlives whoever took it."""
 
+import concurrent.futures
+import contextlib
 import os
 import signal
 import sys
 import threading
+import time
 
 import pytest
 
@@ -78,14 +81,32 @@ def test_one_command_a_folder(tmp_path):
         pass
     with processes.locked(tmp_path):
         pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_commands_that_wait_come_one_after_the_other(tmp_path):
+    """Each removes the file that the others wait for."""
+    inside, most = [], []
+
+    def work(number):
+        with processes.locked(tmp_path, wait=True):
+            inside.append(number)
+            time.sleep(0.005)
+            most.append(len(inside))
+            inside.remove(number)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+    assert most == [1] * 40
 
 
 def test_a_program_holds_the_lock_of_a_command_that_was_killed(tmp_path):
     """`call` hands it on: it is free when both are gone, and not before."""
-    with processes.locked(tmp_path) as lock:
+    with contextlib.suppress(SystemExit), processes.locked(tmp_path) as lock:
         code = f"import fcntl; fcntl.flock({lock}, fcntl.LOCK_EX | fcntl.LOCK_NB); print('held')"
         assert call(code, tmp_path / "output.txt", lock) == (0, "held")
         other = os.dup(lock)  # what the program has after the command is gone
+        raise SystemExit
     try:
         with pytest.raises(BlockingIOError), processes.locked(tmp_path):
             pass

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_uai.experiment import evaluation, main, run_folder, runner
+from keras_uai.experiment import evaluation, main, processes, run_folder, runner
 from keras_uai.models import UAI
 from tests.experiments.test_training import SignalAt
 
@@ -151,6 +151,16 @@ def test_divergence_is_said_in_one_line(monkeypatch, tiny, capsys):
     monkeypatch.setattr(runner.training, "train", diverge)
     assert main(tiny) == 1
     assert capsys.readouterr().err == "error: The training has diverged\n"
+
+
+def test_no_two_commands_work_in_one_run_folder(tiny, capsys):
+    assert main({**tiny, "steps": 2}) == 0
+    folder = only_run(tiny)
+    os.remove(os.path.join(folder, "scores.json"))  # as if it were still at work
+    with processes.locked(folder):
+        assert main({"resume": folder}) == 2
+    assert f"still works in {folder}. Wait for it or end it" in capsys.readouterr().err
+    assert main({"resume": folder}) == 0
 
 
 def test_no_run_to_resume(tmp_path, capsys):

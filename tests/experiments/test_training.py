@@ -155,6 +155,11 @@ def test_divergence_is_an_error_and_saves_nothing(tiny, tmp_path):
     with pytest.raises(FloatingPointError, match="diverged: g_loss not finite by step 5"):
         train(tiny, tmp_path, Spoil())
     assert run_folder.last_checkpoint(str(tmp_path)) is None
+    # Nor where somebody who sees it interrupts the epoch: the last good checkpoint stays.
+    train({**tiny, "steps": 2}, tmp_path / "seen")
+    with pytest.raises(FloatingPointError, match="diverged: g_loss not finite by step 4"):
+        train(tiny, tmp_path / "seen", SignalAt(4), Spoil())
+    assert run_folder.last_checkpoint(str(tmp_path / "seen")).endswith("000002")
 
 
 def test_handlers_are_put_back(tiny, tmp_path):
