@@ -252,10 +252,10 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
                 mean.assign(mean + (1.0 - decay) * (value - mean))
         self.step.assign(self.step + 1)
 
-    def track(self, logs, share=None):
-        """Adds the step's numbers, of this share of the batch where it is not whole, to the running means; these."""
+    def track(self, logs, weight=None):
+        """Adds the step's numbers to the running means, in which they count `weight` (1 by default); these."""
         for name, value in logs.items():
-            self.trackers[name].update_state(value, sample_weight=share)
+            self.trackers[name].update_state(value, sample_weight=weight)
         return {name: self.trackers[name].result() for name in logs}
 
     @property

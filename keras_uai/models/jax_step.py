@@ -40,7 +40,8 @@ class TrainStep:
         ]
         with _scope(variables, _flat(state)) as scope:
             batch = self.unpack(data)
-            logs = self.track(self.score(batch, self.evaluation_keys(batch["y"].shape[0])))
+            images = batch["y"].shape[0]
+            logs = self.track(self.score(batch, self.evaluation_keys(images)), images)
         return logs, _like(state, _values(scope, variables))
 
     def compile_function(self, function):

@@ -31,12 +31,12 @@ class TrainStep(FitOnReplicas):
 
     def test_step(self, data):
         batch = self.unpack(data)
-        count = tf.shape(batch["y"])[0]
-        first, share = replicas.place(count)
+        images = count = tf.shape(batch["y"])[0]
+        first, _ = replicas.place(count)
         if replicas.count() > 1:
             batch = tf.nest.map_structure(_at_least_one, batch)
             count = tf.maximum(count, 1)
-        return self.track(self.score(batch, self.evaluation_keys(count, first)), share)
+        return self.track(self.score(batch, self.evaluation_keys(count, first)), images)
 
     def predict_step(self, data):
         if replicas.count() == 1:
