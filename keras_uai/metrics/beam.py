@@ -75,7 +75,8 @@ class ScoresFn(beam.CombineFn):
         if not rows:
             raise ValueError("There is no image to score. Received: no row of ImageSums")
         # In an order that no runner chooses, so that sums and intervals are the same every time.
-        rows = sorted(rows, key=lambda row: tuple(row.values()))
+        # (NaN, which the spread of one sample is, has no place among numbers.)
+        rows = sorted(rows, key=lambda row: tuple(np.nan_to_num(list(row.values()))))
         table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
         return Scores.from_table(table, self.num_samples)
 

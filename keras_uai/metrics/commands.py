@@ -6,6 +6,8 @@ not given.
 
 import os
 import platform
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,20 +64,20 @@ def evaluate(options):
         )
         result["extractor"]["dimensions"] = reference.dimension
     made_with = {name: result[name] for name in ("data", "extractor", "seed", "versions")}
-    for name, (sampler, digest, num_samples) in methods.items():
+    for name, method in methods.items():
         found = gathering.gather(
-            sampler,
+            method.sampler,
             data.batches,
             _state_path(options, name),
-            {**made_with, "sampler": digest, "num_samples": num_samples},
-            num_samples=num_samples,
+            {**made_with, "sampler": method.digest, "num_samples": method.num_samples},
+            num_samples=method.num_samples,
             seed=options["seed"],
             measurement=data.measurement,
             max_images=result["data"]["images"],
             extractor=extractor,
             progress=options["progress"] and name,
         )
-        result["methods"][name] = _method(found, num_samples, reference, extractor)
+        result["methods"][name] = _result(found, method, reference, extractor)
     result = {"description": describe(result), **result}
     pictures = _pictures(options, data, methods)
     return result, report.write(options["out"], result, pictures)
@@ -165,23 +167,32 @@ def _extractor(name):
     return None if name == "none" else extractors.get(None if name == "auto" else name)
 
 
+class _Method(NamedTuple):
+    """What is scored: a sampler, what names its weights, and how many samples of an image are taken."""
+
+    sampler: Callable
+    digest: str
+    num_samples: int = 1
+    stochastic: bool = False
+
+
 def _methods(options, model):
-    """`{name: (sampler, digest, num_samples)}`."""
+    """`{name: _Method}`."""
     found = {}
     if model is not None:
-        found[MODEL] = (model.sample, model.digest, options["num_samples"])
+        count = options["num_samples"]
+        found[MODEL] = _Method(model.sample, model.digest, count, model.stochastic)
         if model.mean is not None:
-            found[OWN_MEAN] = (_mean_sampler(model.mean), model.digest, 1)
+            found[OWN_MEAN] = _Method(_mean_sampler(model.mean), model.digest)
         if options.get("pairs"):
             if model.pairs is None:
                 raise ValueError(
                     "--pairs needs one of our models, with z: antithetic samples have z and -z. "
                     f"Received: --model={options['model']}"
                 )
-            count = options["num_samples"]
-            found[PAIRS.format(count)] = (_mean_of(model.pairs, count), model.digest, 1)
+            found[PAIRS.format(count)] = _Method(_mean_of(model.pairs, count), model.digest)
     for name in options["baselines"]:
-        found[name] = (baselines.as_sampler(name), name, 1)
+        found[name] = _Method(baselines.as_sampler(name), name)
     if not found:
         raise ValueError(
             "What is to be evaluated? Name a --model or --baselines. Received: neither"
@@ -208,8 +219,9 @@ def _state_path(options, name):
     return path
 
 
-def _method(found, num_samples, reference, extractor):
-    scores = report.method_scores(found, deterministic=num_samples == 1)
+def _result(found, method, reference, extractor):
+    """What `results.json` says of a method."""
+    scores = report.method_scores(found, method.stochastic)
     if extractor is not None:
         scores |= report.method_distances(found.features, reference, extractor)
         if found.mean_features is not None:
@@ -217,7 +229,7 @@ def _method(found, num_samples, reference, extractor):
             scores |= {f"{name}_of_mean": score for name, score in of_mean.items()}
     return {
         "scores": scores,
-        "num_samples": num_samples,
+        "num_samples": method.num_samples,
         "milliseconds_an_image": 1000.0 * found.seconds / len(found.scores),
         "calibration": report.calibration_result(found),
     }
@@ -230,7 +242,7 @@ def _pictures(options, data, methods):
     y, mask = batch["observation"], batch["mask"]
     seeds = evaluation.image_seeds(options["seed"], np.arange(len(y)))
     clean = batch["clean"] if data.has_whole_images else None
-    found = {name: sampler(y, mask, k, seeds) for name, (sampler, _, k) in methods.items()}
+    found = {name: m.sampler(y, mask, m.num_samples, seeds) for name, m in methods.items()}
     one = {name: samples[:, 0] for name, samples in found.items()}
     pictures = {"methods": figures.comparison_grid(y, one, clean)}
     if MODEL in found:

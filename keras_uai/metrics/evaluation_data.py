@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_uai import datasets, measurements
 from keras_uai.datasets import damage, folder
-from keras_uai.metrics import evaluation, references
+from keras_uai.metrics import checks, evaluation, references
 
 DATA = ("data", "split_seed", "image_size", "crop_size", "channels", "measurement", "mask_from")
 HOLDOUT = 0.2  # share of the observed pixels hidden where no image is clean
@@ -104,13 +104,14 @@ class EvaluationData:
             return self._split(self.given["data"], measurement=measurements.DropPixel(0.0))
         if not self.damaged:
             return self._split(self.given["data"], measurement=self.measurement)
-        damaged = self._split(self.given["data"], mask_from=self.given["mask_from"])
-        if self.clean_data is None:
+        aside = self.clean_data is not None
+        damaged = self._split(self.given["data"], mask_from=self.given["mask_from"], index=aside)
+        if not aside:
             return damaged
-        clean = self._split(self.clean_data, measurement=measurements.DropPixel(0.0))
+        clean = self._split(self.clean_data, measurement=measurements.DropPixel(0.0), index=True)
         return _WithClean(damaged, clean)
 
-    def _split(self, data, measurement=None, mask_from=None):
+    def _split(self, data, measurement=None, mask_from=None, index=False):
         return datasets.load(
             data,
             self.options["split"],
@@ -124,6 +125,7 @@ class EvaluationData:
             batch_size=64,
             shuffle=False,
             clean=mask_from is None,
+            index=index,
             data_dir=self.options["data_dir"],
         )
 
@@ -144,25 +146,57 @@ class EvaluationData:
 
 
 class _WithClean:
-    """Damaged batches with the clean images behind them, as often as wanted."""
+    """Damaged batches with the clean images behind them, as often as wanted.
+
+    Args:
+        damaged, clean: batches with "index", of one split of two folders with the same names. Either may have skipped
+            images that cannot be read or have no observed pixel: those that are in both are left.
+    """
 
     def __init__(self, damaged, clean):
         self.damaged, self.clean = damaged, clean
 
     def __iter__(self):
-        for damaged, clean in zip(self.damaged, self.clean, strict=True):
-            found = evaluation.unpack(damaged, needs_clean=False)
-            found["clean"] = evaluation.unpack(clean)["clean"]
-            difference = np.abs(found["observation"] - found["clean"]) * found["mask"]
-            seen = found["mask"].sum((1, 2, 3)) * difference.shape[-1]
-            worst = float((difference.sum((1, 2, 3)) / np.maximum(seen, 1)).max())
-            if worst > DIFFERENT:
-                raise ValueError(
-                    "Some clean image shows something else than the observed pixels of the damaged one: were they "
-                    "cropped alike? --crop_size is that of both, in pixels of each. Received: a mean difference of "
-                    f"{worst:.2f} (-1 is black, 1 white)"
-                )
-            yield found
+        aside, paired = _one_by_one(self.clean), False
+        index, image = next(aside)
+        for batch in self.damaged:
+            found, rows, images = evaluation.unpack(batch, needs_clean=False), [], []
+            for row, wanted in enumerate(checks.to_numpy(batch["index"])):
+                while index < wanted:  # both ascend
+                    index, image = next(aside, (np.inf, None))
+                if index == wanted:
+                    rows.append(row)
+                    images.append(image)
+            if rows:
+                found = {name: values[rows] for name, values in found.items()}
+                yield _same_scenes({**found, "clean": np.stack(images)})
+                paired = True
+        if not paired:
+            raise ValueError(
+                "No damaged image that can be used has a clean one that can be read. "
+                "Received: none in common"
+            )
+
+
+def _one_by_one(batches):
+    """`(index, clean image)` of the batches' images."""
+    for batch in batches:
+        clean = evaluation.unpack(batch)["clean"]
+        yield from zip(checks.to_numpy(batch["index"]), clean, strict=True)
+
+
+def _same_scenes(batch):
+    """The batch, or an error where an observation is not of its clean image."""
+    difference = np.abs(batch["observation"] - batch["clean"]) * batch["mask"]
+    seen = batch["mask"].sum((1, 2, 3)) * difference.shape[-1]
+    worst = float((difference.sum((1, 2, 3)) / np.maximum(seen, 1)).max())
+    if worst > DIFFERENT:
+        raise ValueError(
+            "Some clean image shows something else than the observed pixels of the damaged one: were they "
+            "cropped alike? --crop_size is that of both, in pixels of each. Received: a mean difference of "
+            f"{worst:.2f} (-1 is black, 1 white)"
+        )
+    return batch
 
 
 def _stems(path):

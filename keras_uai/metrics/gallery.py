@@ -31,9 +31,10 @@ def band(preset, options):
     from keras_uai.models import preset_files
 
     model = samplers.load(preset)
-    first, count = options["first"], options["images"]
-    data = EvaluationData({**options, "images": first + count}, model, scored=False)
-    batch = {name: values[first:] for name, values in data.first(None).items()}
+    first = options["first"]
+    data = EvaluationData({**options, "images": None}, model, scored=False)
+    batch = data.first(first + options["images"])
+    batch = {name: values[first:] for name, values in batch.items()}
     y, mask = batch["observation"], batch["mask"]
     if not len(y):
         raise ValueError(

@@ -26,19 +26,19 @@ NORMAL_95 = 1.959964
 JACKKNIFE_FROM = 100  # images: with fewer, the intervals would say more of chance than of error
 
 
-def method_scores(gathered, deterministic=False):
+def method_scores(gathered, stochastic=True):
     """`{score: {"value", "low", "high"}}` with 95% bootstrap intervals over images.
 
     Args:
         gathered: `gathering.Gathered`.
-        deterministic: whether the sampler has no z, so that its std and spread are 0.
+        stochastic: whether the sampler has a z; if not, its std and spread are 0, also of one sample.
     """
     values, intervals = gathered.scores.result(), gathered.scores.bootstrap()
     found = {
         name: {"value": values[name], "low": low, "high": high}
         for name, (low, high) in intervals.items()
     }
-    if deterministic:
+    if not stochastic:
         for name in ("std", "spread", "spread_skill"):
             found[name] = {"value": 0.0, "low": 0.0, "high": 0.0}
     return found
@@ -73,10 +73,12 @@ def method_distances(features, reference, extractor):
 
 def calibration_result(gathered):
     """`calibration.summarize` of a sampler, with `calibration_error`'s 95% interval; or None."""
-    rows = gathered.calibration
-    if rows is None or not rows[:, : gathered.scores.num_samples + 1].any():
+    rows, k = gathered.calibration, gathered.scores.num_samples
+    if rows is None:
         return None
-    k = gathered.scores.num_samples
+    rows = rows[rows[:, : k + 1].any(axis=1)]  # an image without a missing pixel has none to say
+    if not len(rows):
+        return None
     result = calibration.summarize(rows.sum(axis=0), k)
     generator = np.random.default_rng(0)
     errors = [

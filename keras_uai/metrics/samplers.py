@@ -26,6 +26,7 @@ class Sampler:
         image_shape: `(H, W, C)` it takes, or None.
         mean: `(y, mask) -> (N, H, W, C)`, its own mean in one pass, or None.
         pairs: `sample` with antithetic pairs, or None.
+        stochastic: whether samples of an image may differ.
         settings: of the run that trained it; {} where that is not known.
     """
 
@@ -36,6 +37,7 @@ class Sampler:
     image_shape: tuple | None = None
     mean: Callable | None = None
     pairs: Callable | None = None
+    stochastic: bool = True
     settings: dict = dataclasses.field(default_factory=dict)
 
 
@@ -91,6 +93,7 @@ def of_model(model, name, digest, settings=None):
         tuple(model.image_shape),
         model.mean if model.generator.predicts_mean else None,
         functools.partial(model.inpaint, antithetic=True) if model.stochastic else None,
+        model.stochastic,
         settings or {},
     )
 

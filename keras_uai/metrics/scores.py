@@ -56,7 +56,6 @@ _RATIOS = {
     "spread_skill": ("variances", "squares_missing_of_mean", True),
 }
 NEEDS_TWO_SAMPLES = ("std", "spread", "spread_skill")
-HIGHER_IS_BETTER = ("psnr", "ssim", "psnr_of_mean", "ssim_of_mean")
 
 
 def psnr(mse):

@@ -131,6 +131,20 @@ def test_damaged_images_are_scored_against_clean_ones_that_were_kept_aside(kept_
     assert none_hidden.stamp()["holdout"] is None
 
 
+def test_a_damaged_image_that_is_skipped_takes_its_clean_one_along(kept_aside, tmp_path):
+    before = EvaluationData(kept_aside).first(None)
+    path = tmp_path / "photos" / "3.png"
+    with Image.open(path) as file:
+        file.putalpha(0)  # no pixel is left
+        file.save(path)
+    left = EvaluationData(kept_aside).first(None)
+    for name, values in before.items():
+        assert np.array_equal(left[name], np.delete(values, 3, axis=0))
+    (tmp_path / "aside" / "5.png").write_bytes(b"no image")
+    left = EvaluationData(kept_aside).first(None)
+    assert np.array_equal(left["clean"], np.delete(before["clean"], [3, 5], axis=0))
+
+
 def test_clean_images_that_are_not_those_behind_the_damaged_ones(kept_aside, tmp_path, clean):
     with pytest.raises(ValueError, match=r"shows something else.*Received: a mean difference of 0"):
         EvaluationData({**kept_aside, "clean_data": clean}).first(None)

@@ -84,9 +84,10 @@ def test_scores_come_with_intervals_around_them(data):  # noqa: F811
 
 def test_a_method_without_z_has_no_spread(data):  # noqa: F811
     found = gathering.gather(Noise(), batches(data), None, {}, num_samples=1)
-    scores = report.method_scores(found, deterministic=True)
+    scores = report.method_scores(found, stochastic=False)
     for name in ("std", "spread_skill"):
         assert scores[name] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert not {"std", "spread_skill"} & set(report.method_scores(found))  # of one sample of many
 
 
 @pytest.mark.filterwarnings("ignore:.*images have no full covariance")
@@ -113,6 +114,10 @@ def test_calibration_has_an_interval(data):  # noqa: F811
     assert low <= calibrated["calibration_error"] <= high
     one = gathering.gather(Noise(), batches(data), None, {}, num_samples=1)
     assert report.calibration_result(one) is None
+    data["mask"][1:] = 1.0
+    single = gathering.gather(Noise(), batches(data), None, {}, num_samples=3)
+    low, high = report.calibration_result(single)["calibration_error_interval"]
+    assert low == high  # the other images have no missing pixel, and no say
     data["mask"] = np.ones_like(data["mask"])
     nothing = gathering.gather(Noise(), batches(data), None, {}, num_samples=3)
     assert report.calibration_result(nothing) is None
