@@ -9,6 +9,7 @@ from keras_uai import datasets, models
 from keras_uai.experiment import run_folder
 from keras_uai.experiment.data import train_split
 from keras_uai.metrics import report
+from keras_uai.metrics.commands import MODEL, OWN_MEAN, PAIRS
 from keras_uai.metrics.evaluation_data import DATA
 from keras_uai.metrics.report import RESULTS
 
@@ -167,6 +168,9 @@ def _scores(name, settings, scores, evaluation):
 
 
 def _command(name, settings, result):
+    """What scores the preset as `result` has it."""
+    pairs = PAIRS.format(result["num_samples"])
+    baselines = [m for m in result["methods"] if m not in (MODEL, OWN_MEAN, pairs)]
     data = [] if settings["data"] in datasets.NAMES else ["--data=FOLDER"]
     given = {
         "split": result["data"]["split"],
@@ -174,9 +178,11 @@ def _command(name, settings, result):
         "num_samples": result["num_samples"],
         "seed": result["seed"],
         "extractor": (result["extractor"] or {}).get("extractor", "none"),
+        "baselines": ",".join(baselines),
         "out": "evaluation",
     }
     flags = [f"--{flag}={value}" for flag, value in given.items()]
+    flags += ["--pairs"] if pairs in result["methods"] else []
     return " ".join(["tools/evaluate", f"--preset={name}", *data, *flags])
 
 

@@ -16,7 +16,6 @@ _TRAINING = {
     "seed": "seed",
     "hardware": "hardware",
     "versions": "versions",
-    "command": "command",
 }
 
 
@@ -42,7 +41,11 @@ def render(name, metadata, serving=True):
         lines = [
             f"{_TRAINING[k]}: {_value(v)}" for k, v in known.items() if v not in (None, "", {})
         ]
-        parts += ["## Training", *_bullets(lines)]
+        parts += [
+            "## Training",
+            *_bullets(lines),
+            *_code(metadata["training"].get("command"), "python "),
+        ]
     if metadata.get("scores"):
         parts += ["## Scores", *_scores(metadata["scores"])]
     parts += ["## Files", _files(metadata, serving)]
@@ -70,9 +73,7 @@ def _scores(scores):
     from keras_uai.metrics import report  # to the right of models, and needed for this table only
 
     table = report.table({"description": "", "methods": _with_intervals(scores["methods"])})
-    parts = [scores.get("description", ""), table.strip()]
-    if scores.get("reproduce"):
-        parts.append(f"```sh\n{scores['reproduce']}\n```")
+    parts = [scores.get("description", ""), table.strip(), *_code(scores.get("reproduce"))]
     return [part for part in parts if part]
 
 
@@ -109,11 +110,20 @@ def _value(value):
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
+def _code(command, program=""):
+    return [f"```sh\n{program}{command}\n```"] if command else []
+
+
 def _bullets(lines):
-    return ["\n".join(textwrap.fill(f"- {line}", 120, subsequent_indent="  ") for line in lines)]
+    return ["\n".join(_filled(f"- {line}", subsequent_indent="  ") for line in lines)]
 
 
 def _wrapped(text):
     """Prose at 120 columns; tables, lists and code as they are."""
     plain = "\n" not in text and not text.startswith(("#", "|", "-"))
-    return textwrap.fill(text, 120) if plain else text
+    return _filled(text) if plain else text
+
+
+def _filled(text, **options):
+    """At 120 columns, broken at spaces only: neither `--flags` nor "non-commercial" are taken apart."""
+    return textwrap.fill(text, 120, break_on_hyphens=False, break_long_words=False, **options)

@@ -85,7 +85,10 @@ def test_it_says_nothing_of_this_machine(run, tmp_path):
     for text in texts(path):
         assert home not in text
         assert str(tmp_path) not in text
-    assert "run.py --data=photos '--measurement=DropPixel(0.5)' --minutes=1" in texts(path)[0]
+    text, card = texts(path)
+    command = "run.py --data=photos '--measurement=DropPixel(0.5)' --minutes=1"
+    assert command in text
+    assert f"```sh\npython {command}\n```" in card  # in one piece, to be copied
 
 
 def test_it_can_be_trained_further(run, tmp_path):
@@ -103,7 +106,18 @@ def test_an_evaluation_has_the_last_word(run, tmp_path):
         "num_samples": 10,
         "versions": {},
     }
-    methods = {"model": {"scores": {"mse": score}, "num_samples": 10, "milliseconds_an_image": 2.0}}
+    names = (
+        "model",
+        "model, its own mean",
+        "model, mean of 10 in antithetic pairs",
+        "nearest",
+        "telea",
+    )
+    methods = {
+        name: {"scores": {"mse": score}, "num_samples": 1, "milliseconds_an_image": 2.0}
+        for name in names
+    }
+    methods["model"]["num_samples"] = 10
     result = {"description": "500 images.", "model": {"path": str(run)}, "methods": methods}
     with pytest.raises(ValueError, match=r"holds a results.json. Received: .*nowhere"):
         publish(run, tmp_path / "photos_16", evaluation=str(tmp_path / "nowhere"))
@@ -111,7 +125,10 @@ def test_an_evaluation_has_the_last_word(run, tmp_path):
     path = publish(run, tmp_path / "photos_16", evaluation=tmp_path / "evaluation")
     text, card = texts(path)
     assert "0.0612 ± 0.0010" in card
-    assert "--preset=photos_16 --data=FOLDER --split=withheld --images=500" in card
+    assert (
+        "\ntools/evaluate --preset=photos_16 --data=FOLDER --split=withheld --images=500 --num_samples=10 --seed=4 "
+        "--extractor=none --baselines=nearest,telea --out=evaluation --pairs\n"
+    ) in card
     assert str(run) not in text
 
 
