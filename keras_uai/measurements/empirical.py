@@ -58,6 +58,7 @@ class Empirical(Measurement):
                 then `T(y)`.
             max_masks: how many to keep (they travel with a saved model, 1 bit a pixel before
                 compression).
+            tau: value of missing pixels, by which `T(y)` finds them.
         """
         found, total = [], 0
         for batch in dataset:

@@ -117,10 +117,11 @@ def test_scores():
     expected.update(clean, samples.clip(-1, 1), mask)
     assert found.result() == pytest.approx(expected.result(), rel=1e-12)
     assert len(found) == 9
-    rows = [image_sums(x["clean"], x["samples"], x["mask"]) for x in images]
-    function = combining.ScoresFn(num_samples=4)
-    intervals = [
-        function.extract_output(function.merge_accumulators(parts)).bootstrap(resamples=50)
-        for parts in ([rows], [rows[5:], [], rows[:5]])
-    ]
-    assert intervals[0] == intervals[1]  # drawn from the same order, whatever the order of arrival
+    for k in (4, 1):  # of one sample some sums are NaN, and with one mask for all images they are reached
+        rows = [image_sums(x["clean"], x["samples"][:k], mask[0]) for x in images]
+        function = combining.ScoresFn(num_samples=k)
+        intervals = [
+            function.extract_output(function.merge_accumulators(parts)).bootstrap(resamples=50)
+            for parts in ([rows], [rows[5:], [], rows[:5]])
+        ]
+        assert intervals[0] == intervals[1]  # drawn from one order, whatever the order of arrival
