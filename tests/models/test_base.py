@@ -249,3 +249,17 @@ def test_seed_of_weights_is_keras_own():
         )
     same_bits(weights[0], weights[1])
     assert (weights[0] != weights[2]).any()
+
+
+def test_images_count_the_same_in_a_small_last_batch():
+    model = tiny_uai()
+    y, _ = observations(model.measurement, 7)
+    model.compile()
+    x = images(7)
+    x[6] = -x[6]  # an image whose error stands out
+    dataset = tf.data.Dataset.from_tensor_slices({"observation": y, "clean": x})
+    parts = [d.batch(6) for d in (dataset.take(6), dataset.skip(6))]
+    six, one = (model.evaluate(d, verbose=0, return_dict=True)["mse"] for d in parts)
+    assert not 0.9 < one / six < 1.1
+    scores = model.evaluate(dataset.batch(6), verbose=0, return_dict=True)
+    assert scores["mse"] == pytest.approx((6 * six + one) / 7, rel=0.02)

@@ -266,20 +266,6 @@ def test_evaluate_scores_two_samples(batch):
     assert again == scores  # evaluation has no state
 
 
-def test_images_count_the_same_in_a_small_last_batch(batch):
-    y, _ = batch
-    model = tiny_uai()
-    model.compile()
-    x = images(7)
-    x[6] = -x[6]  # an image whose error stands out
-    dataset = tf.data.Dataset.from_tensor_slices({"observation": y, "clean": x})
-    parts = [d.batch(6) for d in (dataset.take(6), dataset.skip(6))]
-    six, one = (model.evaluate(d, verbose=0, return_dict=True)["mse"] for d in parts)
-    assert not 0.9 < one / six < 1.1
-    scores = model.evaluate(dataset.batch(6), verbose=0, return_dict=True)
-    assert scores["mse"] == pytest.approx((6 * six + one) / 7, rel=0.02)
-
-
 # -- errors -----------------------------------------------------------------------------------------
 
 
