@@ -5,7 +5,6 @@ from keras_uai.losses.adversarial import get
 from keras_uai.losses.reconstruction import (
     check_energy,
     energy_score,
-    gaussian_kl,
     mean_squared_error,
 )
 
@@ -13,7 +12,6 @@ __all__ = [
     "adversarial",
     "check_energy",
     "energy_score",
-    "gaussian_kl",
     "get",
     "mean_squared_error",
     "reconstruction",

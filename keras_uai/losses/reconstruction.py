@@ -84,12 +84,6 @@ def check_energy(side, scales=(None,), patches=(), spread=1.0):
             )
 
 
-def gaussian_kl(mean, log_variance):
-    """KL divergence of `N(mean, exp(log_variance))` from `N(0, 1)`, a mean over the batch and the latent's values."""
-    mean, log_variance = ops.cast(mean, "float32"), ops.cast(log_variance, "float32")
-    return 0.5 * ops.mean(ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance)
-
-
 def _score(distances, spread):
     d_1, d_2, d_12 = distances
     return ops.mean(0.5 * (d_1 + d_2) - 0.5 * spread * d_12)

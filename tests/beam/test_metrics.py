@@ -117,7 +117,10 @@ def test_scores():
     expected.update(clean, samples.clip(-1, 1), mask)
     assert found.result() == pytest.approx(expected.result(), rel=1e-12)
     assert len(found) == 9
-    for k in (4, 1):  # of one sample some sums are NaN, and with one mask for all images they are reached
+    for k in (
+        4,
+        1,
+    ):  # of one sample some sums are NaN, and with one mask for all images they are reached
         rows = [image_sums(x["clean"], x["samples"][:k], mask[0]) for x in images]
         function = combining.ScoresFn(num_samples=k)
         intervals = [

@@ -4,10 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-import scipy.stats
 import tensorflow as tf
 
-from keras_uai.losses import energy_score, gaussian_kl, mean_squared_error
+from keras_uai.losses import energy_score, mean_squared_error
 
 SCALES = (None, 1, 2, 4, 8)
 
@@ -251,16 +250,3 @@ def test_half_precision_is_scored_in_float32():
     assert half.dtype == tf.float32
     assert float(half) == pytest.approx(float(full), rel=1e-2)
     assert mean_squared_error(x_1.astype("float16"), y.astype("float16")).dtype == tf.float32
-
-
-# -- Kullback-Leibler -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("mean", "log_variance"), [(0.0, 0.0), (1.5, 0.0), (-0.4, 1.0), (0.2, -3.0)]
-)
-def test_gaussian_kl_is_the_integral(mean, log_variance):
-    p = scipy.stats.norm(mean, np.exp(0.5 * log_variance))
-    expected = p.expect(lambda v: p.logpdf(v) - scipy.stats.norm.logpdf(v))
-    full = np.full((3, 4), mean), np.full((3, 4), log_variance)
-    assert float(gaussian_kl(*full)) == pytest.approx(expected, abs=1e-4)
