@@ -233,8 +233,8 @@ def _check_model(cls, given, settings):
     if settings["mask_from"] and (cls.needs_clean or cls.needs_unpaired):
         raise ValueError(
             f"{cls.__name__} is trained with clean images, and there are none of images that are "
-            f"damaged already. Received: --model={cls.__name__} --mask_from={settings['mask_from']}. "
-            "Use a model that needs none (UAI, UAIR, Splitting, MisGAN, AmbientGAN), or --measurement with clean images."
+            f"damaged already. Received: --model={cls.__name__} --mask_from={settings['mask_from']}. Use "
+            "a model that needs none (UAI, UAIR, Splitting, MisGAN, AmbientGAN), or --measurement with clean images."
         )
     losses.get(settings["gan_loss"])
 

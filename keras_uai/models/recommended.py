@@ -1,4 +1,4 @@
-"""The configuration that measured best so far; `experiments/README.md` and `experiments/tried.md` have the tables behind it."""
+"""The configuration that measured best so far; `experiments/README.md` and `tried.md` have the tables behind it."""
 
 import keras
 

@@ -115,7 +115,7 @@ class UAI(SecondLookMixin, LatentDistributionsMixin, AdversarialModel):
 
     @classmethod
     def recommended(cls, image_shape, measurement, steps=None, **overrides):
-        """A compiled model in the configuration that measured best (see `experiments/README.md` and `experiments/tried.md`).
+        """A compiled model in the configuration that measured best (see `experiments/README.md` and `tried.md`).
 
         G gets a push-pull fill and predicts a mean beside its samples; the mean is trained by splitting, the samples by
         the energy score at several scales, and where fewer than 8 patches are kept on observations of other images,

@@ -117,10 +117,8 @@ def test_scores():
     expected.update(clean, samples.clip(-1, 1), mask)
     assert found.result() == pytest.approx(expected.result(), rel=1e-12)
     assert len(found) == 9
-    for k in (
-        4,
-        1,
-    ):  # of one sample some sums are NaN, and with one mask for all images they are reached
+    # Of one sample some sums are NaN, and where all images have one mask they are looked at.
+    for k in (4, 1):
         rows = [image_sums(x["clean"], x["samples"][:k], mask[0]) for x in images]
         function = combining.ScoresFn(num_samples=k)
         intervals = [
