@@ -15,7 +15,7 @@ def tiny():
     """The model that is exported: it predicts a mean, attends (with a scalar weight), and its losses train E."""
     model = tiny_uai(generator={"predicts_mean": True, "attention_size": 4})
     for weight in model.generator.weights:
-        if weight.name == "gamma":  # 0 at first: no attention
+        if not weight.shape:  # the attention's share, 0 at first
             weight.assign(0.5)
     model.compile()
     return model
