@@ -109,9 +109,6 @@ def locked(folder, wait=False):
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, ".lock")
     handle = _lock(path, wait)
-    while not _is_there(path, handle):  # who had it before has just removed it
-        os.close(handle)
-        handle = _lock(path, wait)
     try:
         yield handle
         os.remove(path)
@@ -121,17 +118,20 @@ def locked(folder, wait=False):
 
 def _lock(path, wait):
     """The locked file of that path, a new one where there is none."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError as error:
-        os.close(handle)
-        folder = os.path.dirname(path)
-        raise BlockingIOError(
-            f"Another command, or a training it began, still works in {folder}. Wait for it "
-            f"or end it (it saves what it has). Received: {folder}"
-        ) from error
-    return handle
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            os.close(handle)
+            folder = os.path.dirname(path)
+            raise BlockingIOError(
+                f"Another command, or a training it began, still works in {folder}. Wait for it "
+                f"or end it (it saves what it has). Received: {folder}"
+            ) from error
+        if _is_there(path, handle):
+            return handle
+        os.close(handle)  # of a file that who had it before has just removed
 
 
 def _is_there(path, handle):
