@@ -50,7 +50,7 @@ class Damaged:
         return inputs.encoded(data, observed, limits)
 
 
-def find(paths, mask=AUTO, leave_out=None, list_pattern=None):
+def find(paths, mask=AUTO, leave_out=None):
     """The images of files and folders.
 
     Args:
@@ -58,7 +58,6 @@ def find(paths, mask=AUTO, leave_out=None, list_pattern=None):
         mask: "alpha", "sidecar", "color:R,G,B"; "auto": the mask file where an image has one, else alpha; or the path
             of one mask for all.
         leave_out: a folder whose files are not meant, such as that of the results.
-        list_pattern: callable that knows further kinds of paths, `beam_files.matching`; None for none.
 
     Returns:
         list of `Damaged`, sorted by name; the results of a folder's images are called like these within it.
@@ -70,12 +69,7 @@ def find(paths, mask=AUTO, leave_out=None, list_pattern=None):
         damage.parse(mask)
     found, paths = [], [os.fspath(path) for path in paths]
     for path in paths:
-        if list_pattern is not None and (listed := list_pattern(path)):
-            root, names, wanted = listed
-            images, masks = damage.split_listing(names)
-            images = [name for name in images if name in wanted]
-            found += [_damaged(f"{root}{name}", name, mask, root, masks) for name in images]
-        elif os.path.isdir(path):
+        if os.path.isdir(path):
             found += _in_folder(path, mask, leave_out)
         elif os.path.isfile(path):
             found.append(_file(path, mask))

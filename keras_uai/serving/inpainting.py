@@ -106,8 +106,6 @@ def run(options, paths):
     Raises:
         ValueError: something is wrong with the command.
     """
-    if options.get("runner"):
-        return _with_beam(options, paths)
     given = [name for name in _TARGETS if options[name]]
     if len(given) != 1:
         raise ValueError(
@@ -132,17 +130,6 @@ def run(options, paths):
     if report.interrupted:
         return 128 + signal.SIGINT
     return 1 if failed else 0
-
-
-def _with_beam(options, paths):
-    try:
-        from keras_uai.serving import beam
-    except ImportError as error:
-        raise ImportError(
-            '--runner needs Apache Beam: pip install ".[beam]", in an environment of its own. '
-            f"Received: {error}"
-        ) from error
-    return beam.run(options, paths)
 
 
 @contextlib.contextmanager

@@ -35,14 +35,12 @@ def test_a_python_that_is_too_old(tool, old_python, tmp_path):
     assert not (tmp_path / "venv").exists()
 
 
-def test_beam_has_an_environment_of_its_own(old_python, tmp_path):
+def test_the_help_is_the_header_of_the_script():
     shown = call("test", "--help").stdout
-    assert "do not collect tests/beam: only --beam runs them" in shown
-    assert "VENV: the environment's folder (default .venv-test, with --beam" in shown
+    assert shown.startswith("Runs the checks of this repository from a clean checkout")
+    assert "tools/test tests/losses -x" in shown
+    assert "VENV" in shown.splitlines()[-1]
     assert "source" not in shown  # the comment ends where the script begins
-    done = call("test", "--beam", PYTHON=str(old_python), VENV=str(tmp_path / "venv"))
-    assert done.returncode == 1
-    assert "Found: Python 3.8.1" in done.stderr
 
 
 def test_an_installation_that_fails(tmp_path):
