@@ -15,7 +15,7 @@ atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True
 
 import gradio as gr  # noqa: E402
 
-from keras_uai.serving.demo import examples, filling  # noqa: E402
+from page import examples, filling  # noqa: E402
 
 TITLE = "keras_uai: what may have been here?"
 INTRODUCTION = (

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from keras_uai.benchmarks.torch_networks import Discriminator, Encoder, Generator
+from benchmarks.torch_networks import Discriminator, Encoder, Generator
 
 
 class TorchUAI:

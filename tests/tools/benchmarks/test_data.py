@@ -2,7 +2,7 @@
 
 import json
 
-from keras_uai.benchmarks import data
+from benchmarks import data
 
 
 def test_the_benchmark(monkeypatch):

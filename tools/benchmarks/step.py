@@ -7,13 +7,14 @@ at other sizes, each in a process of its own, which also tells its memory.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
 
 import numpy as np
 
-from keras_uai.benchmarks import roofline, step_cases, timing
+from benchmarks import roofline, step_cases, timing
 
 _WARM_UP = 2
 OURS, OURS_JIT = "keras_uai", "keras_uai, jit_compile"
@@ -103,11 +104,16 @@ def sweep(name, options):
         settings = {n: options[n] for n in (*_SETTINGS, "repeats")} | changes
         print(f"{name}: {changes[name]} …", file=sys.stderr)
         done = subprocess.run(
-            [sys.executable, "-m", "keras_uai.benchmarks.step_point", json.dumps(settings)],
-            stdout=subprocess.PIPE, text=True, check=True,
+            [sys.executable, "-m", "benchmarks.step_point", json.dumps(settings)],
+            stdout=subprocess.PIPE, text=True, check=True, env=_environment(),
         )  # fmt: skip
         points.append({**settings, **json.loads(done.stdout.splitlines()[-1])})
     return points
+
+
+def _environment():
+    """Environment variables under which a process finds the modules of this one."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def table(result):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_uai.benchmarks import timing
+from benchmarks import timing
 
 
 def test_in_turn():

@@ -12,7 +12,7 @@ import tempfile
 import numpy as np
 from PIL import Image
 
-from keras_uai.benchmarks import timing
+from benchmarks import timing
 
 _BATCH, _SAMPLES = 32, 10
 _WARM_UP = 3

@@ -62,7 +62,7 @@ def torch_steps(model, options, y, mask):
             "Received: --torch"
         ) from error
 
-    from keras_uai.benchmarks.torch_step import TorchUAI
+    from benchmarks.torch_step import TorchUAI
 
     variants = {
         "PyTorch, eager": {},
@@ -99,7 +99,7 @@ def compare(model, peer, y, mask, count=4):
     """
     import torch
 
-    from keras_uai.benchmarks import torch_weights
+    from benchmarks import torch_weights
 
     y, mask = y[:count], mask[:count]
     z = np.random.default_rng(0).normal(size=(len(y), model.latent_dim)).astype("float32")

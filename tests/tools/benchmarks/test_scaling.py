@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from benchmarks import scaling
 from keras_uai import layers
-from keras_uai.benchmarks import scaling
 from tests.testing import tiny_uai
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_uai.serving.demo import filling
-from tests.serving.demo.toy import ToyClient, edited
+from page import filling
+from tests.tools.page.toy import ToyClient, edited
 
 
 def save_mask(path, mask):

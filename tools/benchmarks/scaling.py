@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from keras_uai.benchmarks import timing
+from benchmarks import timing
 
 WORKERS = (1, 2, 4, 8, 16)
 _BYTES = 4  # gradients are float32

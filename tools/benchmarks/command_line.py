@@ -6,7 +6,7 @@ import sys
 
 from absl import flags
 
-from keras_uai.benchmarks import COMMANDS, timing
+from benchmarks import COMMANDS, timing
 
 
 def main(argv):
@@ -17,7 +17,7 @@ def main(argv):
             print(f"  {name:10s} {what}", file=sys.stderr)
         print(f"Received: {' '.join(argv[1:]) or 'nothing'}", file=sys.stderr)
         return 2
-    benchmark = importlib.import_module(f"keras_uai.benchmarks.{argv[1]}")
+    benchmark = importlib.import_module(f"benchmarks.{argv[1]}")
     result = benchmark.run({name: flags.FLAGS[name].value for name in flags.FLAGS})
     print(timing.describe_machine(result))
     print(benchmark.table(result))

@@ -1,6 +1,6 @@
 """Takes the README's picture of the page:
 
-python -m tests.serving.demo.screenshot --preset=PRESET --out=experiments/figures/demo.png
+python -m tests.tools.page.screenshot --preset=PRESET --out=experiments/figures/demo.png
 """
 
 import argparse
@@ -11,8 +11,8 @@ import tempfile
 from PIL import Image
 
 from keras_uai.serving import Client
-from keras_uai.serving.demo import command, filling, page
-from tests.serving.demo import browser, test_page, toy
+from page import command, filling, widgets
+from tests.tools.page import browser, test_widgets, toy
 
 COLOURS = 256  # of the PNG: a third of the bytes
 WINDOW = 1300, 1150
@@ -22,7 +22,7 @@ def take(preset, example, path):
     """The page after a stroke of the brush over the eyes of an example, as PNG."""
     with (
         Client(preset) as client,
-        page.serve(client, about=command.about(preset)) as address,
+        widgets.serve(client, about=command.about(preset)) as address,
         tempfile.TemporaryDirectory() as folder,
         browser.start(pathlib.Path(folder)) as opened,
     ):
@@ -33,11 +33,11 @@ def take(preset, example, path):
         opened.get(address)
         browser.find(opened, "#examples img")[example].click()
         canvas = browser.find(opened, "#editor canvas")[0]
-        zoom = browser.steady(lambda: test_page.zoom_of(opened), "the example in the editor")
+        zoom = browser.steady(lambda: test_widgets.zoom_of(opened), "the example in the editor")
         browser.stroke(opened, canvas, [(x * zoom, -8 * zoom) for x in range(-52, 53, 8)])
-        test_page.press_fill(opened)
+        test_widgets.press_fill(opened)
         browser.until(
-            lambda: "reconstructions" in test_page.summary(opened), "the reconstructions", 300
+            lambda: "reconstructions" in test_widgets.summary(opened), "the reconstructions", 300
         )
         browser.until(
             lambda: opened.execute_script("return [...document.images].every(i => i.complete)"),

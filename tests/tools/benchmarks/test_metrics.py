@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_uai.benchmarks import metrics, timing
+from benchmarks import metrics, timing
 
 
 @pytest.mark.parametrize(("images", "dimensions"), [(30, 40), (60, 20)])

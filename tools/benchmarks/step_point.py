@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from keras_uai.benchmarks import step_cases, timing
+from benchmarks import step_cases, timing
 
 
 def measure(settings):

@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from keras_uai.benchmarks import timing
+from benchmarks import timing
 from keras_uai.metrics import Statistics, frechet_distance
 from keras_uai.metrics.statistics import Moments
 

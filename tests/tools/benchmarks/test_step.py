@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import keras_uai
-from keras_uai.benchmarks import roofline, step, step_cases, timing
+from benchmarks import roofline, step, step_cases, timing
 from tests.testing import tiny_uai
 
 #: (side, width): weights of G, D and E.
@@ -50,8 +50,8 @@ def test_weights_of_keras_networks(size, expected):
 @torch_only
 @pytest.mark.parametrize(("size", "expected"), WEIGHTS.items())
 def test_weights_of_pytorch_networks(size, expected):
-    from keras_uai.benchmarks import torch_networks as kinds
-    from keras_uai.benchmarks import torch_weights
+    from benchmarks import torch_networks as kinds
+    from benchmarks import torch_weights
 
     (side, width), found = size, []
     for cls in (kinds.Generator, kinds.Discriminator, kinds.Encoder):
@@ -64,7 +64,7 @@ def test_pytorch_networks_are_the_same_or_refused():
     """With attention at 32 pixels; another network, and another weight, is refused."""
     import torch
 
-    from keras_uai.benchmarks.torch_step import TorchUAI
+    from benchmarks.torch_step import TorchUAI
 
     model = step_cases.make_model(options(image_size=32))
     step_cases.stir(model)

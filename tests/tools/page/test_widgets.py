@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from keras_uai.datasets import drawn_faces
-from keras_uai.serving.demo import filling
-from tests.serving.demo import browser
-from tests.serving.demo.test_filling import bomb
-from tests.serving.demo.toy import ToyClient
+from page import filling
+from tests.tools.page import browser
+from tests.tools.page.test_filling import bomb
+from tests.tools.page.toy import ToyClient
 
 gradio = pytest.importorskip("gradio", reason="gradio is not installed: pip install .[demo]")
-from keras_uai.serving.demo import page  # noqa: E402 (gradio may be missing)
+from page import widgets  # noqa: E402 (gradio may be missing)
 
 SIZE = 256
 
@@ -30,7 +30,7 @@ def client():
 
 @pytest.fixture(scope="module")
 def address(client):
-    with page.serve(client) as address:
+    with widgets.serve(client) as address:
         yield address
 
 
@@ -135,19 +135,19 @@ def zoom_of(opened):
 
 def test_the_server_leaves_nothing_behind(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    before = sorted(pathlib.Path(page.__file__).parent.iterdir())
-    with page.serve(ToyClient()) as address:
+    before = sorted(pathlib.Path(widgets.__file__).parent.iterdir())
+    with widgets.serve(ToyClient()) as address:
         with urllib.request.urlopen(address, timeout=20) as answer:
             text = answer.read().decode()
-        assert page.TITLE in text
+        assert widgets.TITLE in text
         assert list(tmp_path.iterdir())
     assert not list(tmp_path.iterdir())
-    assert sorted(pathlib.Path(page.__file__).parent.iterdir()) == before
+    assert sorted(pathlib.Path(widgets.__file__).parent.iterdir()) == before
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_the_editor_refuses_bombs_in_words(tmp_path):
-    built = page.build(ToyClient(), str(tmp_path))
+    built = widgets.build(ToyClient(), str(tmp_path))
     (editor,) = [b for b in built.blocks.values() if isinstance(b, gradio.ImageEditor)]
     with pytest.raises(gradio.Error, match="at most 67 million pixels"):
         editor.convert_and_format_image(bomb(10_000, 10_000))

@@ -13,7 +13,7 @@ def run(options):
         options: the tool's flags.
     """
     try:
-        from keras_uai.serving.demo import page
+        from page import widgets
     except ImportError as error:
         raise ImportError(
             f'The page needs gradio: pip install ".[demo]". Received: {error}'
@@ -26,7 +26,7 @@ def run(options):
         signal.signal(number, lambda *_: ended.set())
     with (
         Client(options["preset"]) as client,
-        page.serve(
+        widgets.serve(
             client,
             options["host"],
             options["port"],

@@ -1,7 +1,6 @@
 """tools/demo from its start to Ctrl-C, with a real model; and what it says where it cannot start."""
 
 import os
-import pathlib
 import re
 import signal
 import subprocess
@@ -11,11 +10,12 @@ import urllib.request
 import numpy as np
 import pytest
 
-from keras_uai.serving import Client, demo
-from keras_uai.serving.demo import command, filling
-from tests.serving.demo.toy import edited
+import page
+from keras_uai.serving import Client
+from page import command, filling
+from tests.testing import ROOT
+from tests.tools.page.toy import edited
 
-ROOT = pathlib.Path(__file__).parents[3]
 OPTIONS = {"preset": "none", "host": "127.0.0.1", "port": None, "examples": None}
 
 
@@ -55,8 +55,8 @@ def test_from_the_start_to_ctrl_c(exported, tmp_path):
 
 def test_without_gradio(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    monkeypatch.delitem(sys.modules, "keras_uai.serving.demo.page", raising=False)
-    monkeypatch.delattr(demo, "page", raising=False)
+    monkeypatch.delitem(sys.modules, "page.widgets", raising=False)
+    monkeypatch.delattr(page, "widgets", raising=False)
     with pytest.raises(ImportError, match=r'needs gradio: pip install "\.\[demo\]"'):
         command.run(OPTIONS)
 

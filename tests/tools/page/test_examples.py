@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from keras_uai.datasets import drawn_faces
-from keras_uai.serving.demo import examples
+from page import examples
 
 
 def test_drawn_faces(tmp_path):

@@ -12,7 +12,7 @@ import time
 import numpy as np
 from PIL import Image
 
-from keras_uai.benchmarks import step_cases, timing
+from benchmarks import step_cases, timing
 
 WANTED = 10  # times the step's rate
 _SIDES = (32, 64)
