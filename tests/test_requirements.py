@@ -1,30 +1,78 @@
-"""The environment without TensorFlow has what setup.cfg asks for, and nothing of TensorFlow's."""
+"""Requirements: those without TensorFlow follow setup.cfg, and the installed Keras is one that was tested."""
 
 import configparser
+import importlib.metadata
+
+import pytest
+from packaging.requirements import Requirement
 
 from tests.testing import ROOT
 
-#: What setup.cfg requires for TensorFlow's sake: `grpcio` for messages whose classes TensorFlow Serving's API brings,
-#: `importlib_resources` for TensorFlow Datasets.
+#: Packages that only TensorFlow and its companions need. `grpcio` carries messages of TensorFlow Serving,
+#: `importlib_resources` is imported by TensorFlow Datasets.
 OF_TENSORFLOW = {
-    "grpcio", "importlib_resources", "tensorboard", "tensorflow", "tensorflow-datasets", "tensorflow-gan",
-    "tensorflow-probability", "tensorflow-serving-api", "tf_keras",
-}  # fmt: skip
+    "grpcio",
+    "importlib_resources",
+    "tensorboard",
+    "tensorflow",
+    "tensorflow-datasets",
+    "tensorflow-gan",
+    "tensorflow-probability",
+    "tensorflow-serving-api",
+    "tf_keras",
+}
 
 
-def lines(text):
-    """Requirements a line, without comments."""
-    found = [line.split("#")[0].strip() for line in text.splitlines()]
-    return {line for line in found if line}
+def requirements(text):
+    """`{name: Requirement}` of one requirement a line, without comments."""
+    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    return {found.name: found for found in map(Requirement, filter(None, lines))}
 
 
-def test_the_environment_without_tensorflow():
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    required = lines(setup["options"]["install_requires"])
+@pytest.fixture(scope="module")
+def setup():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    return parser
+
+
+@pytest.fixture(scope="module")
+def required(setup):
+    return requirements(setup["options"]["install_requires"])
+
+
+def test_the_environment_without_tensorflow(setup, required):
     extras = setup["options.extras_require"]
-    kept = {line for line in required if line.split(">")[0] not in OF_TENSORFLOW}
-    assert len(required) - len(kept) == len(OF_TENSORFLOW)
-    jax = {line for line in lines(extras["jax"]) if line.startswith("jax")}
-    assert lines((ROOT / "requirements-jax.txt").read_text()) == kept | jax
-    assert jax <= lines(extras["test"])
+    assert set(required) >= OF_TENSORFLOW
+    jax = {"jax": requirements(extras["jax"])["jax"]}
+    kept = {n: r for n, r in required.items() if n not in OF_TENSORFLOW} | jax
+    assert requirements((ROOT / "requirements-jax.txt").read_text()) == kept
+    assert requirements(extras["test"])["jax"] == jax["jax"]
+
+
+def check_keras(version, bound):
+    """Fails with advice if `version` of Keras is outside of the specifier `bound`."""
+    assert bound.contains(version, prereleases=True), (
+        f"Keras {version} is not one that this package was tested with ({bound}). A minor release of Keras may "
+        "change `train_step`, `compile` or the saving of optimizers. Run tests/layers and tests/models with it. If "
+        "they pass, raise the bound of keras in setup.cfg and requirements-jax.txt. If not, "
+        f"`pip install 'keras{bound}'`."
+    )
+
+
+def test_the_installed_keras_was_tested(required):
+    check_keras(importlib.metadata.version("keras"), required["keras"].specifier)
+
+
+@pytest.mark.parametrize("version", ["3.16.0.dev1", "3.16.0", "4.0"])
+def test_a_newer_keras_fails_with_advice(required, version):
+    with pytest.raises(
+        AssertionError, match=rf"Keras {version} is not .* raise the bound of keras"
+    ):
+        check_keras(version, required["keras"].specifier)
+
+
+def test_what_is_declared_is_installed(required):
+    for name, requirement in required.items():
+        version = importlib.metadata.version(name)
+        assert requirement.specifier.contains(version, prereleases=True), f"{name} {version}"
