@@ -102,6 +102,39 @@ def integers(keys, shape, bound):
     return ops.cast(ops.floor(uniform(keys, shape) * float(bound)), "int32")
 
 
+def bits_at(keys, rows, columns):
+    """Random bits at absolute positions: Threefry's counter is the coordinate.
+
+    The bits at a position depend on the key and on the position alone, so that the bits of a crop
+    are a crop of the whole image's bits.
+
+    Args:
+        keys: uint32 `(N, 2)`.
+        rows: int32 `(N or 1, H, 1)`, absolute row indices.
+        columns: int32 `(N or 1, 1, W)`, absolute column indices.
+
+    Returns:
+        Two independent uint32 tensors `(N, H, W)`.
+    """
+    rows, columns = ops.cast(rows, "uint32"), ops.cast(columns, "uint32")
+    zero = ops.zeros_like(rows + columns + keys[:, 0, None, None])
+    k0, k1 = keys[:, 0, None, None] + zero, keys[:, 1, None, None] + zero
+    return _threefry(k0, k1, rows + zero, columns + zero)
+
+
+def normal_at(keys, rows, columns):
+    """Two independent standard normal fields `(N, H, W)` at absolute positions; see `bits_at`."""
+    first, second = bits_at(keys, rows, columns)
+    radius = ops.sqrt(-2.0 * ops.log(1.0 - _to_unit(first)))
+    angle = (2.0 * math.pi) * _to_unit(second)
+    return radius * ops.cos(angle), radius * ops.sin(angle)
+
+
+def uniform_at(keys, rows, columns):
+    """Uniform float32 in [0, 1), `(N, H, W)`, at absolute positions; see `bits_at`."""
+    return _to_unit(bits_at(keys, rows, columns)[0])
+
+
 def _to_unit(x):
     return ops.cast(ops.right_shift(x, np.uint32(8)), "float32") * (2.0**-24)
 
