@@ -24,8 +24,8 @@ def freeze_batch_statistics():
     >>> layer = keras_uai.layers.BatchNormalization()
     >>> with keras_uai.layers.freeze_batch_statistics():
     ...     y = layer(np.ones((2, 4, 4, 3)), training=True)
-    >>> layer.moving_mean.numpy()
-    array([0., 0., 0.], dtype=float32)
+    >>> print(layer.moving_mean.numpy())
+    [0. 0. 0.]
     """
     token = _frozen.set(True)
     try:

@@ -15,8 +15,8 @@ class PixelShuffle(keras.layers.Layer):
 
     Example:
 
-    >>> keras_uai.layers.PixelShuffle(2)(np.zeros((1, 5, 7, 12))).shape
-    TensorShape([1, 10, 14, 3])
+    >>> print(keras_uai.layers.PixelShuffle(2)(np.zeros((1, 5, 7, 12))).shape)
+    (1, 10, 14, 3)
     """
 
     def __init__(self, factor, **kwargs):
@@ -54,8 +54,8 @@ class PixelUnshuffle(keras.layers.Layer):
 
     Example:
 
-    >>> keras_uai.layers.PixelUnshuffle(2)(np.zeros((1, 10, 14, 3))).shape
-    TensorShape([1, 5, 7, 12])
+    >>> print(keras_uai.layers.PixelUnshuffle(2)(np.zeros((1, 10, 14, 3))).shape)
+    (1, 5, 7, 12)
     """
 
     def __init__(self, factor, **kwargs):

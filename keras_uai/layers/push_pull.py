@@ -26,9 +26,10 @@ class PushPull(keras.layers.Layer):
 
     Example:
 
-    >>> y, mask = np.zeros((2, 1, 5, 7, 1), "float32")
-    >>> y[0, 1, 2], mask[0, 1, 2] = 0.5, 1.0
-    >>> float(keras_uai.layers.PushPull()(y[None], mask[None])[0, 4, 6, 0])
+    >>> mask = np.zeros((1, 5, 7, 1))
+    >>> mask[0, 1, 2] = 1
+    >>> filled = keras_uai.layers.PushPull()(0.5 * mask, mask)
+    >>> float(filled[0, 4, 6, 0])
     0.5
     """
 

@@ -38,8 +38,8 @@ class ResidualBlock(keras.layers.Layer):
     Example:
 
     >>> block = keras_uai.layers.ResidualBlock(8, "down")
-    >>> block(np.zeros((1, 10, 14, 3))).shape
-    TensorShape([1, 5, 7, 8])
+    >>> print(block(np.zeros((1, 10, 14, 3))).shape)
+    (1, 5, 7, 8)
     """
 
     def __init__(

@@ -142,8 +142,8 @@ def conv2d(filters, kernel_size, spectral_normalization, **kwargs):
 
     Example:
 
-    >>> keras_uai.layers.conv2d(8, 3, False)(np.zeros((1, 5, 7, 3))).shape
-    TensorShape([1, 5, 7, 8])
+    >>> print(keras_uai.layers.conv2d(8, 3, False)(np.zeros((1, 5, 7, 3))).shape)
+    (1, 5, 7, 8)
     """
     if spectral_normalization:
         return SpectralConv2D(filters, kernel_size, **kwargs)
