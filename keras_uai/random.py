@@ -117,8 +117,9 @@ def bits_at(keys, rows, columns):
         Two independent uint32 tensors `(N, H, W)`.
     """
     rows, columns = ops.cast(rows, "uint32"), ops.cast(columns, "uint32")
-    zero = ops.zeros_like(rows + columns + keys[:, 0, None, None])
-    k0, k1 = keys[:, 0, None, None] + zero, keys[:, 1, None, None] + zero
+    k0, k1 = (ops.reshape(keys[:, i], (-1, 1, 1)) for i in (0, 1))
+    zero = ops.zeros_like(rows + columns + k0)
+    k0, k1 = k0 + zero, k1 + zero
     return _threefry(k0, k1, rows + zero, columns + zero)
 
 

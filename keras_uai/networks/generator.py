@@ -157,8 +157,8 @@ class Generator(keras.Model):
         # The global part.
         self.fill = PushPull(name="fill")
         self.conditioning = ResidualConditioning(name="conditioning")
-        for layer in (self.fill, self.conditioning):
-            layer.build((None, *self.image_shape), (None, *self.image_shape[:2], self.mask_channels))
+        for layer in (self.fill, self.conditioning.fill, self.conditioning):
+            layer.build((None, *self.image_shape))
         # The convolutions.
         self.observer = self._build_observer()
         self.decoder = self._build_decoder()
