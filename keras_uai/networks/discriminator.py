@@ -44,7 +44,7 @@ class Discriminator(keras.Model):
     Example:
 
     >>> d = keras_uai.networks.Discriminator((32, 32, 3), width=8, max_width=16)
-    >>> d.score(np.zeros((2, 32, 32, 3)), np.ones((2, 32, 32, 1))).shape
+    >>> print(d.score(np.zeros((2, 32, 32, 3)), np.ones((2, 32, 32, 1))).shape)
     (2,)
     """
 

@@ -44,8 +44,8 @@ class Encoder(keras.Model):
 
     >>> e = keras_uai.networks.Encoder((32, 32, 3), latent_dim=5, width=8, max_width=16)
     >>> mean, log_variance = e.encode(np.zeros((2, 32, 32, 3)), np.ones((2, 32, 32, 1)))
-    >>> mean.shape, log_variance.shape
-    ((2, 5), (2, 5))
+    >>> print(mean.shape, log_variance.shape)
+    (2, 5) (2, 5)
     """
 
     def __init__(

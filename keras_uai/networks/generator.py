@@ -93,7 +93,7 @@ class Generator(keras.Model):
 
     >>> g = keras_uai.networks.Generator((None, None, 3), width=8, max_width=16, levels=2)
     >>> y, mask = np.zeros((1, 20, 36, 3)), np.zeros((1, 20, 36, 1))
-    >>> g.decode(g.observe(y, mask), np.zeros((1, 128)), {}).shape
+    >>> print(g.decode(g.observe(y, mask), np.zeros((1, 128)), {}).shape)
     (1, 20, 36, 3)
     """
 
@@ -178,6 +178,7 @@ class Generator(keras.Model):
             Dict of `stride_S` features, finest first, `mask`, `base` (the fill, or y) and, with
             `predicts_mean`, `mean` `(N, H, W, C)` in float32, unclipped.
         """
+        y, mask = ops.convert_to_tensor(y), ops.convert_to_tensor(mask)
         base = self.base(y, mask)
         features = self.observer([base, mask], training=training)
         residual = features.pop("mean_residual", None)
@@ -189,7 +190,8 @@ class Generator(keras.Model):
     def decode(self, features, style, noise, training=False):
         """Computes the image `(N, H, W, C)` of `features`, `style` and the `noise` fields."""
         levels = [features[f"stride_{stride}"] for stride in self.pyramid.strides]
-        fields = [noise[stride] for stride in self.noise_strides]
+        style = ops.convert_to_tensor(style)
+        fields = [ops.convert_to_tensor(noise[stride]) for stride in self.noise_strides]
         image = self.decoder([*levels, style, *fields], training=training)
         # The mean is trained by the splitting term only.
         origin = ops.stop_gradient(features["mean"]) if self.predicts_mean else features["base"]
