@@ -1,13 +1,14 @@
 """Counter-based random numbers: the same bits on every backend, device and day.
 
-Masks and latents are pure functions of a key, so nothing has to be stored to resume a run
-bit-equal, an image keeps its mask whichever batch it travels in, and TensorFlow and JAX see the
-same numbers. The generator is Threefry-2x32 with 20 rounds (Salmon et al., "Parallel Random
-Numbers: As Easy as 1, 2, 3", SC 2011), written in `keras.ops` because `keras.random` takes neither
-one key per image nor gives the same stream on two backends.
+Masks and latents are pure functions of a key. Nothing has to be stored to resume a run bit-equal,
+an image keeps its mask in any batch, and TensorFlow and JAX see the same numbers.
 
-A *key* is a uint32 array whose last axis has length 2; leading axes are a batch of independent
-keys.
+The generator is Threefry-2x32 with 20 rounds (Salmon et al., "Parallel Random Numbers: As Easy as
+1, 2, 3", SC 2011), written in `keras.ops`. `keras.random` neither takes one key per image nor gives
+the same stream on two backends.
+
+A *key* is a uint32 array whose last axis has length 2. Leading axes are a batch of independent
+keys. `keras_uai.rng_streams` names the constants that are folded into keys.
 """
 
 import math
@@ -21,24 +22,30 @@ _ROUND_GROUPS = 5  # 5 groups of 4 rounds = 20 rounds
 
 
 def key(seed, *path):
-    """The key of an integer `seed`, followed along a `path` of integers (see `fold_in`).
+    """Returns the key of an integer `seed`, with a `path` of integers folded in.
 
-    A key that draws numbers should not be a step on the path to other keys: `fold_in(keys, i)` is
-    what `bits(keys, ...)` holds at place i. Fold in a constant that names the purpose first.
+    A key that draws numbers should not be a step on the path to other keys: `fold_in(keys, i)`
+    equals element i of `bits(keys, ...)`. Fold in a constant of `rng_streams` first.
 
     Args:
-        seed: Python integer, or an integer tensor of any shape (its values become a batch of keys).
-            Python integers may have up to 64 bits, tensors' values 32.
-        *path: integers or integer tensors folded in one after the other.
+        seed: Python integer of up to 64 bits, or a 32-bit integer tensor of any shape, whose
+            values become a batch of keys.
+        *path: integers or integer tensors, folded in one after the other.
 
     Returns:
         uint32 tensor of shape `(..., 2)`.
 
     Raises:
         TypeError: if `seed` is a float.
+
+    Example:
+
+    >>> keys = keras_uai.random.key(0, np.arange(3))  # of images 0, 1 and 2
+    >>> tuple(keras_uai.random.uniform(keys, (4, 4)).shape)
+    (3, 4, 4)
     """
     if isinstance(seed, float):
-        raise TypeError(f"A seed is an integer, or a tensor of integers. Received: seed={seed!r}")
+        raise TypeError(f"`seed` must be an integer or an integer tensor. Received: seed={seed!r}")
     if isinstance(seed, (int, np.integer)):
         seed = int(seed) % 2**64
         keys = ops.convert_to_tensor(np.array([seed & 0xFFFFFFFF, seed >> 32], dtype="uint32"))
@@ -51,13 +58,17 @@ def key(seed, *path):
 
 
 def fold_in(keys, data):
-    """New keys from `keys` `(..., 2)` and 32-bit integers `data` that broadcast against `(...)`.
+    """Returns new keys made from keys and integers.
+
+    Args:
+        keys: uint32 tensor `(..., 2)`.
+        data: 32-bit integer, or integer tensor that broadcasts against `(...)`.
 
     Raises:
         ValueError: if `data` is a Python integer of more than 32 bits.
     """
     if isinstance(data, int) and not -(2**31) <= data < 2**32:
-        raise ValueError(f"`fold_in` takes integers of 32 bits. Received: data={data!r}")
+        raise ValueError(f"`data` must be an integer of 32 bits. Received: data={data!r}")
     data = ops.cast(data, "uint32")
     k0, k1 = keys[..., 0], keys[..., 1]
     shape_maker = ops.zeros_like(k0 + data)
@@ -66,7 +77,7 @@ def fold_in(keys, data):
 
 
 def bits(keys, shape):
-    """Random bits, uint32 `(N, *shape)`, for keys `(N, 2)`."""
+    """Draws random bits, uint32 `(N, *shape)`, for keys `(N, 2)`."""
     size = math.prod(shape)
     half = (size + 1) // 2
     counter = ops.convert_to_tensor(np.arange(half, dtype="uint32")[None, :])
@@ -76,12 +87,12 @@ def bits(keys, shape):
 
 
 def uniform(keys, shape):
-    """Uniform float32 in [0, 1), `(N, *shape)`, for keys `(N, 2)`; 24 random bits each."""
+    """Draws uniform float32 in [0, 1), `(N, *shape)`, for keys `(N, 2)`; 24 random bits each."""
     return _to_unit(bits(keys, shape))
 
 
 def normal(keys, shape):
-    """Standard normal float32, `(N, *shape)`, for keys `(N, 2)` (Box-Muller)."""
+    """Draws standard normal float32, `(N, *shape)`, for keys `(N, 2)` (Box-Muller)."""
     size = math.prod(shape)
     half = (size + 1) // 2
     u = uniform(keys, (2, half))
@@ -92,14 +103,50 @@ def normal(keys, shape):
 
 
 def integers(keys, shape, bound):
-    """Uniform int32 in [0, bound), `(N, *shape)`, for keys `(N, 2)`.
+    """Draws uniform int32 in [0, bound), `(N, *shape)`, for keys `(N, 2)`.
+
+    Small bounds are the most uniform.
 
     Raises:
-        ValueError: if `bound` is not in [1, 2**24]; small bounds are the most uniform.
+        ValueError: if `bound` is not in [1, 2**24].
     """
     if not 1 <= bound <= 2**24:
-        raise ValueError(f"`bound` must lie in [1, 2**24]. Received: bound={bound!r}")
+        raise ValueError(f"`bound` must be in [1, 2**24]. Received: bound={bound!r}")
     return ops.cast(ops.floor(uniform(keys, shape) * float(bound)), "int32")
+
+
+def bits_at(keys, rows, columns):
+    """Draws random bits at absolute positions: Threefry's counter is the coordinate.
+
+    Bits depend on the key and the position only. The bits of a crop are therefore a crop of the
+    whole image's bits.
+
+    Args:
+        keys: uint32 tensor `(N, 2)`.
+        rows: int32 tensor `(N or 1, H, 1)`, absolute row indices, which may be negative.
+        columns: int32 tensor `(N or 1, 1, W)`, absolute column indices.
+
+    Returns:
+        Two independent uint32 tensors `(N, H, W)`.
+    """
+    rows, columns = ops.cast(rows, "uint32"), ops.cast(columns, "uint32")
+    k0, k1 = (ops.reshape(keys[:, i], (-1, 1, 1)) for i in (0, 1))
+    zero = ops.zeros_like(rows + columns + k0)
+    k0, k1 = k0 + zero, k1 + zero
+    return _threefry(k0, k1, rows + zero, columns + zero)
+
+
+def normal_at(keys, rows, columns):
+    """Draws two independent standard normal fields `(N, H, W)`; see `bits_at`."""
+    first, second = bits_at(keys, rows, columns)
+    radius = ops.sqrt(-2.0 * ops.log(1.0 - _to_unit(first)))
+    angle = (2.0 * math.pi) * _to_unit(second)
+    return radius * ops.cos(angle), radius * ops.sin(angle)
+
+
+def uniform_at(keys, rows, columns):
+    """Draws uniform float32 in [0, 1), `(N, H, W)`; see `bits_at`."""
+    return _to_unit(bits_at(keys, rows, columns)[0])
 
 
 def _to_unit(x):

@@ -191,12 +191,13 @@ def run_layer_test(cls, arguments, input_shapes, output_shape, trainable, non_tr
 
     It has the given number of weights, none of which moves in a call; its output has `output_shape`
     for any batch size, as `compute_output_shape` and a symbolic call say; its weights move to a
-    copy made from its config, which then computes the same.
+    copy made from its config, which then computes the same, also where height and width of maps
+    are unknown beforehand.
     """
     several = isinstance(input_shapes[0], (tuple, list))
     shapes = [tuple(s) for s in (input_shapes if several else [input_shapes])]
     layer = cls(**arguments)
-    inputs = [_noise((3, *s), i) for i, s in enumerate(shapes)]
+    inputs = [noise(3, *s, seed=i) for i, s in enumerate(shapes)]
     output = layer(*inputs)
     assert layer.built
     assert len(layer.trainable_variables) == trainable
@@ -217,6 +218,21 @@ def run_layer_test(cls, arguments, input_shapes, output_shape, trainable, non_tr
     copy.set_weights(before)
     got = model(inputs if several else inputs[0])
     np.testing.assert_allclose(got, output, atol=1e-6)
+
+    # As part of a functional model of maps of any size, in a graph of unknown sizes.
+    free = [(None, None, s[-1]) if len(s) == 3 else s for s in shapes]
+    symbols = [keras.Input(s) for s in free]
+    copy = cls.from_config(layer.get_config())
+    model = keras.Model(symbols, copy(*symbols))
+    wanted = (None, None, output_shape[-1]) if len(output_shape) == 3 else output_shape
+    assert model.output.shape == (None, *wanted)
+    copy.set_weights(before)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        signature = [[tf.TensorSpec((None, *s)) for s in free]]
+        model = tf.function(model, input_signature=signature, autograph=False)
+    np.testing.assert_allclose(model(inputs), output, atol=1e-5)
     return layer
 
 
@@ -224,7 +240,7 @@ def run_precision_test(cls, arguments, input_shapes, tolerance=2e-2):
     """Under mixed_float16 a layer keeps float32 weights, returns float16, and is about right."""
     several = isinstance(input_shapes[0], (tuple, list))
     shapes = input_shapes if several else [input_shapes]
-    inputs = [_noise((2, *s), i) for i, s in enumerate(shapes)]
+    inputs = [noise(2, *s, seed=i) for i, s in enumerate(shapes)]
     full = cls(**arguments)
     expected = np.array(full(*inputs))
     half = cls(**{**arguments, "dtype": "mixed_float16"})
@@ -237,5 +253,6 @@ def run_precision_test(cls, arguments, input_shapes, tolerance=2e-2):
     np.testing.assert_allclose(np.array(output, "float32"), expected, atol=tolerance * scale)
 
 
-def _noise(shape, seed):
+def noise(*shape, seed=0):
+    """Standard normal values: float32 of `shape`."""
     return np.random.default_rng(seed).normal(size=shape).astype("float32")

@@ -1,9 +1,9 @@
-"""Data sets of damaged images: named ones, any folder of images, and faces drawn by the package.
+"""Data sets of damaged images: named ones, folders of images, arrays, and faces that are drawn.
 
 `load` is the way in. TensorFlow, TensorFlow Datasets and lmdb are imported where they are used.
 """
 
-from keras_uai.datasets.loading import NAMES, load
+from keras_uai.datasets.loading import NAMES, load, scan_values, stream
 from keras_uai.datasets.splits import SPLITS
 
-__all__ = ["NAMES", "SPLITS", "load"]
+__all__ = ["NAMES", "SPLITS", "load", "scan_values", "stream"]

@@ -34,9 +34,10 @@ def make_source(preparation, data_dir, download=False):
     """
     preparation = dataclasses.replace(
         preparation,
-        image_size=preparation.image_size or preparation.crop_size or SIZE,
-        crop_size=preparation.crop_size or SIZE,
+        image_size=preparation.image_size or preparation.center_crop or SIZE,
+        center_crop=preparation.center_crop or SIZE,
         channels=preparation.channels or 3,
+        dtype="uint8",
     )
     prepared = _prepared(data_dir)
     if prepared:

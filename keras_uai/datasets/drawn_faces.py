@@ -8,10 +8,11 @@ every size. `keras_uai.datasets.drawn_faces_builder` offers them to TensorFlow D
 
 import numpy as np
 
+from keras_uai.checks import check_integer
 from keras_uai.datasets import hashing
-from keras_uai.datasets.imagefile import to_channels
 from keras_uai.datasets.painter import Painter
-from keras_uai.datasets.sources import Preparation, Source, check_channels, check_size
+from keras_uai.datasets.sources import Preparation, Source
+from keras_uai.files import to_channels
 
 NAME = "drawn_faces"
 COUNT = 10_000
@@ -108,12 +109,7 @@ def draw(indices, image_size=SIZE):
     Raises:
         ValueError: `image_size` is too small, or no integer.
     """
-    size = check_size("image_size", image_size)
-    if size is None or size < MIN_SIZE:
-        raise ValueError(
-            f"A face needs at least {MIN_SIZE} x {MIN_SIZE} pixels. "
-            f"Received: image_size={image_size!r}"
-        )
+    size = check_integer("drawn faces", "image_size", image_size, MIN_SIZE)
     indices = np.asarray(indices, "int64")
     images = np.empty((len(indices), size, size, 3), "uint8")
     chunk = max(1, 2**16 // size**2)  # what fits a processor's cache
@@ -130,24 +126,26 @@ class DrawnFacesSource(Source):
     chunk = 128
 
     def __init__(self, preparation):
-        for argument in ("crop_size", "mask_from"):
+        for argument in ("center_crop", "mask_from"):
             value = getattr(preparation, argument)
             if value is not None:
                 raise ValueError(
                     "Drawn faces are clean, and drawn at any size. Received: "
-                    f"{argument}={value!r}. Use {argument}=None."
+                    f"{argument}={value!r}. Use {argument}=None"
                 )
-        size = SIZE if preparation.image_size is None else preparation.image_size
-        draw([], size)  # checks it
-        self.preparation = Preparation(
-            int(size), channels=check_channels(preparation.channels) or 3
-        )
+        height, width = preparation.image_size or (SIZE, SIZE)
+        if height != width:
+            raise ValueError(
+                f"Drawn faces are square. Received: image_size={preparation.image_size}"
+            )
+        draw([], height)  # checks it
+        self.preparation = Preparation(height, channels=preparation.channels or 3, dtype="uint8")
 
     def label(self, index):
         return f"drawn face {index}"
 
     def decode(self, job):
-        images = draw(job, self.preparation.image_size)
+        images = draw(job, self.preparation.image_size[0])
         return [(image, None) for image in to_channels(images, self.preparation.channels)]
 
 

@@ -1,33 +1,31 @@
-"""What a data set holds, apart from the engine that feeds it: order, masks, form of an element."""
+"""The contents of a data set, apart from the engine that feeds it: order, crops, masks, batches."""
 
 import tempfile
 import threading
 
+import keras
 import numpy as np
 
 from keras_uai.datasets import hashing
+from keras_uai.datasets.store import unpack
 
-_STREAM, _UNPAIRED_STREAM = 2, 4  # of the seed's random numbers (splits: 1, 3)
-
-
-def normalize(images):
-    """uint8 to float32 in [-1, 1], `v / 127.5 - 1`."""
-    x = images.astype("float32")
-    x /= np.float32(127.5)
-    x -= np.float32(1.0)
-    return x
+# Streams of the seed's random numbers (splits: 1, 3).
+_ORDER, _UNPAIRED_ORDER, _CROP, _UNPAIRED_CROP = 2, 4, 5, 6
+_ATTEMPTS = 8  # at a crop with an observed pixel
 
 
 class Elements:
-    """Which images, in which order, damaged how: all of a data set but the engine that feeds it.
+    """Which images, in which order, cropped and damaged how, as NumPy batches.
 
     Args:
         store: a `keras_uai.datasets.store.Store`.
-        indices: int64, ascending: the images of the split that can be used.
+        indices: int64, ascending: the usable images of the split.
         measurement: a `Measurement`, or None where the store has masks.
-        unpaired: int64, ascending: the images that batches hold clean beside the damaged ones, or None.
-        batch_size, seed, shuffle, repeat, drop_remainder, clean, index, start_epoch: see
-            `keras_uai.datasets.load`.
+        values: a `ValueScaling`.
+        never_fill: function of an index that returns bool `(H, W, 1)`, or None.
+        unpaired: int64, ascending: the images whose clean crops go with the damaged ones, or None.
+        batch_size, crop_size, random_horizontal_flip, shuffle, repeat, drop_remainder, clean,
+            index, seed, start_epoch, start_batch: see `keras_uai.datasets.load`.
     """
 
     def __init__(
@@ -35,75 +33,177 @@ class Elements:
         store,
         indices,
         measurement,
+        values,
+        *,
         batch_size,
         seed,
-        *,
         shuffle,
+        crop_size=None,
+        random_horizontal_flip=False,
+        never_fill=None,
         repeat=False,
         drop_remainder=None,
         clean=False,
         index=False,
         unpaired=None,
         start_epoch=0,
+        start_batch=0,
     ):
         self.store = store
         self.indices = indices
         self.measurement = measurement
+        self.values = values
+        self.never_fill = never_fill
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
+        self.crop_size = crop_size if shuffle else None
+        self.flip = bool(random_horizontal_flip and shuffle)
         self.repeat = repeat
         self.clean = clean
         self.index = index
         self.unpaired = unpaired
         self.start_epoch = start_epoch
+        self.start_batch = start_batch
         self.tau = 0.0 if measurement is None else measurement.tau
-        # T(y) is exact unless tau is one of the 256 values of a pixel: then the mask goes along.
-        self.explicit_mask = measurement is None or bool(
-            (np.float32(self.tau) == normalize(np.arange(256))).any()
-        )
+        self._orders = {}
+        self._lock = threading.Lock()
+        self.size = self._common_size()
         count = len(indices)
         if drop_remainder and count < batch_size:
             raise ValueError(
-                f"There is no full batch. Received: batch_size={batch_size}, drop_remainder=True, "
-                f"{count} images. Use a batch_size of at most {count}, or drop_remainder=False."
+                f"There must be a full batch. Received: batch_size={batch_size}, "
+                f"drop_remainder=True, {count} images. Use a batch_size of at most {count}, or "
+                "drop_remainder=False"
             )
         if drop_remainder is None:
             drop_remainder = bool(shuffle) and count >= batch_size
         self.drop_remainder = drop_remainder or repeat
-        self._orders = {}
-        self._lock = threading.Lock()
+        self._runs = None if self.size else self._runs_of_one_size()
+        if repeat and self._runs is not None:
+            raise ValueError(
+                "Images must have one size to be repeated. Received: repeat=True, images of "
+                "different sizes"
+            )
+        if self.measurement is None:
+            self.mask_channels = store.mask_channels
+        else:
+            self.mask_channels = measurement.mask_channels
+            self._drawn = DrawnMasks(
+                measurement, indices, store.sizes(indices), seed, store.folder
+            )
+        self.explicit_mask = self._needs_mask()
+
+    # -- form ------------------------------------------------------------------------------------
+
+    def _common_size(self):
+        """Height and width of all elements, or None where they differ from batch to batch."""
+        sizes = self.store.sizes(self.indices)
+        if self.crop_size is not None:
+            small = np.flatnonzero((sizes < self.crop_size).any(axis=1))
+            others = sizes[:0] if self.unpaired is None else self.store.sizes(self.unpaired)
+            if (self.clean and len(small)) or (others < self.crop_size).any():
+                raise ValueError(
+                    "Clean images must be at least as large as the crops. Received: crop_size="
+                    f"{self.crop_size}, a smallest image of {tuple(sizes.min(axis=0).tolist())}"
+                )
+            self.padded = bool(len(small))
+            return self.crop_size
+        self.padded = False
+        every = sizes if self.unpaired is None else [*sizes, *self.store.sizes(self.unpaired)]
+        differing = np.flatnonzero((np.asarray(every) != every[0]).any(axis=1))
+        if not len(differing):
+            return tuple(int(n) for n in sizes[0])
+        if self.shuffle or self.unpaired is not None:
+            both = [*self.indices, *(() if self.unpaired is None else self.unpaired)]
+            (h1, w1), (h2, w2) = every[0], every[differing[0]]
+            label = self.store.source.label
+            raise ValueError(
+                "Images must have one size, unless crops of one size are taken of them. Received: "
+                f"{label(both[0])} of {w1} x {h1} and {label(both[differing[0]])} of {w2} x {h2} "
+                "pixels (width x height). Use crop_size=64 or the like for random crops at native "
+                "resolution, or image_size=... to resize"
+            )
+        return None
+
+    def _runs_of_one_size(self):
+        """Batches of consecutive images of one size, as `(first, last + 1)` places."""
+        sizes = self.store.sizes(self.indices)
+        edges = np.flatnonzero((sizes[1:] != sizes[:-1]).any(axis=1)) + 1
+        runs = []
+        for first, last in zip([0, *edges], [*edges, len(sizes)], strict=True):
+            runs += [(i, min(i + self.batch_size, last)) for i in range(first, last, self.batch_size)]
+        return runs
+
+    def _needs_mask(self):
+        """T(y) is exact unless tau is a value that pixels can have: then the mask goes along."""
+        if self.measurement is None or self.padded or self.mask_channels > 1 or self.never_fill:
+            return True
+        if not self.values.is_bounded:
+            return True
+        possible = np.arange(np.iinfo(self.store.dtype).max + 1, dtype=self.store.dtype)
+        return bool((np.float32(self.tau) == self.values.encode(possible)).any())
+
+    @property
+    def signature(self):
+        """`{name: (shape, dtype)}` of an element; None in a shape where batches differ."""
+        rows = self.batch_size if self.drop_remainder and self._runs is None else None
+        size = self.size or (None, None)
+        image = ((rows, *size, self.store.channels), "float32")
+        found = {"observation": image}
+        if self.explicit_mask:
+            found["mask"] = ((rows, *size, self.mask_channels), "float32")
+        if self.never_fill and not self.shuffle:
+            found["never_fill"] = ((rows, *size, 1), "float32")
+        if self.clean:
+            found["clean"] = image
+        if self.unpaired is not None:
+            found["unpaired"] = image
+        if self.index:
+            found["index"] = ((rows,), "int32")
+        return found
+
+    # -- order -----------------------------------------------------------------------------------
 
     @property
     def num_batches(self):
         """Batches an epoch; None when repeated without end."""
         if self.repeat:
             return None
+        if self._runs is not None:
+            return len(self._runs)
         full, rest = divmod(len(self.indices), self.batch_size)
         return full + bool(rest and not self.drop_remainder)
 
     def order(self, epoch):
-        """The indices in the order of an epoch: a permutation of all of them, by (seed, epoch)."""
+        """Returns the indices in the order of an epoch: a permutation, by (seed, epoch)."""
         if not self.shuffle:
             return self.indices
-        return self._shuffled(_STREAM, self.indices, epoch)
+        return self._shuffled(_ORDER, self.indices, epoch)
 
     def batch_indices(self, epoch, number):
-        """Indices of batch `number` of an epoch (if repeated: of all from it on), int64 `(B,)`."""
+        """Returns the indices of batch `number` of an epoch, and the epoch of each; int64 `(B,)`.
+
+        If repeated, batches are counted on over the ends of epochs.
+        """
+        if self._runs is not None:
+            chosen = self.indices[slice(*self._runs[number])]
+            return chosen, np.full(len(chosen), epoch)
         start = number * self.batch_size
-        if not self.repeat:
-            return self.order(epoch)[start : start + self.batch_size]
-        return _laps(self.order, len(self.indices), epoch, start, self.batch_size)
+        if self.repeat:
+            return _laps(self.order, len(self.indices), epoch, start, self.batch_size)
+        chosen = self.order(epoch)[start : start + self.batch_size]
+        return chosen, np.full(len(chosen), epoch)
 
     def unpaired_indices(self, epoch, number, count):
-        """Indices of the `count` clean images that go with batch `number` of an epoch, int64.
+        """Returns `count` clean images that go with batch `number`, and the epoch of each.
 
         They are shuffled even where the damaged images are not, and begin again where there are
         fewer of them than of those.
         """
 
         def order(epoch):
-            return self._shuffled(_UNPAIRED_STREAM, self.unpaired, epoch)
+            return self._shuffled(_UNPAIRED_ORDER, self.unpaired, epoch)
 
         return _laps(order, len(self.unpaired), epoch, number * self.batch_size, count)
 
@@ -118,64 +218,181 @@ class Elements:
                 orders[epoch] = indices[np.argsort(ranks, kind="stable")]
             return orders[epoch]
 
-    def element(self, y, mask, x, index, unpaired=None):
-        """An element of these parts: `y` alone, or a dict (see `keras_uai.datasets.load`)."""
-        element = {"observation": y}
-        if self.explicit_mask:
-            element["mask"] = mask
-        if self.clean:
-            element["clean"] = x
+    # -- batches ---------------------------------------------------------------------------------
+
+    def make(self, epoch, number, share=(0, 1)):
+        """Returns a batch as a dict of NumPy arrays, in the order of `signature`.
+
+        Args:
+            epoch, number: integers.
+            share: `(i, n)`: of the batch's rows the part i of n equal ones.
+        """
+        chosen, epochs = self.batch_indices(epoch, number)
+        if len(chosen) % share[1]:
+            raise ValueError(
+                f"A batch must divide among the processes. Received: a batch of {len(chosen)} "
+                f"images, {share[1]} processes. Use a batch_size they divide, and "
+                "drop_remainder=True"
+            )
+        rows = slice(*(len(chosen) * (share[0] + i) // share[1] for i in range(2)))
+        x, mask, never = self._crops(chosen[rows], epochs[rows])
+        y = np.where(mask, x, np.float32(self.tau))
+        found = {"observation": y, "mask": mask.astype("float32"), "clean": x, "never_fill": never}
         if self.index:
-            element["index"] = index
+            found["index"] = chosen[rows].astype("int32")
         if self.unpaired is not None:
-            element["unpaired"] = unpaired
-        return element if len(element) > 1 else y
+            others = self.unpaired_indices(epoch, number, len(chosen))
+            found["unpaired"] = self._unpaired_crops(*(part[rows] for part in others))
+        return {name: found[name] for name in self.signature}
+
+    def _crops(self, chosen, epochs):
+        """Values in network units `(B, h, w, C)`, mask `(B, h, w, M)` and pixels never filled."""
+        size = self.size or self.store.sizes(chosen[:1])[0]
+        raw = np.zeros((len(chosen), *size, self.store.channels), self.store.dtype)
+        mask = np.zeros((len(chosen), *size, self.mask_channels), bool)
+        never = np.zeros((len(chosen), *size, 1), "float32") if self.never_fill else None
+        if self.measurement is not None:
+            self._drawn.draw(chosen)
+        places = self._places(_CROP, chosen, epochs)
+        for row, (index, epoch) in enumerate(zip(chosen, epochs, strict=True)):
+            window, flip = self._window(index, size, places[row])
+            seen = self._seen(index, window)
+            for attempt in range(1, _ATTEMPTS if self.crop_size else 0):
+                if seen.any():
+                    break
+                place = self._places(_CROP, chosen[row : row + 1], epoch, attempt)[0]
+                window, flip = self._window(index, size, place)
+                seen = self._seen(index, window)
+            values = self.store.image(index)[window]
+            h, w = values.shape[:2]
+            raw[row, :h, :w] = values[:, ::flip]
+            mask[row, :h, :w] = seen[:, ::flip]
+            if self.never_fill:
+                never[row, :h, :w] = self.never_fill(index)[window][:, ::flip]
+        return self.values.encode(raw), mask, never
+
+    def _places(self, stream, indices, epochs, attempt=0):
+        """Three uniform numbers an image, functions of (seed, epoch, index): row, column, flip."""
+        if self.crop_size is None and not self.flip:
+            return np.ones((len(indices), 3))
+        path = (np.reshape(epochs, (-1, 1)), indices[:, None], attempt, np.arange(3))
+        return hashing.uniform(self.seed, stream, *path)
+
+    def _window(self, index, size, place):
+        """The slices of a crop of an image, and the step -1 where it is flipped, else 1."""
+        window = []
+        for length, side, u in zip(self.store.sizes(index), size, place, strict=False):
+            first = int(u * (max(0, length - side) + 1))
+            window.append(slice(first, first + side))
+        return tuple(window), -1 if self.flip and place[2] < 0.5 else 1
+
+    def _seen(self, index, window):
+        rows, columns = window
+        if self.measurement is None:
+            seen = self.store.mask(index, rows)[:, columns]
+        else:
+            seen = self._drawn.mask(index, rows)[:, columns]
+        return seen & ~self.never_fill(index)[window] if self.never_fill else seen
+
+    def _unpaired_crops(self, chosen, epochs):
+        size = self.size
+        found = np.empty((len(chosen), *size, self.store.channels), self.store.dtype)
+        places = self._places(_UNPAIRED_CROP, chosen, epochs)
+        for row, index in enumerate(chosen):
+            window, flip = self._window(index, size, places[row])
+            found[row] = self.store.image(index)[window][:, ::flip]
+        return self.values.encode(found)
 
 
 def _laps(order, size, epoch, start, count):
-    """`count` indices from place `start` on of `order(epoch)`, then `order(epoch + 1)`, ..., each of `size`."""
-    chosen, found = [], 0
+    """`count` indices from place `start` on of `order(epoch)`, `order(epoch + 1)`, ..., and the
+    epoch of each; each order has `size` indices.
+    """
+    chosen, epochs, found = [], [], 0
     while found < count:
         lap, offset = divmod(start + found, size)
         chosen.append(order(epoch + lap)[offset : offset + count - found])
+        epochs.append(np.full(len(chosen[-1]), epoch + lap))
         found += len(chosen[-1])
-    return np.concatenate(chosen)
+    return np.concatenate(chosen), np.concatenate(epochs)
 
 
-class KnownMasks:
-    """The masks of images, remembered as bits once they are drawn: an image is damaged once.
+class DrawnMasks:
+    """The masks of whole images, remembered as bits once drawn: an image is damaged once.
 
     Drawing costs more than all else that is done to an image (DropPixel sorts its pixels), so from
     the second epoch on a batch is several times as fast.
 
     Args:
+        measurement: a `Measurement`.
         indices: int64, ascending: the images.
-        size: side of an image in pixels.
-        folder: where the images are on disk, their masks are too: in a file without a name, which goes when this does.
-            None: in memory.
+        sizes: their heights and widths, `(N, 2)`.
+        seed: integer.
+        folder: where the images are on disk, their masks are too: in a file without a name, which
+            goes when this does. None: in memory.
     """
 
-    def __init__(self, indices, size, folder=None):
-        self.indices, self.size = indices, size
-        shape = len(indices), -(-size * size // 8)
+    def __init__(self, measurement, indices, sizes, seed, folder=None):
+        self.measurement = measurement
+        self.indices = indices
+        self.sizes = sizes
+        self.seed = seed
+        size = -(-sizes.prod(axis=1) * measurement.mask_channels // 8)
+        self.ends = np.cumsum(size)
         if folder is None:
-            self.packed = np.empty(shape, "uint8")
+            self.packed = np.empty(int(self.ends[-1]), "uint8")
         else:
             with tempfile.TemporaryFile(dir=folder) as file:
-                self.packed = np.memmap(file, "uint8", "w+", shape=shape)
-        self.known = np.zeros((len(indices),), bool)
+                self.packed = np.memmap(file, "uint8", "w+", shape=int(self.ends[-1]))
+        self.known = np.zeros(len(indices), bool)
+        self._draw = _compiled(measurement.masks)
 
-    def lookup(self, chosen):
-        """`(masks, True)`, float32 `(N, S, S, 1)`; or `(none, False)` where one is not known."""
-        rows = np.searchsorted(self.indices, chosen)
-        known = bool(self.known[rows].all())
-        packed = self.packed[rows] if known else self.packed[:0]
-        flat = np.unpackbits(packed, axis=1, count=self.size**2)
-        return flat.reshape(-1, self.size, self.size, 1).astype("float32"), known
+    def draw(self, chosen):
+        """Draws the masks of those of `chosen` that are not known, equal sizes together."""
+        places = np.searchsorted(self.indices, chosen)
+        todo = np.unique(places[~self.known[places]])
+        for size in {tuple(s) for s in self.sizes[todo].tolist()}:
+            same = todo[(self.sizes[todo] == size).all(axis=1)]
+            masks = self._draw(self.indices[same].astype("int64"), *size, self.seed)
+            for place, mask in zip(same, masks, strict=True):
+                packed = np.packbits(mask > 0.5)
+                self.packed[self.ends[place] - len(packed) : self.ends[place]] = packed
+                self.known[place] = True
 
-    def keep(self, chosen, masks):
-        """Remembers the masks of `chosen`, and returns them."""
-        rows = np.searchsorted(self.indices, chosen)
-        self.packed[rows] = np.packbits(masks.reshape(len(chosen), -1) > 0.5, axis=1)
-        self.known[rows] = True
-        return masks
+    def mask(self, index, rows=slice(None)):
+        """Returns bool `(h, W, M)` of some rows of a mask that was drawn."""
+        place = int(np.searchsorted(self.indices, index))
+        first = self.ends[place - 1] if place else 0
+        shape = (*self.sizes[place].tolist(), self.measurement.mask_channels)
+        return unpack(self.packed[first : self.ends[place]], shape, rows)
+
+
+def _compiled(masks):
+    """`measurement.masks` in NumPy, on the host's processor: drawing must not wait for the step."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        def draw(indices, height, width, seed):
+            with tf.device("CPU:0"):
+                return np.asarray(masks(indices, height, width, seed))
+
+        return draw
+    if backend != "jax":
+        return lambda *arguments: keras.ops.convert_to_numpy(masks(*arguments))
+    import jax
+
+    compiled = jax.jit(masks, static_argnums=(1, 2, 3))
+    try:
+        host = jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # only the accelerator's platform is enabled
+        host = None
+
+    def draw_on_host(indices, *size_and_seed):
+        count = len(indices)
+        more = (1 << (count - 1).bit_length()) - count  # so that few sizes are compiled
+        with jax.default_device(host):
+            masks = compiled(np.pad(indices, (0, more), "edge"), *size_and_seed)
+            return np.asarray(masks)[:count]
+
+    return draw_on_host

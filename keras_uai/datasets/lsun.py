@@ -33,8 +33,9 @@ def make_source(preparation, data_dir, download=False):
     """
     preparation = dataclasses.replace(
         preparation,
-        image_size=preparation.image_size or preparation.crop_size or SIZE,
+        image_size=preparation.image_size or preparation.center_crop or SIZE,
         channels=preparation.channels or 3,
+        dtype="uint8",
     )
     for folder in _FOLDERS:
         folder = os.path.join(data_dir, folder)

@@ -28,8 +28,9 @@ def make_source(preparation, data_dir, download=False):
     """
     preparation = dataclasses.replace(
         preparation,
-        image_size=preparation.image_size or preparation.crop_size or SIZE,
+        image_size=preparation.image_size or preparation.center_crop or SIZE,
         channels=preparation.channels or 3,
+        dtype="uint8",
     )
     for folder in (os.path.join(data_dir, "recipe1m"), data_dir):
         if any(os.path.isdir(os.path.join(folder, part)) for part in _PARTS):

@@ -5,12 +5,12 @@ disjoint by construction and every image is in exactly one of them:
 
 | part | share | what for |
 | --- | --- | --- |
-| `withheld` | 15% | hyperparameters; never trained on (section 3.1 of the paper) |
+| `validation` | 15% | hyperparameters; never trained on (section 3.1 of the paper) |
 | `test` | 10% | evaluation of the supervised variants (section 3.4) |
 | `damaged` | half of the rest | the damaged images of the unpaired variant |
 | `unpaired` | the other half | its clean images: other images than the damaged ones |
 
-and these are unions of them: `train` = everything but `withheld` (85%: without supervision there
+and these are unions of them: `train` = everything but `validation` (85%: without supervision there
 is nothing to test on that training could have seen, section 3.1), `supervised_train` = `damaged`
 + `unpaired` (75%), `all`.
 """
@@ -19,13 +19,13 @@ import numpy as np
 
 from keras_uai.datasets import hashing
 
-WITHHELD = 0.15
+VALIDATION = 0.15
 TEST = 0.10
 
 _PARTS = {
-    "all": ("withheld", "test", "damaged", "unpaired"),
+    "all": ("validation", "test", "damaged", "unpaired"),
     "train": ("test", "damaged", "unpaired"),
-    "withheld": ("withheld",),
+    "validation": ("validation",),
     "supervised_train": ("damaged", "unpaired"),
     "test": ("test",),
     "damaged": ("damaged",),
@@ -35,7 +35,7 @@ SPLITS = tuple(_PARTS)
 SHUFFLED = ("train", "supervised_train", "damaged", "unpaired")
 
 #: What a model may be shown beside the clean images of `unpaired`: parts without any of them.
-BESIDE_UNPAIRED = ("damaged", "withheld", "test")
+BESIDE_UNPAIRED = ("damaged", "validation", "test")
 
 _STREAM, _LIMIT_STREAM = 1, 3  # of the seed's random numbers (orders: 2, 4)
 
@@ -58,12 +58,12 @@ def indices(count, split, seed=0, limit=None):
     """
     check(split, limit)
     order = hashing.permutation(count, seed, _STREAM)
-    withheld = round(WITHHELD * count)
-    test = withheld + round(TEST * count)
+    validation = round(VALIDATION * count)
+    test = validation + round(TEST * count)
     half = test + (count - test + 1) // 2
     where = {
-        "withheld": order[:withheld],
-        "test": order[withheld:test],
+        "validation": order[:validation],
+        "test": order[validation:test],
         "damaged": order[test:half],
         "unpaired": order[half:],
     }

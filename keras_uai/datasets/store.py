@@ -1,20 +1,28 @@
-"""Decoded images as one uint8 array, in memory or on disk: decoding and resizing happen once."""
+"""Decoded images of any sizes, in memory or on disk: decoding and resizing happen once.
+
+A store on disk is a folder: `records.bin`, to which decoded images and their masks (packed bits)
+are appended; `index.npy`, where each begins, its size and whether it can be used; `about.json`, the
+fingerprint of the source. `index.npy` is replaced after the records it speaks of are on disk, so
+that an interrupted run goes on where it was.
+"""
 
 import collections
 import concurrent.futures
 import logging
 import os
+import shutil
 import threading
 import weakref
 
+import filelock
 import numpy as np
 
-from keras_uai.datasets import cache as disk
-from keras_uai.datasets.imagefile import UnreadableImageError
+from keras_uai import files
 from keras_uai.datasets.sources import digest
 
 _LOG = logging.getLogger("keras_uai")
 _TODO, _READY, _UNREADABLE, _UNOBSERVED = 0, 1, 2, 3
+_OFFSET, _HEIGHT, _WIDTH, _STATUS = range(4)  # columns of the index
 _SHOW_PROGRESS_FROM = 2000  # images
 _NAMED_AT_MOST = 10  # skipped images, in the log
 _SAVE_EVERY = 50_000  # images: what an interrupted run has to decode again, at most
@@ -23,7 +31,7 @@ _lock = threading.Lock()
 
 
 def open_store(source, wanted, cache=None, strict=False):
-    """The decoded images `wanted` of a source.
+    """Returns a `Store` with at least the usable ones of the decoded images `wanted` of a source.
 
     Args:
         source: a `keras_uai.datasets.sources.Source`.
@@ -31,164 +39,238 @@ def open_store(source, wanted, cache=None, strict=False):
         cache: "memory", a folder for caches on disk, or None: memory where the images take at
             most half of what is free, else the folder `keras_uai` in Keras's own (`~/.keras`).
         strict: an unreadable image is an error.
-
-    Returns:
-        A `Store` with at least the usable ones of these images.
     """
-    if cache is None:
-        size, _, channels = source.shape
-        needed = len(wanted) * size * size * (channels + (1 / 8 if source.has_masks else 0))
-        free = disk.free_memory()
-        cache = "memory"
-        if needed > free // 2:
-            cache = disk.default_root()
-            _LOG.warning(
-                "%s: %.1f GB of decoded images, %.1f GB of memory free: they are kept in %s",
-                *(source.name, needed / 1e9, free / 1e9, cache),
-            )
-    elif not isinstance(cache, (str, os.PathLike)):
+    if cache not in (None, "memory") and not isinstance(cache, (str, os.PathLike)):
         raise ValueError(
             '`cache` must be "memory", a folder, or None (memory where there is enough of it). '
             f"Received: cache={cache!r}"
         )
-    folder = None if cache == "memory" else disk.folder_of(source, cache)
-    key = (folder, digest(source.fingerprint()))
-    if folder is None:
-        key = (*key, wanted.tobytes())
+    if not source.is_stored:
+        store = Store(source)
+        store.fill(wanted, strict)
+        return store
+    height, width = source.typical_size()
+    itemsize = np.dtype(source.preparation.dtype).itemsize
+    a_pixel = source.preparation.channels * itemsize + source.has_masks * source.mask_channels / 8
+    needed = height * width * a_pixel
+    if cache is None:
+        free = free_memory()
+        cache = "memory"
+        if needed * len(wanted) > free // 2:
+            cache = default_root()
+            _LOG.warning(
+                "%s: %.1f GB of decoded images, %.1f GB of memory free: they are kept in %s",
+                *(source.name, needed * len(wanted) / 1e9, free / 1e9, cache),
+            )
+    folder = None if cache == "memory" else folder_of(source, cache)
+    key = (folder, digest(source.fingerprint()), b"" if folder else wanted.tobytes())
     with _lock:
         store = _alive.get(key)
         if store is None:
-            if folder is not None:
-                disk.make(source, folder)
-            store = Store(source, wanted if folder is None else np.arange(source.size), folder)
-            _alive[key] = store
+            _alive[key] = store = Store(source, folder, needed)
         store.fill(wanted, strict)
     return store
 
 
 class Store:
-    """uint8 images of some indices of a source.
+    """Decoded images of a source.
 
-    Attributes:
-        indices: int64, ascending: the index of each row.
-        images: uint8 `(rows, S, S, C)`.
-        observed: packed bits `(rows, ceil(S * S / 8))` where the source has masks, else None.
-        status: uint8 `(rows,)`: to do, ready, unreadable, or without an observed pixel.
+    Args:
+        source: a `keras_uai.datasets.sources.Source`.
+        folder: of the cache on disk. None: in memory.
+        bytes_per_image: about how many an image takes, for a message about a full disk.
     """
 
-    def __init__(self, source, indices, folder=None):
+    def __init__(self, source, folder=None, bytes_per_image=0):
         self.source = source
         self.folder = folder
-        self.indices = np.asarray(indices)
-        self.shape = source.shape
-        rows, size = len(self.indices), source.shape[0]
-        self.observed = None
-        if folder is None:
-            self.images = np.empty((rows, *self.shape), "uint8")
-            self.status = np.zeros((rows,), "uint8")
-            if source.has_masks:
-                self.observed = np.empty((rows, -(-size * size // 8)), "uint8")
-        else:
-            self.images = np.load(os.path.join(folder, "images.npy"), mmap_mode="r+")
-            self.status = np.load(os.path.join(folder, "status.npy"))
-            if source.has_masks:
-                self.observed = np.load(os.path.join(folder, "observed.npy"), mmap_mode="r+")
+        self.bytes_per_image = bytes_per_image
+        self.dtype = np.dtype(source.preparation.dtype)
+        self.channels = source.preparation.channels
+        self.mask_channels = source.mask_channels if source.has_masks else None
+        self.index = np.zeros((source.size, 4), "int64")
+        self._records = {}
+        self._mapped = None
 
-    def rows(self, indices):
-        """The rows of `indices`, all of which must be in the store."""
-        return np.searchsorted(self.indices, indices)
+    def sizes(self, indices):
+        """Returns height and width of images, int64 `(N, 2)`."""
+        return self.index[indices, _HEIGHT : _WIDTH + 1]
 
     def usable(self, indices):
-        """Those of `indices` whose image could be read and shows something."""
-        return indices[self.status[self.rows(indices)] == _READY]
+        """Returns those of `indices` whose image could be read and shows something."""
+        return indices[self.index[indices, _STATUS] == _READY]
 
-    def gather(self, indices):
-        """uint8 `(N, S, S, C)`."""
-        return np.take(self.images, self.rows(indices), axis=0)
+    def image(self, index):
+        """Returns the values of one image, `(H, W, C)`; what is missing may be anything."""
+        return self._record(index)[0]
 
-    def gather_masks(self, indices):
-        """float32 `(N, S, S, 1)`, 1 = observed; only where the source has masks."""
-        size = self.shape[0]
-        packed = np.take(self.observed, self.rows(indices), axis=0)
-        flat = np.unpackbits(packed, axis=1, count=size * size)
-        return flat.reshape(-1, size, size, 1).astype("float32")
+    def mask(self, index, rows=slice(None)):
+        """Returns bool `(h, W, M)`, True = observed, of some rows; only where there are masks."""
+        _, height, width, _ = self.index[index]
+        return unpack(self._record(index)[1], (height, width, self.mask_channels), rows)
 
     def any_missing(self, indices):
-        """Whether any pixel of any of these images is missing; only where the source has masks."""
-        whole = np.packbits(np.ones((self.shape[0] ** 2,), bool))
-        rows = self.rows(indices)
-        chunks = (self.observed[rows[i : i + 4096]] for i in range(0, len(rows), 4096))
-        return any((chunk != whole).any() for chunk in chunks)
+        """Returns whether any value of these images is missing; only where there are masks."""
+        return any(not self.mask(index).all() for index in indices)
+
+    def _record(self, index):
+        if self.folder is None:
+            return self._records[int(index)]
+        offset, height, width, _ = self.index[index]
+        shape = (height, width, self.channels)
+        size = int(np.prod(shape)) * self.dtype.itemsize
+        values = self._mapped[offset : offset + size].view(self.dtype).reshape(shape)
+        if self.mask_channels is None:
+            return values, None
+        bits = -(-height * width * self.mask_channels // 8)
+        return values, self._mapped[offset + size : offset + size + bits]
 
     # -- filling ----------------------------------------------------------------------------------
 
     def fill(self, wanted, strict=False):
-        """Decodes what of `wanted` is not decoded yet; tells what could not be used."""
-        rows = self.rows(wanted)
-        todo = wanted[self.status[rows] == _TODO]
-        reasons = {}
-        if len(todo):
-            self._decode(todo, reasons, strict)
-            self._save()
+        """Decodes those of `wanted` that are not decoded yet, and reports unusable images."""
+        if self.folder is None:
+            reasons = self._decode(wanted, strict, self._keep_in_memory, lambda: None)
+        else:
+            reasons = self._fill_on_disk(wanted, strict)
         if self.source.enlarged:
             _LOG.warning(
-                "%s: images smaller than image_size=%d were enlarged, such as %s",
-                *(self.source.name, self.shape[0], self.source.label(min(self.source.enlarged))),
+                "%s: images smaller than image_size=%s were enlarged, such as %s",
+                *(self.source.name, self.source.preparation.image_size),
+                self.source.label(min(self.source.enlarged)),
             )
         for code, what in _USELESS.items():
-            self._report(wanted, wanted[self.status[rows] == code], what, reasons, strict)
+            self._report(wanted, code, what, reasons, strict)
 
-    def _decode(self, todo, reasons, strict):
+    def _keep_in_memory(self, index, values, observed):
+        packed = None if observed is None else np.packbits(observed)
+        self._records[index] = values, packed
+
+    def _fill_on_disk(self, wanted, strict):
+        os.makedirs(os.path.dirname(self.folder), exist_ok=True)
+        with filelock.FileLock(f"{self.folder}.lock"):  # of several processes, one decodes
+            self._open_folder(len(wanted))
+            path = os.path.join(self.folder, "records.bin")
+            with open(path, "ab") as file:
+
+                def keep(index, values, observed):
+                    self.index[index, _OFFSET] = file.tell()
+                    file.write(np.ascontiguousarray(values).tobytes())
+                    if observed is not None:
+                        file.write(np.packbits(observed).tobytes())
+
+                def save():
+                    file.flush()
+                    os.fsync(file.fileno())
+                    if not self._difference():  # else the files changed meanwhile
+                        files.atomic_write(
+                            os.path.join(self.folder, "index.npy"),
+                            lambda opened: np.save(opened, self.index),
+                        )
+
+                reasons = self._decode(wanted, strict, keep, save)
+            if os.path.getsize(path):
+                self._mapped = np.memmap(path, "uint8", "r")
+        return reasons
+
+    def _open_folder(self, count):
+        """Reads the index of the folder; makes the folder anew where it holds other images."""
+        if os.path.isdir(self.folder):
+            differing = self._difference()
+            if not differing:
+                self.index = np.load(os.path.join(self.folder, "index.npy"))
+                return
+            _LOG.warning(
+                "the cache %s does not fit the images any more (%s): it is made anew",
+                *(self.folder, differing),
+            )
+        root = os.path.dirname(self.folder)
+        needed, free = count * self.bytes_per_image, shutil.disk_usage(root).free
+        if needed > free:
+            raise ValueError(
+                "The disk is too small for the cache of decoded images. Received: "
+                f"{self.source.name}, {needed / 1e9:.1f} GB needed in {root}, {free / 1e9:.1f} GB "
+                "free. Use cache=<a folder on a larger disk>, or a smaller image_size"
+            )
+        with files.atomic_folder(self.folder) as folder:
+            np.save(os.path.join(folder, "index.npy"), self.index)
+            files.atomic_write(os.path.join(folder, "records.bin"), b"")
+            files.write_json(os.path.join(folder, "about.json"), self.source.fingerprint())
+
+    def _difference(self):
+        """What of the folder differs from the source, in words; empty where nothing does."""
+        try:
+            about = files.read_json(os.path.join(self.folder, "about.json"))
+            index = np.load(os.path.join(self.folder, "index.npy"))
+            end = os.path.getsize(os.path.join(self.folder, "records.bin"))
+        except (OSError, ValueError, EOFError) as error:
+            return str(error)
+        fingerprint = self.source.fingerprint()
+        names = sorted(set(about) | set(fingerprint))
+        differing = [name for name in names if about.get(name) != fingerprint.get(name)]
+        whole = index.shape == self.index.shape and index[:, _OFFSET].max(initial=0) <= end
+        return ", ".join(differing) or ("" if whole else "its files")
+
+    def _decode(self, wanted, strict, keep, save):
         from tqdm import tqdm
 
+        todo = wanted[self.index[wanted, _STATUS] == _TODO]
+        reasons = {}
         workers = min(32, os.cpu_count() or 1)
         progress = tqdm(
             total=len(todo),
             desc=f"Decoding {self.source.name}",
             unit="images",
-            delay=1.0,
             mininterval=1.0,
             disable=len(todo) < _SHOW_PROGRESS_FROM,
             leave=False,
         )
-        saved = 0
-        waiting = collections.deque()
+        waiting, saved = collections.deque(), 0
+
+        def take():
+            start, future = waiting.popleft()
+            found = future.result()
+            for index, item in zip(todo[start : start + len(found)], found, strict=True):
+                self._take(int(index), item, keep, reasons, strict)
+            progress.update(len(found))
+
         with progress, concurrent.futures.ThreadPoolExecutor(workers) as pool:
             try:
                 for start, job in self.source.jobs(todo):
                     waiting.append((start, pool.submit(self.source.decode, job)))
                     if len(waiting) >= 4 * workers:
-                        progress.update(self._keep(todo, *waiting.popleft(), reasons, strict))
+                        take()
                     if start >= saved + _SAVE_EVERY:
-                        self._save()
+                        save()
                         saved = start
                 while waiting:
-                    progress.update(self._keep(todo, *waiting.popleft(), reasons, strict))
+                    take()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        if len(todo):
+            save()
+        return reasons
 
-    def _keep(self, todo, start, future, reasons, strict):
-        found = future.result()
-        for index, item in zip(todo[start : start + len(found)], found, strict=True):
-            row = self.rows(index)
-            if isinstance(item, UnreadableImageError):
-                if strict:
-                    raise ValueError(
-                        f"An image cannot be read. Received: {self.source.label(index)}: {item}. "
-                        "Repair or remove it, or use strict=False to skip such images."
-                    ) from item
-                reasons[int(index)] = f": {item}"
-                self.status[row] = _UNREADABLE
-                continue
-            self.images[row], observed = item
-            if observed is not None:
-                self.observed[row] = np.packbits(observed)
-            self.status[row] = _READY if observed is None or observed.any() else _UNOBSERVED
-        return len(found)
+    def _take(self, index, item, keep, reasons, strict):
+        if isinstance(item, files.UnreadableImageError):
+            if strict:
+                raise ValueError(
+                    f"An image cannot be read. Received: {self.source.label(index)}: {item}. "
+                    "Repair or remove it, or use strict=False to skip such images"
+                ) from item
+            reasons[index] = f": {item}"
+            self.index[index, _STATUS] = _UNREADABLE
+            return
+        values, observed = item
+        keep(index, values, observed)
+        self.index[index, _HEIGHT : _WIDTH + 1] = values.shape[:2]
+        seen = observed is None or observed.any()
+        self.index[index, _STATUS] = _READY if seen else _UNOBSERVED
 
-    def _report(self, wanted, bad, what, reasons, strict):
-        """Names skipped images; an error where all are, or with `strict`."""
+    def _report(self, wanted, code, what, reasons, strict):
+        """Logs skipped images; raises where all are, or with `strict`."""
+        bad = wanted[self.index[wanted, _STATUS] == code]
         if not len(bad):
             return
         what, advice = what
@@ -203,22 +285,48 @@ class Store:
             _LOG.warning("skipped, %s: %s", what, image)
         _LOG.warning("%s: skipped %d of %d images: %s", name, len(bad), len(wanted), what)
 
-    def _save(self):
-        if self.folder is None:
-            return
-        if disk.difference(self.folder, self.source.fingerprint()):
-            return  # the files changed meanwhile, and a store of the new ones has the folder
-        self.images.flush()
-        if self.observed is not None:
-            self.observed.flush()
-        self.status = disk.save_status(self.folder, self.status)
-
 
 _USELESS = {
     _UNREADABLE: ("unreadable", "Repair or remove them, or use strict=False to skip a few."),
     _UNOBSERVED: (
         "without an observed pixel",
-        "A pixel is observed only if all the pixels it was made from are: use a larger image_size "
-        "(or the images' own), or check mask_from.",
+        "Check the masks (white, 1 = observed) and mask_from. With image_size, a pixel is observed "
+        "only if all the pixels it was made from are.",
     ),
 }
+
+
+def unpack(packed, shape, rows=slice(None)):
+    """Returns some rows of a bool `(H, W, M)` that was packed to bits."""
+    height, width, channels = shape
+    start, stop, _ = rows.indices(height)
+    first, last = start * width * channels, stop * width * channels
+    flat = np.unpackbits(packed[first // 8 : -(-last // 8)])[first % 8 :][: last - first]
+    return flat.reshape(stop - start, width, channels).astype(bool)
+
+
+def folder_of(source, root):
+    """Returns the folder under `root` for the images of a source, prepared as they are."""
+    root = os.path.abspath(os.path.expanduser(os.fspath(root)))
+    return os.path.join(root, f"images-{digest(source.identity())}")
+
+
+def default_root():
+    """Returns the folder `keras_uai` in Keras's own: KERAS_HOME, or `~/.keras`."""
+    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    return os.path.join(home, "keras_uai")
+
+
+def free_memory():
+    """Returns the bytes of memory that can be taken without swapping, as far as the system tells."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return 4 * 2**30

@@ -1,9 +1,9 @@
-"""Layers of the paper's networks (section 2.4), in `keras.ops`."""
+"""Layers of the networks (section 2.4), in `keras.ops`, for images of any height and width."""
 
-from keras_uai.layers.batch_normalization import BatchNormalization, statistics_held
+from keras_uai.layers.batch_normalization import BatchNormalization, freeze_batch_statistics
 from keras_uai.layers.modulation import GatedNoise, Modulation, make_normalization
 from keras_uai.layers.pixel_shuffle import PixelShuffle, PixelUnshuffle, SubpixelInitializer
-from keras_uai.layers.push_pull import Anchor, PushPull
+from keras_uai.layers.push_pull import PushPull, ResidualConditioning
 from keras_uai.layers.residual_block import ResidualBlock
 from keras_uai.layers.self_attention import SelfAttention
 from keras_uai.layers.spectral_normalization import (
@@ -14,7 +14,6 @@ from keras_uai.layers.spectral_normalization import (
 )
 
 __all__ = [
-    "Anchor",
     "BatchNormalization",
     "GatedNoise",
     "Modulation",
@@ -22,12 +21,13 @@ __all__ = [
     "PixelUnshuffle",
     "PushPull",
     "ResidualBlock",
+    "ResidualConditioning",
     "SelfAttention",
     "SpectralConv2D",
     "SpectralDense",
     "SubpixelInitializer",
     "advance_power_iterations",
     "conv2d",
+    "freeze_batch_statistics",
     "make_normalization",
-    "statistics_held",
 ]

@@ -1,57 +1,118 @@
-"""Batch normalisation whose statistics a pass can leave as they are, in one operation on TensorFlow."""
+"""Batch normalization with statistics over all replicas, and passes that leave them unchanged."""
 
 import contextlib
-import threading
+import contextvars
 
 import keras
 from keras import ops
 
-_thread = threading.local()  # replicas run in threads of their own
+from keras_uai import distribute
+
+# A context variable, since the replicas of a strategy are traced in threads of their own.
+_frozen = contextvars.ContextVar("freeze_batch_statistics", default=False)
 
 
 @contextlib.contextmanager
-def statistics_held():
-    """Inside, passes in training normalise by their batch as ever, and moving statistics stay.
+def freeze_batch_statistics():
+    """Keeps moving statistics unchanged in the training passes inside this context.
 
-    For passes on inputs that no trained network is ever shown: the moving statistics of a network
-    that is also trained on something else would be a mixture that fits neither.
+    Such passes still normalize by their own batch. Use it for inputs that differ in kind from
+    those of inference. Otherwise the moving statistics would be a mixture that fits neither kind.
+
+    Example:
+
+    >>> layer = keras_uai.layers.BatchNormalization()
+    >>> with keras_uai.layers.freeze_batch_statistics():
+    ...     y = layer(np.ones((2, 4, 4, 3)), training=True)
+    >>> print(layer.moving_mean.numpy())
+    [0. 0. 0.]
     """
-    before = getattr(_thread, "held", False)
-    _thread.held = True
+    token = _frozen.set(True)
     try:
         yield
     finally:
-        _thread.held = before
+        _frozen.reset(token)
 
 
 @keras.saving.register_keras_serializable("keras_uai")
-class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` that heeds `statistics_held`.
+class BatchNormalization(keras.layers.Layer):
+    """Batch normalization of the last axis.
 
-    In training on TensorFlow maps `(N, H, W, C)` are normalised by one fused operation; the numbers are those of
-    Keras's layer up to rounding.
+    In training, mean and variance are those of the batch, over all replicas of a `tf.distribute`
+    strategy. The numbers equal those of `keras.layers.BatchNormalization` up to rounding. On one
+    TensorFlow device maps are normalized by one fused operation. Statistics are float32 under
+    every dtype policy. A layer with `trainable=False` uses its moving statistics, as in Keras.
+
+    Args:
+        momentum: float, the share of the old value in a moving statistic. Defaults to 0.9.
+        epsilon: float, added to the variance. Defaults to 1e-5.
+        affine: boolean, whether to learn a scale and an offset for each channel. Defaults to
+            `True`.
+
+    Call arguments:
+        x: `(N, ..., C)`.
+        training: boolean, whether to use the statistics of the batch.
     """
 
-    @property
-    def momentum(self):
-        """Of the moving statistics; 1 where they are held."""
-        return 1.0 if getattr(_thread, "held", False) else self._momentum
+    def __init__(self, momentum=0.9, epsilon=1e-5, affine=True, **kwargs):
+        super().__init__(**kwargs)
+        self.momentum = float(momentum)
+        self.epsilon = float(epsilon)
+        self.affine = bool(affine)
 
-    @momentum.setter
-    def momentum(self, value):
-        self._momentum = value
+    def build(self, input_shape):
+        def add(name, initializer, trainable):
+            return self.add_weight(
+                shape=(input_shape[-1],),
+                initializer=initializer,
+                trainable=trainable,
+                autocast=False,
+                name=name,
+            )
 
-    def call(self, inputs, training=None, mask=None):
-        fused = keras.backend.backend() == "tensorflow" and len(inputs.shape) == 4
-        fused = fused and self.axis in (-1, 3) and not (self.synchronized or self.renorm)
-        if not (fused and training and self.trainable and mask is None):
-            return super().call(inputs, training=training, mask=mask)
-        from keras_uai.layers import tensorflow_kernels
+        self.gamma = add("gamma", "ones", True) if self.affine else None
+        self.beta = add("beta", "zeros", True) if self.affine else None
+        self.moving_mean = add("moving_mean", "zeros", False)
+        self.moving_variance = add("moving_variance", "ones", False)
 
-        x = ops.cast(inputs, "float32")
-        parts = (ops.cast(v, "float32") if v is not None else None for v in (self.gamma, self.beta))
-        x, mean, variance = tensorflow_kernels.normalize_batch(x, *parts, self.epsilon)
-        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            kept = ops.cast(moving, "float32")
-            moving.assign(kept * self.momentum + value * (1.0 - self.momentum))
-        return ops.cast(x, self.compute_dtype)
+    def call(self, x, training=None):
+        x = ops.cast(x, "float32")
+        if training and self.trainable:
+            y, mean, variance = self._normalize_by_batch(x)
+            if not _frozen.get():
+                self._update(self.moving_mean, mean)
+                self._update(self.moving_variance, variance)
+        else:
+            y = self._normalize(x, self.moving_mean, self.moving_variance)
+        return ops.cast(y, self.compute_dtype)
+
+    def _normalize_by_batch(self, x):
+        """The normalized `x`, and the batch's mean and variance, both `(C,)`."""
+        several = distribute.num_replicas() > 1
+        if keras.backend.backend() == "tensorflow" and len(x.shape) == 4 and not several:
+            from keras_uai.layers import tensorflow_kernels
+
+            return tensorflow_kernels.normalize_batch(x, self.gamma, self.beta, self.epsilon)
+        axes = tuple(range(len(x.shape) - 1))
+        mean, variance = ops.moments(x, axes, synchronized=several)
+        return self._normalize(x, mean, variance), mean, variance
+
+    def _normalize(self, x, mean, variance):
+        return ops.batch_normalization(
+            x, mean, variance, -1, self.beta, self.gamma, epsilon=self.epsilon
+        )
+
+    def _update(self, moving, value):
+        value = ops.stop_gradient(value)
+        moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "affine": self.affine,
+        }

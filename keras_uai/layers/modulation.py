@@ -1,28 +1,35 @@
-"""Normalisation, and its modulation by the latent: how z reaches every scale of the decoder."""
+"""Normalization, its modulation by the style, and noise: how z reaches every decoder level."""
 
 import keras
 from keras import ops
 
-from keras_uai import replicas
 from keras_uai.layers.batch_normalization import BatchNormalization
+
+_KINDS = ("shift", "scale_shift")
 
 
 def make_normalization(kind, channels, name, affine=True, dtype=None):
-    """A normalisation layer.
+    """Creates a normalization layer.
 
     Args:
-        kind: `"batch"` (the paper; on several replicas, statistics are the whole batch's), `"group"` (does not
-            mix images: right where they are damaged differently), or `None` (identity).
-        channels: number of channels, from which the groups follow (16 channels a group).
-        name: name of the layer.
-        affine: whether it has a scale and an offset of its own.
-        dtype: dtype policy of the layer; `None` is the global one.
+        kind: `"batch"` (the paper's), `"group"` (groups of about 16 channels; images do not mix),
+            or `None` (the identity).
+        channels: integer, number of channels of the input.
+        name: string, name of the layer.
+        affine: boolean, whether the layer has a scale and an offset of its own. Defaults to
+            `True`.
+        dtype: dtype policy. `None`, the default, is the global one.
+
+    Returns:
+        A Keras layer.
+
+    Example:
+
+    >>> keras_uai.layers.make_normalization("group", 48, "norm").groups
+    3
     """
     if kind == "batch":
-        return BatchNormalization(
-            momentum=0.9, epsilon=1e-5, center=affine, scale=affine, name=name, dtype=dtype,
-            synchronized=replicas.count() > 1,
-        )  # fmt: skip
+        return BatchNormalization(affine=affine, name=name, dtype=dtype)
     if kind == "group":
         groups = max(1, channels // 16)
         while channels % groups:
@@ -33,67 +40,81 @@ def make_normalization(kind, channels, name, affine=True, dtype=None):
     if kind is None:
         return keras.layers.Identity(name=name, dtype=dtype)
     raise ValueError(
-        f'`normalization` is one of "batch", "group", None. Received: normalization={kind!r}'
+        f'`normalization` must be "batch", "group" or None. Received: normalization={kind!r}'
     )
 
 
 @keras.saving.register_keras_serializable("keras_uai")
 class Modulation(keras.layers.Layer):
-    """`x * (1 + gamma(w)) + beta(w)` a channel, with gamma and beta affine in the style `w`.
+    """Modulation of each channel by the style: `x * (1 + gamma(style)) + beta(style)`.
 
-    Conditional normalisation's second half (SAGAN conditions on the class so). Inputs `x`
-    `(N, H, W, C)` and `w` `(N, D)`; output like `x`.
+    `gamma` and `beta` are affine functions of the style. This is the second half of conditional
+    normalization, by which SAGAN conditions on a class.
 
     Args:
-        scales: `False` leaves gamma out and starts with a beta near 0. Products of latents have
-            heavy tails: where samples are only asked to spread as much as the truth, a few of them
-            are then wrong everywhere at once while most do not differ.
+        kind: `"scale_shift"`, or `"shift"` for `x + beta(style)`. Defaults to `"scale_shift"`. A
+            shift starts near 0. Scales multiply over the blocks, so that a few samples differ
+            strongly while most do not; a loss that calibrates the spread suffers from it.
+
+    Call arguments:
+        x: `(N, H, W, C)`.
+        style: `(N, D)`.
     """
 
-    def __init__(self, scales=True, **kwargs):
+    def __init__(self, kind="scale_shift", **kwargs):
         super().__init__(**kwargs)
-        self.scales = bool(scales)
+        if kind not in _KINDS:
+            raise ValueError(f"`kind` must be one of {_KINDS}. Received: kind={kind!r}")
+        self.kind = kind
 
-    def build(self, x_shape, w_shape):
-        units, initializer = 2 * x_shape[-1], "glorot_uniform"
-        if not self.scales:
-            units, initializer = x_shape[-1], keras.initializers.VarianceScaling(0.01)
+    def build(self, x_shape, style_shape):
+        channels = x_shape[-1]
+        units = 2 * channels
+        initializer = "glorot_uniform"
+        if self.kind == "shift":
+            units = channels
+            initializer = keras.initializers.VarianceScaling(0.01)
         self.affine = keras.layers.Dense(
             units, kernel_initializer=initializer, dtype=self.dtype_policy, name="affine"
         )
-        self.affine.build(w_shape)
+        self.affine.build(style_shape)
 
-    def call(self, x, w):
-        affine = self.affine(w)[:, None, None, :]
-        if not self.scales:
+    def call(self, x, style):
+        affine = self.affine(style)[:, None, None, :]
+        if self.kind == "shift":
             return x + affine
         gamma, beta = ops.split(affine, 2, axis=-1)
         return x * (1.0 + gamma) + beta
 
-    def compute_output_shape(self, x_shape, w_shape):
+    def compute_output_shape(self, x_shape, style_shape):
         return x_shape
 
     def get_config(self):
-        return {**super().get_config(), "scales": self.scales}
+        return {**super().get_config(), "kind": self.kind}
 
 
 @keras.saving.register_keras_serializable("keras_uai")
 class GatedNoise(keras.layers.Layer):
-    """`x + (1 + gate(features)) * project(noise)`: noise whose strength may depend on the place.
+    """Noise whose strength depends on the features: `x + (1 + gate(features)) * project(noise)`.
 
-    Both maps are 1x1 convolutions, so that what was observed near a pixel decides how much the
-    noise may move it. Inputs `x` and `features` `(N, H, W, C)`, `noise` `(N, H, W, K)`.
+    `gate` and `project` are 1x1 convolutions. The observation near a pixel thus decides how far
+    the noise may move it.
+
+    Call arguments:
+        x: `(N, H, W, C)`.
+        features: `(N, H, W, F)`.
+        noise: `(N, H, W, K)`.
     """
 
     def build(self, x_shape, features_shape, noise_shape):
-        def conv(name, shape, **kwargs):
+        def conv(name, shape, use_bias):
             layer = keras.layers.Conv2D(
-                x_shape[-1], 1, dtype=self.dtype_policy, name=name, **kwargs
+                x_shape[-1], 1, use_bias=use_bias, dtype=self.dtype_policy, name=name
             )
             layer.build(shape)
             return layer
 
-        self.gate = conv("gate", features_shape)
+        self.gate = conv("gate", features_shape, use_bias=True)
         self.project = conv("project", noise_shape, use_bias=False)
 
     def call(self, x, features, noise):

@@ -6,12 +6,17 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_uai")
 class PixelShuffle(keras.layers.Layer):
-    """`(N, H, W, r*r*C)` to `(N, r*H, r*W, C)`, cells of r x r pixels made of channels.
+    """Depth to space: `(N, H, W, r*r*C)` to `(N, r*H, r*W, C)`.
 
     `out[n, r*h + i, r*w + j, c] = in[n, h, w, (i*r + j)*C + c]`.
 
     Args:
-        factor: r, how many times larger the output is.
+        factor: integer r, by which height and width grow.
+
+    Example:
+
+    >>> print(keras_uai.layers.PixelShuffle(2)(np.zeros((1, 5, 7, 12))).shape)
+    (1, 10, 14, 3)
     """
 
     def __init__(self, factor, **kwargs):
@@ -20,20 +25,21 @@ class PixelShuffle(keras.layers.Layer):
 
     def call(self, x):
         r = self.factor
-        _, height, width, channels = x.shape
-        if channels % (r * r):
-            raise ValueError(
-                f"PixelShuffle({r}) needs a multiple of {r * r} channels. "
-                f"Received: input of shape {x.shape}"
-            )
-        x = ops.reshape(x, (-1, height, width, r, r, channels // (r * r)))
+        _, height, width, _ = ops.shape(x)
+        channels = self.compute_output_shape(x.shape)[-1]
+        x = ops.reshape(x, (-1, height, width, r, r, channels))
         x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-        return ops.reshape(x, (-1, height * r, width * r, channels // (r * r)))
+        return ops.reshape(x, (-1, height * r, width * r, channels))
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
         r = self.factor
-        return (batch, height * r, width * r, channels // (r * r))
+        if channels % (r * r):
+            raise ValueError(
+                f"The input of PixelShuffle({r}) must have a multiple of {r * r} channels. "
+                f"Received: input of shape {tuple(input_shape)}"
+            )
+        return (batch, _times(height, r), _times(width, r), channels // (r * r))
 
     def get_config(self):
         return {**super().get_config(), "factor": self.factor}
@@ -41,10 +47,15 @@ class PixelShuffle(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_uai")
 class PixelUnshuffle(keras.layers.Layer):
-    """The inverse of `PixelShuffle`: `(N, r*H, r*W, C)` to `(N, H, W, r*r*C)`.
+    """Space to depth, the inverse of `PixelShuffle`: `(N, r*H, r*W, C)` to `(N, H, W, r*r*C)`.
 
     Args:
-        factor: r, how many times smaller the output is. Height and width must be multiples of it.
+        factor: integer r, by which height and width shrink. Both must be multiples of it.
+
+    Example:
+
+    >>> print(keras_uai.layers.PixelUnshuffle(2)(np.zeros((1, 10, 14, 3))).shape)
+    (1, 5, 7, 12)
     """
 
     def __init__(self, factor, **kwargs):
@@ -53,20 +64,21 @@ class PixelUnshuffle(keras.layers.Layer):
 
     def call(self, x):
         r = self.factor
-        _, height, width, channels = x.shape
-        if height % r or width % r:
-            raise ValueError(
-                f"PixelUnshuffle({r}) needs a height and a width that {r} divides. "
-                f"Received: input of shape {x.shape}"
-            )
-        x = ops.reshape(x, (-1, height // r, r, width // r, r, channels))
+        channels = self.compute_output_shape(x.shape)[-1]
+        _, height, width, _ = ops.shape(x)
+        x = ops.reshape(x, (-1, height // r, r, width // r, r, x.shape[-1]))
         x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-        return ops.reshape(x, (-1, height // r, width // r, channels * r * r))
+        return ops.reshape(x, (-1, height // r, width // r, channels))
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
         r = self.factor
-        return (batch, height // r, width // r, channels * r * r)
+        if (height or 0) % r or (width or 0) % r:
+            raise ValueError(
+                f"The input of PixelUnshuffle({r}) must have a height and a width that are "
+                f"multiples of {r}. Received: input of shape {tuple(input_shape)}"
+            )
+        return (batch, _over(height, r), _over(width, r), channels * r * r)
 
     def get_config(self):
         return {**super().get_config(), "factor": self.factor}
@@ -74,14 +86,14 @@ class PixelUnshuffle(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_uai")
 class SubpixelInitializer(keras.initializers.Initializer):
-    """Draws one kernel and repeats it for all r x r positions of a pixel shuffle (Aitken et al. 2017: ICNR).
+    """Kernel initializer for a convolution before a pixel shuffle (Aitken et al. 2017: ICNR).
 
-    A fresh convolution with pixel shuffle then upsamples by repetition. With independent kernels it draws
-    checkerboards, and a loss that asks samples only to differ is content to let z scale these.
+    It draws one kernel and repeats it for the r x r positions of the shuffle. A fresh convolution
+    then upsamples by repetition instead of drawing checkerboards.
 
     Args:
-        factor: r of the pixel shuffle that follows.
-        initializer: of the one kernel.
+        factor: integer r, the factor of the pixel shuffle.
+        initializer: initializer of the one kernel. Defaults to `"glorot_uniform"`.
     """
 
     def __init__(self, factor, initializer="glorot_uniform"):
@@ -98,3 +110,11 @@ class SubpixelInitializer(keras.initializers.Initializer):
             "factor": self.factor,
             "initializer": keras.initializers.serialize(self.initializer),
         }
+
+
+def _times(size, factor):
+    return None if size is None else size * factor
+
+
+def _over(size, factor):
+    return None if size is None else size // factor

@@ -1,4 +1,4 @@
-"""A first guess of the missing pixels: pull-push (Gortler et al., "The Lumigraph", 1996)."""
+"""Push-pull fill (Gortler et al., "The Lumigraph", 1996) and residual conditioning."""
 
 import keras
 from keras import ops
@@ -6,64 +6,106 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_uai")
 class PushPull(keras.layers.Layer):
-    """Fills missing pixels from the nearest scale at which something was observed.
+    """Fill of missing pixels from the nearest scale at which something was observed.
 
-    Pull: averages of the observed pixels over 2x2 cells, level by level; a cell that saw any pixel
-    counts as seen. Push: from the coarsest level back, what a level did not see is taken from the
-    level above, interpolated bilinearly. Differentiable in `y`, a few additions a pixel, observed
-    pixels are kept. A convolution at full resolution sees a nearly empty image where 90% of the
-    pixels are missing; after this fill it sees a blurred one.
+    On the way down, a level holds the averages of observed pixels over cells of 2x2. A cell counts
+    as observed if any of its pixels is. On the way up, the missing cells of a level are
+    interpolated bilinearly from the level above. Cells that the coarsest level misses take its
+    mean. Observed pixels are kept, and an image without any becomes 0.
 
-    Inputs `y` `(N, H, W, C)` and `mask` `(N, H, W, 1)`, 1 = observed; output `(N, H, W, C)`.
-    Computed in float32.
+    The fill is differentiable in `y` and computed in float32. Height and width may be odd or
+    unknown.
+
+    Args:
+        levels: integer, how often the resolution is halved. The default of 8 reaches over 256
+            pixels.
+
+    Call arguments:
+        y: `(N, H, W, C)`.
+        mask: `(N, H, W, 1)` or `(N, H, W, C)`, 1 = observed.
+
+    Example:
+
+    >>> mask = np.zeros((1, 5, 7, 1))
+    >>> mask[0, 1, 2] = 1
+    >>> filled = keras_uai.layers.PushPull()(0.5 * mask, mask)
+    >>> float(filled[0, 4, 6, 0])
+    0.5
     """
 
+    def __init__(self, levels=8, **kwargs):
+        super().__init__(**kwargs)
+        self.levels = int(levels)
+
     def call(self, y, mask):
-        levels, size = [], min(y.shape[1:3])
-        weighted, weight = ops.cast(y * mask, "float32"), ops.cast(mask, "float32")
-        levels.append((weighted, weight))
-        while size % 2 == 0 and size > 1:
-            weighted = ops.average_pool(weighted, (2, 2), strides=(2, 2))
-            weight = ops.average_pool(weight, (2, 2), strides=(2, 2))
-            # A cell counts fully as soon as it has seen one pixel: the best guess there is.
-            share = ops.minimum(1.0, 4.0 * weight)
-            weighted = weighted * (share / ops.maximum(weight, 1e-6))
-            weight = share
-            levels.append((weighted, weight))
-            size //= 2
-        weighted, weight = levels.pop()
-        filled = ops.sum(weighted, axis=(1, 2), keepdims=True) / ops.maximum(
-            ops.sum(weight, axis=(1, 2), keepdims=True), 1e-6
-        )
-        filled = weighted + (1.0 - weight) * filled
-        for weighted, weight in reversed(levels):
-            filled = ops.image.resize(filled, weighted.shape[1:3], interpolation="bilinear")
-            filled = weighted + (1.0 - weight) * filled
+        mask = ops.cast(mask, "float32")
+        pyramid = [(ops.cast(y, "float32") * mask, mask)]
+        for _ in range(self.levels):
+            pyramid.append(_halve(*pyramid[-1]))
+        total, weight = (ops.sum(v, axis=(1, 2), keepdims=True) for v in pyramid[-1])
+        filled = total / ops.maximum(weight, 1e-6)
+        for i, (known, weight) in enumerate(reversed(pyramid)):
+            if i:
+                filled = _double(filled, known)
+            filled = known + (1.0 - weight) * filled
         return ops.cast(filled, self.compute_dtype)
 
     def compute_output_shape(self, y_shape, mask_shape=None):
         return y_shape
 
+    def get_config(self):
+        return {**super().get_config(), "levels": self.levels}
+
 
 @keras.saving.register_keras_serializable("keras_uai")
-class Anchor(keras.layers.Layer):
-    """`x - fill(x * mask)`: a residual that is 0 where a pixel is observed and fades in around it.
+class ResidualConditioning(keras.layers.Layer):
+    """Correction of a residual by its known error: `x - fill(x * mask)`.
 
-    What G adds to its fill, or z to its mean, is wrong at observed pixels by just what it is there,
-    and next to them by about as much. So the residual's own values at observed pixels are filled
-    (`PushPull`) and subtracted: geostatistics conditions its simulations so ("conditioning by
-    kriging", Journel and Huijbregts 1978). Without it reconstructions show each observed pixel as a
-    speck.
+    The residual that a network adds to a fill or a mean should be 0 at observed pixels. Its values
+    there are pure error, and the error nearby is similar. So these values are interpolated
+    (`PushPull`) and subtracted, as geostatistics conditions its simulations ("conditioning by
+    kriging", Journel and Huijbregts 1978). Computed in float32.
 
-    Inputs `x` `(N, H, W, C)` and `mask` `(N, H, W, 1)`, 1 = observed; output float32 `(N, H, W, C)`.
+    Args:
+        levels: integer, see `PushPull`. Defaults to 8.
+
+    Call arguments:
+        x: `(N, H, W, C)`.
+        mask: `(N, H, W, 1)` or `(N, H, W, C)`, 1 = observed.
     """
 
-    def __init__(self, **kwargs):
-        super().__init__(**{"dtype": "float32", **kwargs})
-        self.fill = PushPull(dtype="float32", name="fill")
+    def __init__(self, levels=8, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+        self.levels = int(levels)
+        self.fill = PushPull(self.levels, dtype=self.dtype_policy, name="fill")
 
     def call(self, x, mask):
         return x - self.fill(x, mask)
 
     def compute_output_shape(self, x_shape, mask_shape=None):
         return x_shape
+
+    def get_config(self):
+        return {**super().get_config(), "levels": self.levels}
+
+
+def _halve(known, weight):
+    """The next coarser level: averages over observed cells, and 1 where there is any."""
+    known = ops.average_pool(known, 2, strides=2, padding="same")
+    weight = ops.average_pool(weight, 2, strides=2, padding="same")
+    observed = ops.minimum(1.0, 4.0 * weight)
+    return known * (observed / ops.maximum(weight, 1e-6)), observed
+
+
+def _double(coarse, fine):
+    """`coarse` at twice its size by bilinear interpolation, cut to the size of `fine`."""
+    _, height, width, _ = ops.shape(coarse)
+    size = (2 * height, 2 * width)
+    if keras.backend.backend() == "tensorflow":
+        from keras_uai.layers import tensorflow_kernels
+
+        coarse = tensorflow_kernels.resize(coarse, size)
+    else:
+        coarse = ops.image.resize(coarse, size, interpolation="bilinear")
+    _, height, width, _ = ops.shape(fine)
+    return coarse[:, :height, :width]

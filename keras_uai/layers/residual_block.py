@@ -1,32 +1,45 @@
-"""The residual block of all networks (section 2.4): twice normalisation, ReLU, 3x3 convolution."""
+"""Residual block of all networks (section 2.4): twice normalization, ReLU, 3x3 convolution."""
 
 import keras
 
 from keras_uai.layers.modulation import Modulation, make_normalization
 from keras_uai.layers.pixel_shuffle import PixelShuffle, SubpixelInitializer
-from keras_uai.layers.spectral_normalization import conv2d
+from keras_uai.layers.spectral_normalization import advance_layers, conv2d
 
 _RESAMPLE = (None, "down", "up")
+_MODULATION = (None, "shift", "scale_shift")
 
 
 @keras.saving.register_keras_serializable("keras_uai")
 class ResidualBlock(keras.layers.Layer):
-    """2 x (normalisation, [modulation by z,] ReLU, 3x3 convolution), plus a shortcut.
+    """2 x (normalization, [modulation by the style,] ReLU, 3x3 convolution), plus a shortcut.
 
-    `resample="down"` halves the resolution by average pooling after the second convolution, `"up"`
-    doubles it by a pixel shuffle of the first convolution's output. The shortcut is the identity
-    where shapes agree, else a 1x1 convolution resampled alike.
+    `resample="down"` halves the resolution by average pooling after the second convolution. `"up"`
+    doubles it by a pixel shuffle after the first. The shortcut is the identity where shapes agree.
+    Otherwise it is a 1x1 convolution, resampled in the same way.
 
     Args:
-        filters: number of output channels.
-        resample: `None`, `"down"` or `"up"`.
-        normalization: `"batch"`, `"group"` or `None`.
-        spectral: whether convolutions are spectrally normalised.
-        modulated: whether the block takes a style `w` `(N, D)` as second argument.
-        modulation_scales: see `Modulation`.
-        lean: resample where it is cheap: pool between the two convolutions instead of after the
-            second, and let the convolution before the pixel shuffle be 1x1. Half the arithmetic
-            of a resampling block, or less.
+        filters: integer, number of output channels.
+        resample: `None`, `"down"` (height and width must be even) or `"up"`. Defaults to `None`.
+        normalization: `"batch"`, `"group"` or `None`. Defaults to `"batch"`.
+        spectral_normalization: boolean, whether convolutions are spectrally normalized. Defaults
+            to `True`.
+        modulation: `None`, or `"shift"` or `"scale_shift"` (see `Modulation`) for a block whose
+            second input is a style. Defaults to `None`.
+        efficient_resampling: boolean, whether to pool between the two convolutions instead of
+            after the second, and to make the convolution before the pixel shuffle 1x1. It halves
+            the arithmetic of a resampling block, or better. Defaults to `False`.
+
+    Call arguments:
+        x: `(N, H, W, C)`.
+        style: `(N, D)`, with `modulation` only.
+        training: boolean, used by batch normalization.
+
+    Example:
+
+    >>> block = keras_uai.layers.ResidualBlock(8, "down")
+    >>> print(block(np.zeros((1, 10, 14, 3))).shape)
+    (1, 5, 7, 8)
     """
 
     def __init__(
@@ -34,103 +47,117 @@ class ResidualBlock(keras.layers.Layer):
         filters,
         resample=None,
         normalization="batch",
-        spectral=True,
-        modulated=False,
-        modulation_scales=True,
-        lean=False,
+        spectral_normalization=True,
+        modulation=None,
+        efficient_resampling=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         if resample not in _RESAMPLE:
             raise ValueError(
-                f"ResidualBlock: `resample` is one of {_RESAMPLE}. Received: resample={resample!r}"
+                f"`resample` must be one of {_RESAMPLE}. Received: resample={resample!r}"
+            )
+        if modulation not in _MODULATION:
+            raise ValueError(
+                f"`modulation` must be one of {_MODULATION}. Received: modulation={modulation!r}"
             )
         self.filters = int(filters)
         self.resample = resample
         self.normalization = normalization
-        self.spectral = bool(spectral)
-        self.modulated = bool(modulated)
-        self.modulation_scales = bool(modulation_scales)
-        self.lean = bool(lean)
+        self.spectral_normalization = bool(spectral_normalization)
+        self.modulation = modulation
+        self.efficient_resampling = bool(efficient_resampling)
 
-    def build(self, x_shape, w_shape=None):
-        if self.modulated and w_shape is None:
-            raise ValueError("ResidualBlock(modulated=True) takes (x, w). Received: x alone.")
-        first, initializer = self.filters, "glorot_uniform"
-        if self.resample == "up":
-            first, initializer = self.filters * 4, SubpixelInitializer(2)
-        up = {"kernel_initializer": initializer}
-        kernel_size = 1 if self.lean and self.resample == "up" else 3
+    def build(self, x_shape, style_shape=None):
+        if self.modulation and style_shape is None:
+            raise ValueError(
+                f"ResidualBlock(modulation={self.modulation!r}) must be called with (x, style). "
+                "Received: x alone"
+            )
         policy = self.dtype_policy
-        affine = not (self.modulated and self.modulation_scales)
+        expanded = self.filters
+        up = {}
+        if self.resample == "up":
+            expanded = 4 * self.filters
+            up["kernel_initializer"] = SubpixelInitializer(2)
+        first_size = 1 if self.resample == "up" and self.efficient_resampling else 3
+
+        def conv(filters, kernel_size, name, **kwargs):
+            return conv2d(
+                filters, kernel_size, self.spectral_normalization, dtype=policy, name=name, **kwargs
+            )
+
         self.norms = [
-            make_normalization(self.normalization, channels, f"norm_{i}", affine, policy)
+            make_normalization(
+                self.normalization,
+                channels,
+                f"norm_{i}",
+                affine=self.modulation != "scale_shift",
+                dtype=policy,
+            )
             for i, channels in enumerate((x_shape[-1], self.filters))
         ]
         self.modulations = []
-        if self.modulated:
+        if self.modulation:
             self.modulations = [
-                Modulation(self.modulation_scales, dtype=policy, name=f"modulation_{i}")
-                for i in range(2)
+                Modulation(self.modulation, dtype=policy, name=f"modulation_{i}") for i in range(2)
             ]
-        self.convs = [
-            conv2d(first, kernel_size, self.spectral, dtype=policy, name="conv_0", **up),
-            conv2d(self.filters, 3, self.spectral, dtype=policy, name="conv_1"),
-        ]
+        self.convs = [conv(expanded, first_size, "conv_0", **up), conv(self.filters, 3, "conv_1")]
         self.relu = keras.layers.ReLU(dtype=policy, name="relu")
         self.pool = keras.layers.AveragePooling2D(2, dtype=policy, name="pool")
         self.shuffle = PixelShuffle(2, dtype=policy, name="shuffle")
         self.shortcut = None
         if self.resample == "up" or x_shape[-1] != self.filters:
-            self.shortcut = conv2d(first, 1, self.spectral, dtype=policy, name="shortcut", **up)
+            self.shortcut = conv(expanded, 1, "shortcut", **up)
             self.shortcut.build(x_shape)
-        shape = tuple(x_shape)
-        for i in range(2):
+        for i, channels in enumerate((x_shape[-1], self.filters)):
+            shape = (*x_shape[:3], channels)
             self.norms[i].build(shape)
-            if self.modulated:
-                self.modulations[i].build(shape, w_shape)
+            if self.modulation:
+                self.modulations[i].build(shape, style_shape)
             self.convs[i].build(shape)
-            shape = (*shape[:3], self.filters)
-            if self.resample == "up" or self._pools_early:
-                shape = self.compute_output_shape(x_shape)
 
-    def call(self, x, w=None, training=None):
-        h = self._convolve(0, x, w, training)
+    def call(self, x, style=None, training=None):
+        pools_early = self.resample == "down" and self.efficient_resampling
+        pools_late = self.resample == "down" and not self.efficient_resampling
+        h = self._convolve(0, x, style, training)
         if self.resample == "up":
             h = self.shuffle(h)
-        if self._pools_early:
-            h, x = self.pool(h), self.pool(x)
-        h = self._convolve(1, h, w, training)
-        if self.shortcut is None:
-            return self.pool(h + x) if self._pools_late else h + x
-        if self._pools_late:
-            # Pooling and 1x1 convolution commute; this order is the cheaper one.
-            return self.pool(h) + self.shortcut(self.pool(x))
-        short = self.shortcut(x)
-        return h + (self.shuffle(short) if self.resample == "up" else short)
+        if pools_early:
+            h = self.pool(h)
+            x = self.pool(x)
+        h = self._convolve(1, h, style, training)
+        if pools_late:
+            # The 1x1 convolution of the shortcut commutes with pooling and is cheaper after it.
+            h = self.pool(h)
+            x = self.pool(x)
+        if self.shortcut is not None:
+            x = self.shortcut(x)
+        if self.resample == "up":
+            x = self.shuffle(x)
+        return h + x
 
-    @property
-    def _pools_early(self):
-        return self.resample == "down" and self.lean
-
-    @property
-    def _pools_late(self):
-        return self.resample == "down" and not self.lean
-
-    def _convolve(self, i, x, w, training):
-        options = {"training": training} if self.normalization == "batch" else {}
-        x = self.norms[i](x, **options)
-        if self.modulated:
-            x = self.modulations[i](x, w)
+    def _convolve(self, i, x, style, training):
+        x = (
+            self.norms[i](x, training=training)
+            if self.normalization == "batch"
+            else self.norms[i](x)
+        )
+        if self.modulation:
+            x = self.modulations[i](x, style)
         return self.convs[i](self.relu(x))
 
-    def compute_output_shape(self, x_shape, w_shape=None):
-        batch, height, width, _ = x_shape
+    def advance_power_iteration(self):
+        """Advances the power iteration of every spectrally normalized convolution."""
+        advance_layers([*self.convs, self.shortcut])
+
+    def compute_output_shape(self, x_shape, style_shape=None):
+        batch, *sizes, _ = x_shape
         if self.resample == "up":
-            return (batch, height * 2, width * 2, self.filters)
+            sizes = [size and size * 2 for size in sizes]
         if self.resample == "down":
-            return (batch, height // 2, width // 2, self.filters)
-        return (batch, height, width, self.filters)
+            sizes = [size and size // 2 for size in sizes]
+        return (batch, *sizes, self.filters)
 
     def get_config(self):
         return {
@@ -138,8 +165,7 @@ class ResidualBlock(keras.layers.Layer):
             "filters": self.filters,
             "resample": self.resample,
             "normalization": self.normalization,
-            "spectral": self.spectral,
-            "modulated": self.modulated,
-            "modulation_scales": self.modulation_scales,
-            "lean": self.lean,
+            "spectral_normalization": self.spectral_normalization,
+            "modulation": self.modulation,
+            "efficient_resampling": self.efficient_resampling,
         }

@@ -1,10 +1,10 @@
-"""Spectrally normalised convolution and dense layers (Miyato et al., ICLR 2018; section 2.4).
+"""Spectrally normalized convolution and dense layers (Miyato et al., ICLR 2018; section 2.4).
 
 `keras.layers.SpectralNormalization` overwrites the kernel at every training call: no gradient flows
-through sigma, weights move without an optimizer step, and calls within one step see different
-weights. Here the raw kernel W is the trainable weight, `W / sigma` is computed in the call as a
-differentiable function of W, and the power iteration's vector `u` moves only in `advance()`, which
-the model calls once a step: every call of a step uses the same weights.
+through sigma, weights move without an optimizer step, and the calls of one step see different
+weights. Here the raw kernel W is the trainable weight, and `W / sigma` is a differentiable function
+of W. The vector `u` of the power iteration moves only in `advance_power_iteration()`, which the
+model calls once a step. Every call of a step thus uses the same weights.
 """
 
 import keras
@@ -14,7 +14,7 @@ _EPSILON = 1e-12
 
 
 class _SpectralLayer(keras.layers.Layer):
-    """Kernel, bias and sigma; a subclass says what to do with the normalised kernel."""
+    """Kernel, bias and sigma of the two layers below."""
 
     def __init__(self, use_bias=True, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
@@ -22,7 +22,7 @@ class _SpectralLayer(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def _add_weights(self, kernel_shape):
-        # autocast=False: sigma is computed in float32 under mixed precision, too.
+        # autocast=False: sigma is float32 under mixed precision, too.
         self.kernel = self.add_weight(
             shape=kernel_shape, initializer=self.kernel_initializer, name="kernel", autocast=False
         )
@@ -45,18 +45,18 @@ class _SpectralLayer(keras.layers.Layer):
         return matrix, v, u
 
     def sigma(self):
-        """The spectral norm of W as a matrix of fan-in x filters: float32, differentiable in W."""
+        """Spectral norm of W as a matrix of fan-in x filters: float32, differentiable in W."""
         matrix, v, u = self._power_iteration()
-        v, u = ops.stop_gradient(v), ops.stop_gradient(u)
-        return ops.sum(v * ops.matmul(matrix, u))
+        return ops.sum(ops.stop_gradient(v) * ops.matmul(matrix, ops.stop_gradient(u)))
 
     def normalized_kernel(self):
         """`W / sigma(W)` in the layer's compute dtype."""
         return ops.cast(self.kernel / self.sigma(), self.compute_dtype)
 
-    def advance(self):
-        """Moves `u` one power iteration on. The model calls this once a step, after the updates."""
-        self.u.assign(ops.stop_gradient(self._power_iteration()[2][:, 0]))
+    def advance_power_iteration(self):
+        """Moves `u` on by one power iteration."""
+        _, _, u = self._power_iteration()
+        self.u.assign(ops.stop_gradient(u[:, 0]))
 
     def get_config(self):
         return {
@@ -68,15 +68,16 @@ class _SpectralLayer(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_uai")
 class SpectralConv2D(_SpectralLayer):
-    """Convolution with stride 1, `"same"` padding and kernel `W / sigma(W)`.
-
-    Input `(N, H, W, C)`, output `(N, H, W, filters)`.
+    """Convolution with kernel `W / sigma(W)`, stride 1 and `"same"` padding.
 
     Args:
-        filters: number of output channels.
-        kernel_size: side of the square kernel.
-        use_bias: whether to add a bias.
-        kernel_initializer: initializer of the raw kernel.
+        filters: integer, number of output channels.
+        kernel_size: integer, side of the square kernel.
+        use_bias: boolean, whether to add a bias. Defaults to `True`.
+        kernel_initializer: initializer of W. Defaults to `"glorot_uniform"`.
+
+    Call arguments:
+        x: `(N, H, W, C)`.
     """
 
     def __init__(self, filters, kernel_size, **kwargs):
@@ -89,7 +90,7 @@ class SpectralConv2D(_SpectralLayer):
 
     def call(self, x):
         x = ops.conv(x, self.normalized_kernel(), padding="same")
-        # ops.add, not +: TensorFlow then has the bias's gradient from the convolution's.
+        # ops.add, not +: TensorFlow then fuses the gradient of the bias.
         return ops.add(x, self.bias) if self.use_bias else x
 
     def compute_output_shape(self, input_shape):
@@ -101,7 +102,16 @@ class SpectralConv2D(_SpectralLayer):
 
 @keras.saving.register_keras_serializable("keras_uai")
 class SpectralDense(_SpectralLayer):
-    """Dense layer with kernel `W / sigma(W)`; `(N, D)` to `(N, units)`."""
+    """Dense layer with kernel `W / sigma(W)`.
+
+    Args:
+        units: integer, length of the output.
+        use_bias: boolean, whether to add a bias. Defaults to `True`.
+        kernel_initializer: initializer of W. Defaults to `"glorot_uniform"`.
+
+    Call arguments:
+        x: `(N, D)`.
+    """
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
@@ -121,18 +131,51 @@ class SpectralDense(_SpectralLayer):
         return {**super().get_config(), "units": self.units}
 
 
-def advance_power_iterations(model):
-    """Calls `advance()` on every spectrally normalised layer of `model`, however deep."""
-    for layer in model._flatten_layers():
-        if isinstance(layer, _SpectralLayer):
-            layer.advance()
+def conv2d(filters, kernel_size, spectral_normalization, **kwargs):
+    """Creates a `SpectralConv2D`, or a `keras.layers.Conv2D` with the same defaults.
 
+    Args:
+        filters: integer, number of output channels.
+        kernel_size: integer, side of the square kernel.
+        spectral_normalization: boolean, which of the two to create.
+        **kwargs: further arguments of the layer.
 
-def conv2d(filters, kernel_size, spectral, **kwargs):
-    """`SpectralConv2D` or `keras.layers.Conv2D` with the same defaults."""
-    if spectral:
+    Example:
+
+    >>> print(keras_uai.layers.conv2d(8, 3, False)(np.zeros((1, 5, 7, 3))).shape)
+    (1, 5, 7, 8)
+    """
+    if spectral_normalization:
         return SpectralConv2D(filters, kernel_size, **kwargs)
     return keras.layers.Conv2D(filters, kernel_size, padding="same", **kwargs)
+
+
+def advance_power_iterations(model):
+    """Advances the power iteration of every spectrally normalized layer of `model` once.
+
+    It walks `model.layers` and nested models. A layer takes part by having a method
+    `advance_power_iteration()`; a layer made of layers forwards the call to them.
+
+    Args:
+        model: a built `keras.Model`.
+    """
+    advance_layers({id(layer): layer for layer in _inner_layers(model)}.values())
+
+
+def advance_layers(layers):
+    """Calls `advance_power_iteration()` on those of `layers` that have it."""
+    for layer in layers:
+        if hasattr(layer, "advance_power_iteration"):
+            layer.advance_power_iteration()
+
+
+def _inner_layers(model):
+    """The layers of `model`, with nested models replaced by their layers."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _inner_layers(layer)
+        else:
+            yield layer
 
 
 def _unit(x):

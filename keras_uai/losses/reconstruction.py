@@ -1,4 +1,7 @@
-"""Losses on images and latents: pure functions, float32, scaled per value so that weights mean the same at any size."""
+"""Losses on images and latents: pure functions in float32, scaled per value.
+
+A weight in the objective therefore means the same at any image size.
+"""
 
 import numbers
 
@@ -6,125 +9,136 @@ from keras import ops
 
 
 def mean_squared_error(x, y, weight=None):
-    """Mean squared error over all values, or over the values of the pixels that `weight` selects.
+    """Mean squared error over all values, or over the values that `weight` selects.
 
-    The paper's `||.||_2^2` divided by the number of values.
+    This is the paper's squared norm divided by the number of values. With `weight`, each image's
+    mean is taken first; images without a selected value contribute 0.
 
     Args:
-        x, y: `(N, ...)`.
-        weight: `None` or `(N, H, W, 1)` with 1 where a pixel counts; an image without such a pixel contributes 0.
+        x: tensor `(N, ...)`.
+        y: tensor of the same shape.
+        weight: None, or `(N, H, W, 1)` or `(N, H, W, C)` with 1 where a value counts. Defaults to
+            None.
+
+    Returns:
+        float32 scalar.
+
+    Example:
+
+    >>> x, y = np.ones((1, 2, 2, 3)), np.zeros((1, 2, 2, 3))
+    >>> float(keras_uai.losses.mean_squared_error(x, y))
+    1.0
     """
     error = ops.square(ops.cast(x, "float32") - ops.cast(y, "float32"))
     if weight is None:
         return ops.mean(error)
-    return ops.mean(_mean_over(error, weight))
+    return ops.mean(_mean_over(error, ops.cast(weight, "float32")))
 
 
-def energy_score(x_1, x_2, y, weight, scales=(None,), patches=(), spread=1.0):
-    """The energy score of two samples on the selected pixels: a strictly proper scoring rule.
+def energy_score(x_1, x_2, y, weight, scales=(None,)):
+    """Energy score of two samples at the selected pixels: a strictly proper scoring rule.
 
-    `1/2 (|x_1 - y| + |x_2 - y|) - 1/2 |x_1 - x_2|`, least in expectation when x_1 and x_2 are independent draws from
-    the true conditional distribution of y (Gneiting and Raftery, JASA 2007, section 4.2). `|.|` is the Euclidean norm
-    over all selected values of an image (`None` among the scales), divided by the root of their number. One norm over
-    many values hardly sees how they depend on each other: samples that put all their spread into one fine pattern
-    score almost as well as right ones. So a scale `s` scores the *averages* of the selected pixels of s x s cells (half
-    overlapping), each cell a vector of its own: pixels at 1, and at coarser scales whether neighbours err together.
-    Every average is a function of the image, so each scale is proper, and so is their mean. `patches` takes the vector
-    of all selected values of a cell in place of their average: how the details of one place go together.
+    `1/2 (|x_1 - y| + |x_2 - y|) - 1/2 |x_1 - x_2|` is least in expectation where x_1 and x_2 are
+    independent draws from the true conditional distribution of y (Gneiting and Raftery, JASA 2007,
+    section 4.2).
+
+    The scale `None` takes the Euclidean norm over all selected values of an image, divided by the
+    root of their number. One norm over many values hardly sees how they depend on each other.
+    A scale `s` scores the averages of the selected pixels of s x s cells, which overlap by half.
+    Each cell is a vector of its own: a pixel at 1, and at coarser scales whether neighbours err
+    together. Every average is a function of the image, so each scale is proper, and so is the mean
+    over the scales.
+
+    Images may have any size. The last cells of a row or column may reach beyond the image, and
+    average what lies inside.
 
     Args:
-        x_1, x_2: two independent samples, `(N, H, W, C)`.
-        y: the observation, `(N, H, W, C)`; it is compared, never copied.
-        weight: `(N, H, W, 1)`, 1 on pixels that were observed and hidden from the network.
-        scales: sides of the cells in pixels, `None` for the norm over the image.
-        patches: sides of the cells that are vectors; the mean of all scores is taken.
-        spread: factor of `1/2 |x_1 - x_2|`. Only 1 is proper; of Gaussians the best spread is `s / sqrt(2 - s^2)` times
-            the true one. A little more than 1 gives back what an adversarial term beside the score takes.
+        x_1: tensor `(N, H, W, C)`, one sample per image.
+        x_2: tensor `(N, H, W, C)`, an independent sample.
+        y: tensor `(N, H, W, C)`, the observation.
+        weight: `(N, H, W, 1)` or `(N, H, W, C)`, 1 at values that were observed and hidden from the
+            network. Images without such a value contribute 0.
+        scales: sequence of sides of cells in pixels, and None for the norm over the image. The
+            mean over the scales is taken. Defaults to `(None,)`.
 
-    Raises:
-        ValueError: if the cells of a scale do not cover the image exactly.
+    Returns:
+        float32 scalar.
+
+    Example:
+
+    >>> y = np.zeros((1, 48, 80, 3))
+    >>> weight = np.ones((1, 48, 80, 1))
+    >>> score = keras_uai.losses.energy_score(y + 1, y + 1, y, weight, scales=(None, 1, 8))
+    >>> round(float(score), 3)
+    1.0
     """
     x_1, x_2, y, weight = (ops.cast(v, "float32") for v in (x_1, x_2, y, weight))
     scores = []
     for scale in scales:
-        if scale is None:
-            distances = [
-                _root(_mean_over(ops.square(d), weight)) for d in (x_1 - y, x_2 - y, x_1 - x_2)
-            ]
-        else:
-            distances = _cell_distances(x_1, x_2, y, weight, scale, _average_squares)
-        scores.append(_score(distances, spread))
-    scores += [
-        _score(_cell_distances(x_1, x_2, y, weight, side, _vector_squares), spread)
-        for side in patches
-    ]
+        distances = _image_distance if scale is None else _cell_distance(weight, scale)
+        d_1, d_2, d_12 = (distances(d, weight) for d in (x_1 - y, x_2 - y, x_1 - x_2))
+        scores.append(ops.mean(0.5 * (d_1 + d_2) - 0.5 * d_12))
     return sum(scores) / len(scores)
 
 
-def check_energy(side, scales=(None,), patches=(), spread=1.0):
-    """Raises a ValueError where these arguments of `energy_score` cannot be, for images of this side."""
-    if not 0 <= spread < 2**0.5:
-        raise ValueError(
-            "`energy_spread` lies in [0, 1.41): with more, samples could win by running away from each other. "
-            f"Received: energy_spread={spread!r}"
-        )
-    if not (*scales, *patches):
-        raise ValueError(
-            "`energy_scales` and `energy_patches` are what the score is taken at: one of them at least. "
-            f"Received: energy_scales={tuple(scales)!r}, energy_patches={tuple(patches)!r}"
-        )
-    cells = [scale for scale in scales if scale is not None]
-    for name, given, sides in (
-        ("energy_scales", scales, cells),
-        ("energy_patches", patches, patches),
+def check_energy_scales(energy_scales):
+    """Validates the scales of `energy_score` under the name that models give them.
+
+    Returns:
+        tuple of integers and None.
+
+    Raises:
+        ValueError: if there is no scale, or one is neither None nor a positive integer.
+    """
+    given = isinstance(energy_scales, (tuple, list)) and len(energy_scales) > 0
+    if not given or not all(
+        scale is None
+        or (isinstance(scale, numbers.Integral) and not isinstance(scale, bool) and scale >= 1)
+        for scale in energy_scales
     ):
-        if not all(isinstance(cell, numbers.Integral) and 1 <= cell <= side for cell in sides):
-            raise ValueError(
-                f"`{name}` are sides of cells from 1 to {side} pixels. Received: {name}={tuple(given)!r}"
-            )
-
-
-def _score(distances, spread):
-    d_1, d_2, d_12 = distances
-    return ops.mean(0.5 * (d_1 + d_2) - 0.5 * spread * d_12)
-
-
-def _cell_distances(x_1, x_2, y, weight, side, squares):
-    """Distances between cells of `side` pixels, averaged over an image; cells count by what they hold."""
-    height, width = weight.shape[1:3]
-    stride = max(1, side // 2)
-    fits = 1 <= side <= min(height, width)
-    if not fits or (height - side) % stride or (width - side) % stride:
         raise ValueError(
-            "Half overlapping cells of side `scale` must cover the image exactly, as powers of two do. "
-            f"Received: scale={side}, images of {height} x {width}"
+            "`energy_scales` must hold at least one scale: sides of cells of 1 or more pixels, or "
+            f"None for the whole image. Received: energy_scales={energy_scales!r}"
         )
+    return tuple(None if scale is None else int(scale) for scale in energy_scales)
+
+
+def _image_distance(d, weight):
+    """The norm of `d` over the selected values, one number per image."""
+    return _root(_mean_over(ops.square(d), weight))
+
+
+def _cell_distance(weight, side):
+    """Returns a function like `_image_distance` that averages over cells of `side` pixels.
+
+    Cells count by the number of selected values in them, and so do the channels of a cell.
+    """
+    stride = max(1, side // 2)
+    missing = [max(side - size, (side - size) % stride) for size in weight.shape[1:3]]
 
     def pool(v):
-        return v if side == 1 else ops.average_pool(v, (side, side), strides=(stride, stride))
+        if any(missing):
+            v = ops.pad(v, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+        return v if side == 1 else ops.average_pool(v, side, strides=stride)
 
     held = pool(weight)
-    share = (held / ops.maximum(ops.sum(held, axis=(1, 2), keepdims=True), 1e-6))[..., 0]
+    share = ops.sum(held, axis=-1)
+    share = share / ops.maximum(ops.sum(share, axis=(1, 2), keepdims=True), 1e-6)
     held = ops.maximum(held, 1e-6)
-    roots = (_root(squares(d, weight, held, pool)) for d in (x_1 - y, x_2 - y, x_1 - x_2))
-    return [ops.sum(root * share, axis=(1, 2)) for root in roots]
+    of_channels = held / ops.mean(held, axis=-1, keepdims=True)
 
+    def distance(d, weight):
+        squares = ops.square(pool(d * weight) / held)
+        return ops.sum(_root(ops.mean(squares * of_channels, axis=-1)) * share, axis=(1, 2))
 
-def _average_squares(d, weight, held, pool):
-    """Mean square over channels of the difference of two cells' averages."""
-    return ops.mean(ops.square(pool(d * weight) / held), axis=-1)
-
-
-def _vector_squares(d, weight, held, pool):
-    """Mean square of the difference over all selected values of a cell."""
-    return ops.mean(pool(ops.square(d) * weight) / held, axis=-1)
+    return distance
 
 
 def _mean_over(values, weight):
-    """Mean of `values` over the pixels of `weight` and the channels, one number an image."""
-    weight = ops.cast(weight, "float32")
+    """Mean of `values` `(N, H, W, C)` over what `weight` selects, one number per image."""
     total = ops.sum(values * weight, axis=(1, 2, 3))
-    return total / ops.maximum(ops.sum(weight, axis=(1, 2, 3)) * values.shape[-1], 1.0)
+    channels = values.shape[-1] // weight.shape[-1]
+    return total / ops.maximum(ops.sum(weight, axis=(1, 2, 3)) * channels, 1.0)
 
 
 def _root(x):

@@ -1,109 +1,134 @@
-"""What every measurement shares: the operator F, the recovered mask T(y), and keyed masks."""
+"""Base class of measurements: the operator F, the recovered mask T(y), and masks drawn by key."""
 
 import ast
 import inspect
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_uai import random
-
-THIN = 0x5448  # keeps what `thin` draws apart from a mask drawn with the same key
+from keras_uai import random, rng_streams
+from keras_uai.checks import check_integer  # noqa: F401  TODO(L): goes when nothing imports it from here
 
 
 class Measurement:
-    """How an image is damaged: the operator F of equation 1 and a distribution of masks p_M.
+    """The operator F of equation 1 and a distribution of masks p_M: how images are damaged.
 
-    `F(x, mask) = x * mask + tau * (1 - mask)`. A subclass draws masks in `sample(keys, height,
-    width)`, a pure function of its keys: one image, one key, one mask, whatever the batch, the
-    backend or the day.
+    `F(x, mask) = x * mask + tau * (1 - mask)`. Subclasses draw masks in `sample(keys, height,
+    width)`, a pure function of the keys. One key gives one mask, whatever the batch or backend.
 
-    `mask` is always float32 `(N, H, W, 1)` with 1 = observed and 0 = missing; images are float
-    `(N, H, W, C)`.
+    Masks are float32 `(N, H, W, mask_channels)`, 1 = observed and 0 = missing. Images are float
+    `(N, H, W, C)`; `mask_channels` is 1, or C where channels are missing independently.
 
     Args:
-        tau: the value that missing pixels take, in the images' units ([-1, 1]).
+        tau: Float, the value of missing pixels in network units. Defaults to 0.0.
+
+    Example:
+
+    >>> measurement = keras_uai.measurements.DropPixel(0.5)
+    >>> mask = measurement.masks([0, 1], 48, 80)
+    >>> y = measurement(np.ones((2, 48, 80, 3), "float32"), mask)
+    >>> float(np.mean(y))
+    0.5
     """
+
+    #: Channels of a mask.
+    mask_channels = 1
 
     def __init__(self, tau=0.0):
         self.tau = float(tau)
         if not math.isfinite(self.tau):
-            raise ValueError(
-                f"`tau` must be finite, or T(y) could not find it. Received: tau={tau!r}"
-            )
+            raise ValueError(f"`tau` must be finite. Received: tau={tau!r}")
 
-    # -- what a subclass says --------------------------------------------------------------------
+    # -- overridden by subclasses ------------------------------------------------------------------
 
     def check(self, height, width):
-        """Raises ValueError where masks of `height` x `width` cannot be drawn.
+        """Raises ValueError if masks of this size cannot be drawn.
 
-        Models call it in their constructor, `masks` before it draws.
+        Args:
+            height: Integer, or None if unknown. An unknown size passes.
+            width: Integer, or None if unknown.
         """
 
     def sample(self, keys, height, width):
-        """Draws one mask a key.
+        """Draws one mask per key.
 
         Args:
-            keys: uint32 `(N, 2)`, see `keras_uai.random.key`.
-            height, width: integers.
+            keys: uint32 tensor `(N, 2)`, see `keras_uai.random.key`.
+            height: Python integer, in pixels.
+            width: Python integer, in pixels.
 
         Returns:
-            float32 `(N, height, width, 1)`, 1 = observed.
+            float32 tensor `(N, height, width, mask_channels)`, 1 = observed.
         """
-        raise TypeError(f"{type(self).__name__} draws no masks. Received: a call of `sample`.")
+        raise NotImplementedError(f"{type(self).__name__} must implement `sample`.")
 
-    def thin(self, mask, keys, fraction):
+    def split(self, mask, keys, fraction):
         """Hides about `fraction` of the observed pixels, in shapes like those of the damage.
 
-        Used by the losses that score a reconstruction on observed pixels it was not shown. Here
-        each observed pixel is hidden independently; `Patch` hides squares, `Empirical` holes.
+        Training scores reconstructions at these pixels. Here each observed pixel is hidden
+        independently. `Patch` hides squares and `Empirical` hides holes.
 
         Args:
-            mask: float `(N, H, W, 1)`.
-            keys: uint32 `(N, 2)`.
-            fraction: float or float tensor `(N,)` in [0, 1].
+            mask: float tensor `(N, H, W, M)`, 1 = observed. H and W are static; a mask may be a
+                crop of a whole image's.
+            keys: uint32 tensor `(N, 2)`.
+            fraction: float, or float tensor `(N,)`, in [0, 1].
 
         Returns:
-            float `(N, H, W, 1)`, at most `mask` everywhere.
+            float tensor of the shape of `mask`, nowhere more than `mask`: 1 = still seen.
         """
-        u = random.uniform(random.fold_in(keys, THIN), tuple(mask.shape[1:3]) + (1,))
-        fraction = ops.reshape(ops.cast(fraction, u.dtype), (-1, 1, 1, 1))
-        return mask * ops.cast(u >= fraction, mask.dtype)
+        shape = (*mask.shape[1:3], self.mask_channels)
+        u = random.uniform(random.fold_in(keys, rng_streams.SPLIT_PIXELS), shape)
+        return mask * ops.cast(u >= per_image(fraction), mask.dtype)
 
-    # -- what every measurement does -------------------------------------------------------------
+    # -- shared by all measurements ----------------------------------------------------------------
 
     def masks(self, indices, height, width, seed=0):
-        """The masks of the images with these indices: every image is damaged once (section 3.1).
+        """Returns the masks of images by their index: every image is damaged once (section 3.1).
 
         Args:
-            indices: integers `(N,)` below 2**32, each the position of an image in its data set.
-            height, width: of the images.
-            seed: an integer; another one damages every image anew.
+            indices: integers `(N,)` below 2**32, the images' positions in their data set.
+            height: Python integer, in pixels.
+            width: Python integer, in pixels.
+            seed: Integer; another seed gives every image another mask. Defaults to 0.
 
         Returns:
-            float32 `(N, height, width, 1)`.
+            float32 tensor `(N, height, width, mask_channels)`.
         """
         self.check(height, width)
         indices = ops.reshape(ops.convert_to_tensor(indices), (-1,))
         return self.sample(random.key(int(seed), indices), height, width)
 
     def __call__(self, x, mask):
-        """`F(x, mask)` of equation 1, for `x` `(N, H, W, C)` and `mask` `(N, H, W, 1)`.
+        """Returns `F(x, mask)` of equation 1.
 
-        Observed pixels stay bit-equal, the others become tau whatever they were: selected, not
-        multiplied, because where sensors fail the data often hold NaN.
+        Observed values stay bit-equal. Missing values become `tau`, even where `x` holds NaN:
+        values are selected, not multiplied.
+
+        Args:
+            x: float tensor `(N, H, W, C)`.
+            mask: tensor `(N, H, W, 1)` or `(N, H, W, C)`, 1 = observed.
         """
         return ops.where(ops.cast(mask, x.dtype) > 0.5, x, ops.cast(self.tau, x.dtype))
 
     def recover(self, y):
-        """`T(y)`: 0 where all channels of `y` equal tau, else 1. Float `(N, H, W, 1)` of y's dtype.
+        """Returns `T(y)`: 0 where `y` equals `tau`, else 1.
 
-        Exact for images decoded from 8 bits as `v / 127.5 - 1`, which is never 0. Where the user
-        has the mask, that one is to be used instead.
+        With one mask channel, a pixel is missing where all channels of `y` equal `tau`. The result
+        is exact for images decoded from 8 bits as `v / 127.5 - 1`, which is never 0. Where the
+        mask itself is known, use the mask.
+
+        Args:
+            y: float tensor `(N, H, W, C)`.
+
+        Returns:
+            tensor `(N, H, W, mask_channels)` of the dtype of `y`.
         """
-        return ops.cast(ops.any(ops.not_equal(y, self.tau), axis=-1, keepdims=True), y.dtype)
+        observed = ops.not_equal(y, self.tau)
+        if self.mask_channels == 1:
+            observed = ops.any(observed, axis=-1, keepdims=True)
+        return ops.cast(observed, y.dtype)
 
     def get_config(self):
         return {"tau": self.tau}
@@ -123,21 +148,24 @@ class Measurement:
         return hash((type(self).__name__, repr(sorted(self.get_config().items(), key=str))))
 
 
-def check_integer(owner, name, value, minimum):
-    """`value` as an int, or a ValueError that names it: the constructors' shared check."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < minimum:
-        raise ValueError(
-            f"{owner}: `{name}` must be an integer of at least {minimum}. "
-            f"Received: {name}={value!r}"
-        )
-    return int(value)
+def per_image(values):
+    """Reshapes a scalar, or one float per image `(N,)`, to broadcast against `(N, H, W, C)`."""
+    return ops.reshape(ops.cast(values, "float32"), (-1, 1, 1, 1))
 
 
 def get(identifier):
-    """A `Measurement` from one, from its config, or from a string such as `"DropPixel(0.9)"`.
+    """Returns a `Measurement` from an instance, its config, or a string.
+
+    Args:
+        identifier: a `Measurement`, its serialized config, or a string such as `"DropPixel(0.9)"`.
 
     Raises:
         ValueError: if `identifier` is none of these.
+
+    Example:
+
+    >>> keras_uai.measurements.get("Patch(90, 10)")
+    Patch(n=90, k=10, border=4, tau=0.0)
     """
     from keras_uai import measurements
 
@@ -151,13 +179,13 @@ def get(identifier):
         known = {"Patch": measurements.Patch, "DropPixel": measurements.DropPixel}
         return _parse(identifier, known)
     raise ValueError(
-        "A measurement is a keras_uai.measurements.Measurement, its config, or a string such as "
-        f'"Patch(90, 10)". Received: {identifier!r} (of type {type(identifier).__name__})'
+        "A measurement must be a keras_uai.measurements.Measurement, its config, or a string such "
+        f'as "Patch(90, 10)". Received: {identifier!r} (of type {type(identifier).__name__})'
     )
 
 
 def _parse(text, known):
-    """`Name(argument, name=argument, ...)` with literal arguments."""
+    """Parses `Name(argument, name=argument, ...)` with literal arguments."""
     try:
         call = ast.parse(text.strip(), mode="eval").body
         build = known[call.func.id]
@@ -166,7 +194,7 @@ def _parse(text, known):
         inspect.signature(build).bind(*args, **kwargs)
     except (SyntaxError, AttributeError, KeyError, ValueError, TypeError) as error:
         raise ValueError(
-            "A measurement is written as one of: Patch(n, k), Patch(n, k, border=b), DropPixel(p). "
+            "A measurement must be written as Patch(n, k), Patch(n, k, border=b) or DropPixel(p). "
             f"Received: {text!r}"
         ) from error
     return build(*args, **kwargs)

@@ -14,13 +14,13 @@ class DropPixel(Measurement):
     """Drops exactly `round(p * H * W)` pixels, chosen uniformly (section 3.2).
 
     Args:
-        p: fraction of missing pixels, in [0, 1).
-        tau: value of missing pixels.
+        p: Float in [0, 1), the fraction of missing pixels.
+        tau: Float, the value of missing pixels in network units. Defaults to 0.0.
 
     Example:
 
     >>> drop_pixel = keras_uai.measurements.DropPixel(0.9)
-    >>> float(drop_pixel.masks([0], 32, 32).sum())  # 1024 - round(0.9 * 1024)
+    >>> float(np.sum(drop_pixel.masks([0], 32, 32)))  # 1024 - round(0.9 * 1024)
     102.0
     """
 
@@ -28,12 +28,13 @@ class DropPixel(Measurement):
         super().__init__(tau)
         if isinstance(p, bool) or not isinstance(p, numbers.Real) or not 0 <= p < 1:
             raise ValueError(
-                "DropPixel: `p`, the fraction of missing pixels, must lie in [0, 1). "
-                f"Received: p={p!r}"
+                f"DropPixel: `p` must be a fraction of the pixels, in [0, 1). Received: p={p!r}"
             )
         self.p = float(p)
 
     def check(self, height, width):
+        if height is None or width is None:
+            return
         if round(self.p * height * width) >= height * width:
             raise ValueError(
                 f"DropPixel: p={self.p} leaves no pixel of an image of {height} x {width}. "
@@ -55,10 +56,11 @@ class DropPixel(Measurement):
 
 
 def _lowest(u, count):
-    """1.0 on exactly the `count` lowest values of each row of `u`; of equal values, the first ones."""
+    """Returns 1.0 at exactly the `count` lowest values of each row of `u`; ties go to the first."""
     if not count:
         return ops.zeros_like(u)
     greatest = -ops.top_k(-u, count)[0][:, -1:]
-    below, ties = ops.cast(u < greatest, u.dtype), ops.cast(u == greatest, u.dtype)
-    left = count - ops.sum(below, axis=-1, keepdims=True)
-    return below + ties * ops.cast(ops.cumsum(ties, axis=-1) <= left, u.dtype)
+    below, ties = u < greatest, ops.cast(u == greatest, "int32")
+    left = count - ops.sum(ops.cast(below, "int32"), axis=-1, keepdims=True)
+    first_ties = ops.logical_and(ties > 0, ops.cumsum(ties, axis=-1) <= left)
+    return ops.cast(ops.logical_or(below, first_ties), u.dtype)

@@ -1,138 +1,220 @@
-"""Empirical: the data set's own masks are the distribution, for users who do not know p_M."""
-
-import base64
-import zlib
+"""Empirical: the masks of a data set are the distribution, for damage that is not known."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_uai import random
-from keras_uai.measurements.base import THIN, Measurement
+from keras_uai import random, rng_streams
+from keras_uai.measurements import packing
+from keras_uai.measurements.base import Measurement, per_image
+from keras_uai.measurements.splitting import TRIES
+
+#: Default limits of a bank: it travels with a saved model at 1 bit per value, before compression.
+MAX_MASKS = 2048
+MAX_PIXELS = 2**25
 
 
 @keras.saving.register_keras_serializable("keras_uai")
 class Empirical(Measurement):
     """Draws masks from those observed in a data set: nothing about the damage has to be known.
 
-    The paper assumes p_M known. MisGAN learns it with a generator of its own; where mask and image
+    The paper assumes p_M known. MisGAN learns it with a generator of its own. Where mask and image
     are independent, as both assume, resampling the observed masks is simpler and exact.
 
+    Masks may differ in size. `sample` draws a mask, and a window of the wanted size at a random
+    place in it. A mask of exactly that size is returned whole. A smaller mask is continued by
+    reflection at its edges, from a random phase: no pixel is observed or missing by default.
+
     Args:
-        masks: array `(M, H, W, 1)` or `(M, H, W)`, 1 or True = observed; or the string `get_config`
-            makes of one. Images must have the same height and width.
-        tau: value of missing pixels.
+        masks: array `(M, H, W)`, `(M, H, W, 1)` or `(M, H, W, C)`, or a list of arrays `(h, w)`,
+            `(h, w, 1)` or `(h, w, C)` of any sizes; 1 or True = observed. With C channels, each
+            channel has its own missing values. The string that `get_config` packs a bank into is
+            also accepted.
+        tau: Float, the value of missing pixels in network units. Defaults to 0.0.
 
     Example:
 
-    >>> measurement = keras_uai.measurements.Empirical.from_dataset(damaged_ds)
+    >>> scans = [np.ones((500, 400)), np.ones((300, 300))]
+    >>> scans[0][:, 70:75] = scans[1][100:110] = 0  # scratches
+    >>> measurement = keras_uai.measurements.Empirical(scans)
+    >>> measurement.masks([0, 1, 2], 64, 64).shape
+    (3, 64, 64, 1)
     """
 
     def __init__(self, masks, tau=0.0):
         super().__init__(tau)
-        bank = _unpack(masks) if isinstance(masks, str) else np.asarray(masks)
-        if bank.ndim == 4 and bank.shape[-1] == 1:
-            bank = bank[..., 0]
-        if bank.ndim != 3 or 0 in bank.shape:
-            raise ValueError(
-                "Empirical: `masks` must be a non-empty array of shape (M, H, W) or (M, H, W, 1). "
-                f"Received: shape {np.shape(masks)}"
-            )
-        if not np.isin(bank, (0, 1)).all():
-            raise ValueError(
-                "Empirical: `masks` must hold 0 (missing) and 1 (observed) only. "
-                f"Received: values from {bank.min()} to {bank.max()}"
-            )
-        if not bank.any():
-            raise ValueError(
-                "Empirical: no mask observes a single pixel: there is nothing to learn from."
-            )
-        self.bank = bank.astype("uint8")
+        if isinstance(masks, str):
+            sizes, channels, bits = packing.unpack(masks)
+        else:
+            sizes, channels, bits = packing.to_bits(_checked(masks))
+        if not bits.any():
+            raise ValueError("Empirical: `masks` must hold an observed pixel. Received: none")
+        self.mask_channels = channels
+        self._sizes = sizes
+        self._bits = bits
 
     @classmethod
-    def from_dataset(cls, dataset, max_masks=2048, tau=0.0):
-        """The first `max_masks` masks of an iterable of batches.
+    def from_masks(cls, masks, max_masks=MAX_MASKS, max_pixels=MAX_PIXELS, tau=0.0):
+        """Builds the measurement from the first masks of an iterable.
 
         Args:
-            dataset: batches of `{"observation": y, "mask": mask, ...}`, or of `y`, whose masks are
-                then `T(y)`.
-            max_masks: how many to keep (they travel with a saved model, 1 bit a pixel before
-                compression).
-            tau: value of missing pixels, by which `T(y)` finds them.
+            masks: iterable of arrays `(h, w)`, `(h, w, 1)` or `(h, w, C)`.
+            max_masks: Integer, the number of masks to keep. Defaults to 2048.
+            max_pixels: Integer, the total number of mask values to keep. Masks that would exceed
+                it end the collection. A first mask that is too large alone is cropped to its
+                centre. Defaults to 2**25 (4 MiB when saved, before compression).
+            tau: Float, the value of missing pixels. Defaults to 0.0.
         """
-        found, total = [], 0
-        for batch in dataset:
-            if isinstance(batch, dict) and "mask" in batch:
-                mask = batch["mask"]
-            else:
-                y = batch["observation"] if isinstance(batch, dict) else batch
-                mask = Measurement(tau).recover(y)
-            found.append(np.asarray(ops.convert_to_numpy(mask)) > 0.5)
-            total += len(found[-1])
-            if total >= max_masks:
+        kept, total = [], 0
+        for mask in masks:
+            mask = np.asarray(mask)
+            if kept and total + mask.size > max_pixels:
                 break
-        if not found:
-            raise ValueError("Empirical.from_dataset: the data set is empty. Received: no batch.")
-        return cls(np.concatenate(found)[:max_masks], tau=tau)
+            if mask.size > max_pixels:
+                mask = _centre(mask, max_pixels)
+            kept.append(mask)
+            total += mask.size
+            if len(kept) >= max_masks:
+                break
+        return cls(kept, tau)
 
-    def check(self, height, width):
-        if (height, width) != self.bank.shape[1:]:
-            raise ValueError(
-                f"Empirical: its masks are {self.bank.shape[1]} x {self.bank.shape[2]} pixels. "
-                f"Make it from images of the same size. Received: images of {height} x {width}"
-            )
+    @classmethod
+    def from_dataset(cls, dataset, max_masks=MAX_MASKS, max_pixels=MAX_PIXELS, tau=0.0):
+        """Builds the measurement from the first masks of a data set.
+
+        Args:
+            dataset: iterable of batches: dicts with "observation" and, where known, "mask"; or
+                observations alone, whose masks are then `T(y)`. Batches may differ in size.
+            max_masks: see `from_masks`.
+            max_pixels: see `from_masks`.
+            tau: Float, the value of missing pixels, by which `T(y)` finds them. Defaults to 0.0.
+        """
+
+        def masks():
+            for batch in dataset:
+                batch = batch if isinstance(batch, dict) else {"observation": batch}
+                if batch.get("mask") is None:
+                    found = Measurement(tau).recover(batch["observation"])
+                else:
+                    found = batch["mask"]
+                yield from np.asarray(ops.convert_to_numpy(found)) > 0.5
+
+        return cls.from_masks(masks(), max_masks, max_pixels, tau)
+
+    @property
+    def bank(self):
+        """The masks, a list of uint8 arrays `(h, w, mask_channels)`."""
+        return packing.from_bits(self._sizes, self.mask_channels, self._bits)
 
     def sample(self, keys, height, width):
-        self.check(height, width)
-        index = random.integers(keys, (), len(self.bank))
-        masks = ops.take(ops.convert_to_tensor(self.bank), index, axis=0)
-        return ops.cast(masks, "float32")[..., None]
+        sizes = self._sizes
+        offsets = np.concatenate([[0], np.cumsum(sizes.prod(axis=1))[:-1]])
+        index = random.integers(keys, (), len(sizes))
+        u = random.uniform(random.fold_in(keys, rng_streams.WINDOW), (2,))
+        rows = _window(u[:, 0], ops.take(_int32(sizes[:, 0]), index), height)
+        columns = _window(u[:, 1], ops.take(_int32(sizes[:, 1]), index), width)
+        starts = ops.take(_int32(offsets), index)[:, None, None]
+        widths = ops.take(_int32(sizes[:, 1]), index)[:, None, None]
+        place = starts + rows[:, :, None] * widths + columns[:, None, :]
+        place = place[..., None] * self.mask_channels + np.arange(self.mask_channels, dtype="int32")
+        byte = ops.cast(ops.take(ops.convert_to_tensor(self._bits), place // 8), "int32")
+        bit = ops.bitwise_and(ops.right_shift(byte, 7 - place % 8), 1)
+        return ops.cast(bit, "float32")
 
-    def thin(self, mask, keys, fraction):
-        """Hides what another image misses, about `fraction` of the observed pixels at most.
+    def split(self, mask, keys, fraction):
+        """Hides the pixels that another mask misses, at most about `fraction` of those observed.
 
-        Holes that fit into `fraction` are hidden whole, so that the network learns to fill holes as
-        they are; of larger ones, random cells of 4 x 4 pixels are hidden. Where the other image
-        misses nothing that this one observed, cells of this one are hidden instead.
+        The other mask is the first of `TRIES` fresh ones that misses something observed here.
+        Holes that fit into `fraction` are hidden whole, so that the network learns to fill them as
+        they are. Of larger ones, random cells of 4 x 4 pixels are hidden. Where no fresh mask
+        misses anything, cells of the image are hidden instead.
         """
         height, width = mask.shape[1:3]
-        other = self.sample(random.fold_in(keys, THIN), height, width)
-        misses = ops.cast(mask, "float32") * (1.0 - other)
+        again = ops.arange(1, TRIES)[None]
+        tries = random.fold_in(random.fold_in(keys, rng_streams.SPLIT_RETRY)[:, None], again)
+        first = random.fold_in(keys, rng_streams.SPLIT_PIXELS)[:, None]
+        tries = ops.reshape(ops.concatenate([first, tries], axis=1), (-1, 2))
+        fresh = self.sample(tries, height, width)
+        fresh = ops.reshape(fresh, (-1, TRIES, *fresh.shape[1:]))
+        misses = ops.cast(mask, "float32")[:, None] * (1.0 - fresh)
+        useful = ops.any(misses > 0, axis=(2, 3, 4))
+        chosen = ops.argmax(ops.cast(useful, "int32"), axis=1)[:, None, None, None, None]
+        fresh, misses = (ops.take_along_axis(v, chosen, axis=1)[:, 0] for v in (fresh, misses))
         share = ops.sum(misses, axis=(1, 2, 3)) / ops.maximum(1.0, ops.sum(mask, axis=(1, 2, 3)))
         rate = ops.cast(fraction, "float32") / ops.where(share > 0, share, 1.0)
-        cells = _cells(random.fold_in(keys, THIN + 1), height, width, rate)
-        hidden = cells * ops.where(share[:, None, None, None] > 0, 1.0 - other, 1.0)
+        cells_keys = random.fold_in(keys, rng_streams.SPLIT_CELLS)
+        cells = _cells(cells_keys, height, width, self.mask_channels, rate)
+        hidden = cells * ops.where(per_image(share) > 0, 1.0 - fresh, 1.0)
         return mask * ops.cast(1.0 - hidden, mask.dtype)
 
     def get_config(self):
-        return {"masks": _pack(self.bank), **super().get_config()}
+        masks = packing.pack(self._sizes, self.mask_channels, self._bits)
+        return {"masks": masks, **super().get_config()}
 
     def __repr__(self):
-        count, height, width = self.bank.shape
-        return f"Empirical({count} masks of {height} x {width}, {self.bank.mean():.1%} observed)"
+        (low, left), (high, right) = self._sizes.min(axis=0), self._sizes.max(axis=0)
+        size = f"{low} x {left}"
+        if (low, left) != (high, right):
+            size += f" to {high} x {right}"
+        total = int(self._sizes.prod(axis=1).sum()) * self.mask_channels
+        observed = np.unpackbits(self._bits, count=total).mean()
+        return f"Empirical({len(self._sizes)} masks of {size}, {observed:.1%} observed)"
 
 
-def _cells(keys, height, width, fraction):
-    """1 on 4 x 4 cells that cover about `fraction` of the image, `(N, height, width, 1)`."""
-    rows, columns = -(-height // 4), -(-width // 4)
-    u = random.uniform(keys, (rows, columns, 1))
-    cells = ops.cast(u < ops.reshape(ops.cast(fraction, "float32"), (-1, 1, 1, 1)), "float32")
+def _checked(masks):
+    """Returns masks as a list of arrays `(h, w, c)` with the same c, or raises ValueError."""
+    arrays = [np.asarray(mask) for mask in masks]
+    shapes = sorted({array.shape for array in arrays})
+    arrays = [array[..., None] if array.ndim == 2 else array for array in arrays]
+    wrong = any(array.ndim != 3 or not array.size for array in arrays)
+    if not arrays or wrong or len({array.shape[-1] for array in arrays}) > 1:
+        raise ValueError(
+            "Empirical: `masks` must be a non-empty array (M, H, W) or (M, H, W, C), or a list of "
+            f"arrays (h, w) or (h, w, C) with the same C. Received: masks of shapes {shapes[:5]}"
+        )
+    for array in arrays:
+        if not np.logical_or(array == 0, array == 1).all():
+            raise ValueError(
+                "Empirical: `masks` must hold only 0 (missing) and 1 (observed). "
+                f"Received: values from {array.min()} to {array.max()}"
+            )
+    return arrays
+
+
+def _centre(mask, max_pixels):
+    """The central window of a mask that holds at most `max_pixels` values, in the same aspect."""
+    scale = (max_pixels / mask.size) ** 0.5
+    height, width = (max(1, int(side * scale)) for side in mask.shape[:2])
+    top, left = (mask.shape[0] - height) // 2, (mask.shape[1] - width) // 2
+    return mask[top : top + height, left : left + width]
+
+
+def _int32(values):
+    return ops.convert_to_tensor(np.asarray(values, dtype="int32"))
+
+
+def _window(u, size, wanted):
+    """Positions of a window of `wanted` pixels in a line of `size`, reflected where it is shorter.
+
+    Args:
+        u: float `(N,)` in [0, 1), where the window lies.
+        size: int32 `(N,)`.
+        wanted: Python integer.
+
+    Returns:
+        int32 `(N, wanted)`.
+    """
+    places = ops.where(size >= wanted, size - wanted + 1, 2 * size)
+    start = ops.cast(ops.floor(u * ops.cast(places, "float32")), "int32")
+    position = start[:, None] + np.arange(wanted, dtype="int32")[None]
+    size = size[:, None]
+    position = position % (2 * size)
+    return ops.where(position < size, position, 2 * size - 1 - position)
+
+
+def _cells(keys, height, width, channels, fraction):
+    """1 on 4 x 4 cells that cover about `fraction` of the image, `(N, height, width, channels)`."""
+    u = random.uniform(keys, (-(-height // 4), -(-width // 4), channels))
+    cells = ops.cast(u < per_image(fraction), "float32")
     cells = ops.repeat(ops.repeat(cells, 4, axis=1), 4, axis=2)
     return cells[:, :height, :width]
-
-
-def _pack(bank):
-    header = np.array(bank.shape, dtype="<i8").tobytes()
-    return base64.b85encode(zlib.compress(header + np.packbits(bank).tobytes(), 9)).decode("ascii")
-
-
-def _unpack(text):
-    try:
-        raw = zlib.decompress(base64.b85decode(text))
-        shape = tuple(int(n) for n in np.frombuffer(raw[:24], dtype="<i8"))
-        packed = np.frombuffer(raw[24:], dtype="uint8")
-        return np.unpackbits(packed, count=int(np.prod(shape))).reshape(shape)
-    except (ValueError, zlib.error) as error:
-        raise ValueError(
-            f"Empirical: `masks` is not a packed bank of masks. Received: {text[:40]!r}..."
-        ) from error

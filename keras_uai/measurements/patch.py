@@ -6,25 +6,27 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_uai import random
-from keras_uai.measurements.base import THIN, Measurement, check_integer
+from keras_uai import random, rng_streams
+from keras_uai.checks import check_integer
+from keras_uai.measurements.base import Measurement
 
-_MOST_SQUARES = 1024  # that `thin` draws an image
+_MOST_SQUARES = 1024  # drawn per image by `split`
+_MOST_SHARE = 0.95  # hidden by `split`
 
 
 @keras.saving.register_keras_serializable("keras_uai")
 class Patch(Measurement):
     """Keeps `n` patches of `k` x `k` pixels; the paper's first masking process (section 3.2).
 
-    The top left corner of each patch is uniform; a border of `border` pixels is never sampled.
-    Patches may overlap.
+    The top left corner of each patch is uniform. A border of `border` pixels is never sampled.
+    Patches may overlap. `n` counts the patches of a whole image, whatever its size.
 
     Args:
-        n: number of patches.
-        k: side of a patch, in pixels.
-        border: width of the frame that is always missing, in pixels (the paper: 4, at 128 and 64
-            pixels).
-        tau: value of missing pixels.
+        n: Integer, the number of patches.
+        k: Integer, the side of a patch in pixels.
+        border: Integer, the width in pixels of the frame that is always missing. Defaults to 4,
+            the paper's value for images of 64 and 128 pixels.
+        tau: Float, the value of missing pixels in network units. Defaults to 0.0.
 
     Example:
 
@@ -41,7 +43,7 @@ class Patch(Measurement):
 
     def check(self, height, width):
         side = self.k + 2 * self.border
-        if height < side or width < side:
+        if any(size is not None and size < side for size in (height, width)):
             raise ValueError(
                 f"Patch: a patch of {self.k} x {self.k} pixels inside a border of {self.border} "
                 f"needs images of at least {side} x {side} pixels. Use a smaller `k` or `border`, "
@@ -50,59 +52,65 @@ class Patch(Measurement):
             )
 
     def sample(self, keys, height, width):
-        return self._cover(keys, self.n, height, width)
+        return _cover(keys, self.n, self.k, self.border, height, width)
 
-    def thin(self, mask, keys, fraction):
+    def split(self, mask, keys, fraction):
         """Hides the observed pixels under random squares that cover about `fraction` of them.
 
-        Squares of the patches' side, or of half of it where so few patches are observed (under 8)
-        that one square would hide all of them or nothing. A pixel escapes m squares with
-        probability `(1 - p)^m`, p depending on its place; m is drawn for each image so that this
-        is `1 - fraction` in the geometric mean over its observed pixels. More than 0.95 counts as 0.95.
+        The squares have the side of the patches. With fewer than 8 patches, they have half of it,
+        since one square would often hide all or nothing. A pixel escapes m squares with probability
+        `(1 - p)^m`, where p depends on its place. For each image, m is drawn so that the geometric
+        mean of these probabilities over the observed pixels is `1 - fraction`. A fraction of more
+        than 0.95 counts as 0.95.
         """
         height, width = mask.shape[1:3]
-        area = (height - 2 * self.border) * (width - 2 * self.border)
+        border = min(self.border, (min(height, width) - 1) // 2)  # of a crop, some is left
+        area = (height - 2 * border) * (width - 2 * border)
         side = self.k if self.n >= 8 else -(-self.k // 2)
-        # Not so small that it takes more than _MOST_SQUARES to hide 95%, nor half the image.
-        side = max(side, math.ceil(math.sqrt(-math.log(0.05) * area / _MOST_SQUARES)))
-        side = max(1, min(side, (min(height, width) - 2 * self.border) // 3))
-        rows, columns = (self._covered_share(size, side) for size in (height, width))
-        escape = np.log1p(-np.outer(rows, columns)).astype("float32")[None, :, :, None]
-        escape = ops.sum(mask * escape, axis=(1, 2, 3)) / (ops.sum(mask, axis=(1, 2, 3)) + 1e-6)
-        most = math.ceil(math.log(0.05) / math.log1p(-side * side / area))
-        wanted = ops.log(1.0 - ops.clip(ops.cast(fraction, "float32"), 0.0, 0.95))
+        # Large enough that _MOST_SQUARES can hide _MOST_SHARE, and no more than a third of the image.
+        side = max(side, math.ceil(math.sqrt(-math.log(1 - _MOST_SHARE) * area / _MOST_SQUARES)))
+        side = max(1, min(side, (min(height, width) - 2 * border) // 3))
+        rows, columns = (_covered_share(size, side, border) for size in (height, width))
+        escape = np.log1p(-np.minimum(np.outer(rows, columns), _MOST_SHARE)).astype("float32")
+        escape = ops.sum(mask * escape[None, :, :, None], axis=(1, 2, 3))
+        escape = escape / (ops.sum(mask, axis=(1, 2, 3)) + 1e-6)
+        covered = min(side * side / area, _MOST_SHARE)
+        most = math.ceil(math.log(1 - _MOST_SHARE) / math.log1p(-covered))
+        wanted = ops.log(1.0 - ops.clip(ops.cast(fraction, "float32"), 0.0, _MOST_SHARE))
         wanted = ops.minimum(wanted / ops.minimum(escape, -1e-6), most)
-        hidden = self._cover(random.fold_in(keys, THIN), most, height, width, side, wanted)
+        keys = random.fold_in(keys, rng_streams.SPLIT_PIXELS)
+        hidden = _cover(keys, most, side, border, height, width, wanted)
         return mask * ops.cast(1.0 - hidden, mask.dtype)
-
-    def _covered_share(self, size, side):
-        """The share of the intervals of length `side` that cover each of `size` positions."""
-        corners = np.arange(self.border, size - self.border - side + 1)
-        positions = np.arange(size)[:, None]
-        return ((positions >= corners) & (positions < corners + side)).mean(1)
-
-    def _cover(self, keys, n, height, width, side=None, wanted=None):
-        """1 under `n` random squares a key, `(N, height, width, 1)`.
-
-        With `wanted`, floats `(N,)`, only so many of the n squares count, on average.
-        """
-        side = side or self.k
-        u = random.uniform(keys, (3, n))
-        free = np.array([height, width], dtype="float32") - 2 * self.border - side + 1
-        top = ops.floor(u[:, 0] * free[0]) + self.border
-        left = ops.floor(u[:, 1] * free[1]) + self.border
-        rows = _interval(top, side, height)
-        columns = _interval(left, side, width)
-        if wanted is not None:
-            # Rounded up or down at random: the mean is right also where less than one is wanted.
-            count = ops.floor(wanted[:, None] + u[:, 2, :1])
-            counts = ops.cast(np.arange(n, dtype="float32")[None, :] < count, "float32")
-            rows = rows * counts[:, :, None]
-        hits = ops.matmul(ops.transpose(rows, (0, 2, 1)), columns)
-        return ops.cast(hits > 0.5, "float32")[..., None]
 
     def get_config(self):
         return {"n": self.n, "k": self.k, "border": self.border, **super().get_config()}
+
+
+def _cover(keys, n, side, border, height, width, wanted=None):
+    """Returns 1 under `n` random squares per key, `(N, height, width, 1)`.
+
+    With `wanted`, floats `(N,)`, only so many of the n squares count, on average.
+    """
+    u = random.uniform(keys, (3, n))
+    free = np.array([height, width], dtype="float32") - 2 * border - side + 1
+    top = ops.floor(u[:, 0] * free[0]) + border
+    left = ops.floor(u[:, 1] * free[1]) + border
+    rows = _interval(top, side, height)
+    columns = _interval(left, side, width)
+    if wanted is not None:
+        # Rounded up or down at random: the mean is right also where less than one is wanted.
+        count = ops.floor(wanted[:, None] + u[:, 2, :1])
+        counts = ops.cast(np.arange(n, dtype="float32")[None, :] < count, "float32")
+        rows = rows * counts[:, :, None]
+    hits = ops.matmul(ops.transpose(rows, (0, 2, 1)), columns)
+    return ops.cast(hits > 0.5, "float32")[..., None]
+
+
+def _covered_share(size, side, border):
+    """The share of the intervals of length `side` that cover each of `size` positions."""
+    corners = np.arange(border, size - border - side + 1)
+    positions = np.arange(size)[:, None]
+    return ((positions >= corners) & (positions < corners + side)).mean(1)
 
 
 def _interval(start, length, size):

@@ -1,4 +1,4 @@
-"""What the models that play a game against a discriminator share."""
+"""Adversarial terms of the baselines: an `InpaintingModel` with a discriminator D."""
 
 from keras import ops
 
@@ -7,8 +7,11 @@ from keras_uai.models.base import InpaintingModel
 
 
 class AdversarialModel(InpaintingModel):
-    """An `InpaintingModel` with a discriminator D, trained while the weight of `"gan"` is not 0. See `UAI` for the
-    arguments.
+    """A generator G trained against a discriminator D, while the weight of `"gan"` is not 0.
+
+    Args:
+        discriminator: Dict of arguments of D that differ from its defaults.
+        image_shape, measurement, ...: See `InpaintingModel`.
     """
 
     default_loss_weights = {"gan": 1.0}
@@ -17,51 +20,46 @@ class AdversarialModel(InpaintingModel):
         self,
         image_shape,
         measurement,
+        values=None,
         latent_dim=128,
-        average_decay=None,
-        flip=False,
+        ema_decay=None,
         seed=0,
         generator=None,
         discriminator=None,
         name=None,
     ):
         super().__init__(
-            image_shape, measurement, latent_dim, average_decay, flip, seed, generator, name
+            image_shape, measurement, values, latent_dim, ema_decay, seed, generator, name
         )
-        self._discriminator_config = dict(discriminator or {})
-        self.discriminator = self._network(networks.Discriminator, self._discriminator_config)
-        self.more_networks()
+        self.discriminator_config = dict(discriminator or {})
+        self.discriminator = self.build_network(networks.Discriminator, self.discriminator_config)
+        self.build_networks()
         self.build()
 
-    def more_networks(self):
-        """Makes what further networks a model has; called once, while it is constructed."""
+    def build_networks(self):
+        """Builds further networks of a subclass; called once, in the constructor."""
 
-    @property
-    def plays(self):
-        """Whether the game is on."""
-        return bool(self.loss_weights["gan"])
+    def discriminator_networks(self, every=False):
+        return [self.discriminator] if self.loss_weights["gan"] or every else []
 
-    def discriminator_side(self, every=False):
-        return [self.discriminator] if self.plays or every else []
-
-    def game(self, real, fake, judged="y"):
-        """One game's losses from D's logits.
+    def adversarial_terms(self, real, fake, letter="y"):
+        """Computes the losses of D and G from D's logits.
 
         Args:
-            real, fake: logits `(N,)` of the data and of what G made.
-            judged: the letter of what D judges, for the logs.
+            real, fake: Logits `(N,)` of the data and of G's images.
+            letter: Letter of the images that D scores, for the logs.
 
         Returns:
-            `(d_loss, gan_loss, logs)`: D's, G's, and both with the means of the logits by name.
+            `(d_loss, gan_loss, logs)`: D's loss, G's loss, and both with the mean logits by name.
         """
         d_loss, gan_loss = self.discriminator_loss(real, fake), self.generator_loss(fake)
         values = (d_loss, gan_loss, ops.mean(real), ops.mean(fake))
-        return d_loss, gan_loss, dict(zip(game_names(judged), values, strict=True))
+        return d_loss, gan_loss, dict(zip(adversarial_names(letter), values, strict=True))
 
     def get_config(self):
-        return {**super().get_config(), "discriminator": self._discriminator_config}
+        return {**super().get_config(), "discriminator": self.discriminator_config}
 
 
-def game_names(judged="y"):
-    """What a game logs: D's loss, G's, and how real D takes the data and what G made to be."""
-    return ["d_loss", "gan_loss", f"d_{judged}", f"d_{judged}_tilde"]
+def adversarial_names(letter="y"):
+    """Returns the names of `adversarial_terms`' logs."""
+    return ["d_loss", "gan_loss", f"d_{letter}", f"d_{letter}_tilde"]

@@ -1,101 +1,141 @@
-"""What every model of the zoo shares: networks, compile, the bookkeeping of a step, sampling and saving."""
+"""The base class of the zoo: networks, compile, the parts of a step, sampling and saving."""
 
 import keras
 from keras import ops
 
-from keras_uai import backend, losses, measurements, networks, random, replicas
+from keras_uai import backend, distribute, losses, measurements, networks, random, rng_streams
+from keras_uai import sampling, values as value_scaling
+from keras_uai.checks import check_integer
 from keras_uai.layers import advance_power_iterations
-from keras_uai.models.batch import BatchMixin
-from keras_uai.models.presets import PresetMixin
-from keras_uai.models.sampling import SamplingMixin
+from keras_uai.models.batches import unpack
+from keras_uai.models.inference import Inference
+from keras_uai.models.logs import RunningMeans
 
 if keras.backend.backend() == "tensorflow":
-    from keras_uai.models.tensorflow_step import TrainStep
+    from keras_uai.models import tensorflow_trainer as trainer
 elif keras.backend.backend() == "jax":
-    from keras_uai.models.jax_step import TrainStep
+    from keras_uai.models import jax_trainer as trainer
 else:
     raise ImportError(
         "keras_uai trains on the backends tensorflow and jax. "
         f"Received: KERAS_BACKEND={keras.backend.backend()}"
     )
 
-_TRAINING = 0x545241  # keeps training's noise apart from masks drawn under the same seed
 
+class InpaintingModel(keras.Model):
+    """A generator that reconstructs images from observations, and the networks it is trained with.
 
-class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.Model):
-    """A generator G that reconstructs images from observations, and what it is trained with.
+    A subclass builds its further networks in `build_networks` and computes its losses in
+    `compute_losses`. The trainer of the backend takes gradients from these: `d_loss` updates the
+    `discriminator_networks`, `g_loss` the `generator_networks`, nothing else.
 
-    A subclass builds its further networks, names its loss terms in `default_loss_weights` and writes `objective`, from
-    which the step of the backend takes gradients: `d_loss` moves the networks of `discriminator_side`, `g_loss` those
-    of `generator_side`, nothing else. See `UAI` for the arguments.
+    Args:
+        image_shape: `(height, width, channels)`, or `(None, None, channels)` for images of any size.
+        measurement: A `keras_uai.measurements.Measurement`, or a string such as `"Patch(90, 10)"`.
+        values: A `keras_uai.values.ValueScaling` between the user's numbers and network units.
+            Default: that of 8-bit images.
+        latent_dim: Length of the global part of z.
+        ema_decay: Decay of the exponential moving average of G's weights that inference uses.
+            `None`: no average.
+        seed: Seed of all noise, an integer.
+        generator: Dict of arguments of `networks.Generator` that differ from its defaults.
+        name: Name of the model.
     """
 
     #: Loss terms and their weights in the paper's configuration.
     default_loss_weights = {}
-    #: Whether z is drawn; else it is 0, and an observation has one answer.
+    #: Whether z is drawn. Otherwise z = 0, and an observation has a single answer.
     stochastic = True
-    #: Names of networks beside G and E that presets keep.
-    kept_networks = ()
-    #: Arguments of G that the model does not work without.
+    #: Names of the networks that presets keep, beside the generator that inference uses.
+    inference_networks = ()
+    #: Arguments of the generator that the model needs.
     fixed_generator = {"conditional": True, "predicts_mean": False}
+    #: Names of the images that a training batch must hold: "clean", "unpaired".
+    required_images = ()
 
     def __init__(
         self,
         image_shape,
         measurement,
+        values=None,
         latent_dim=128,
-        average_decay=None,
-        flip=False,
+        ema_decay=None,
         seed=0,
         generator=None,
         name=None,
     ):
-        # No autocast: under mixed_float16 it would round the observed pixels. The networks cast themselves.
+        # No autocast: under mixed_float16 it would round the observed pixels. Networks cast themselves.
         super().__init__(name=name or type(self).__name__.lower(), autocast=False)
-        self.image_shape = networks.sizes.check_image_shape(image_shape)
+        self.image_shape = networks.check_image_shape(image_shape)
         self.measurement = measurements.get(measurement)
         self.measurement.check(*self.image_shape[:2])
-        self.latent_dim, self.flip, self.seed = int(latent_dim), bool(flip), int(seed)
-        if average_decay is not None and not 0 < average_decay < 1:
+        self.values = value_scaling.get(values)
+        self.latent_dim = check_integer(type(self).__name__, "latent_dim", latent_dim, 1)
+        if ema_decay is not None and not 0 < ema_decay < 1:
             raise ValueError(
-                f"`average_decay` lies in (0, 1), or is None. Received: average_decay={average_decay!r}"
+                f"`ema_decay` must be in (0, 1), or None. Received: ema_decay={ema_decay!r}"
             )
-        self.average_decay = average_decay
-        self._generator_config = dict(generator or {})
-        self.generator = self._generator(self.fixed_generator)
-        self.generator_average = None
-        if average_decay is not None:
-            config = {**self.generator.get_config(), "name": "generator_average"}
-            self.generator_average = networks.Generator.from_config(config)
-            self.generator_average.trainable = False
-            self.generator_average.set_weights(self.generator.get_weights())
-        # The only state that randomness has: noise is drawn from (seed, step, position in the batch).
+        self.ema_decay = ema_decay
+        self.seed = check_integer(type(self).__name__, "seed", seed)
+        self.generator_config = dict(generator or {})
+        self.generator = self.build_generator()
+        self.ema_generator = None
+        if ema_decay is not None:
+            config = {**self.generator.get_config(), "name": "ema_generator"}
+            self.ema_generator = networks.Generator.from_config(config)
+            self.ema_generator.trainable = False
+            self.ema_generator.set_weights(self.generator.get_weights())
+        # The only state of the noise, which is drawn from (seed, step, place in the batch).
         self.step = self.add_weight(
             shape=(), dtype="int32", initializer="zeros", trainable=False, name="step"
         )
-        vars(self)["trackers"] = {}  # past Keras's tracking, which is closed once a model is built
+        self.log_means = RunningMeans()
+        self.inference = Inference(self)
+        self._sampler = sampling.OneStage()
 
-    def _network(self, cls, config, **defaults):
-        """A network of this model's image shape; `config` wins over `defaults`."""
-        return cls(self.image_shape, **{**defaults, **config})
+    # -- networks --------------------------------------------------------------------------------
 
-    def _generator(self, fixed, **defaults):
-        """A G with the arguments given for it and those that the model fixes, or an error where these differ."""
-        given = self._generator_config
-        for name, value in fixed.items():
-            if given.get(name, value) != value:
+    def build_network(self, cls, config, **defaults):
+        """Builds a network of this model's image shape; `config` wins over `defaults`."""
+        shapes = {"mask_channels": self.measurement.mask_channels}
+        return cls(self.image_shape, **{**shapes, **defaults, **config})
+
+    def build_generator(self, name="generator", **fixed):
+        """Builds a generator from the arguments given for it and those that the model fixes."""
+        fixed = {**self.fixed_generator, **fixed}
+        for argument, value in self.fixed_generator.items():
+            if self.generator_config.get(argument, value) != value:
                 raise ValueError(
-                    f"{type(self).__name__} needs a generator with {name}={value!r}, see its docstring. "
-                    f"Received: generator={given!r}"
+                    f"{type(self).__name__} needs a generator with {argument}={value!r}. "
+                    f"Received: generator={self.generator_config!r}"
                 )
-        defaults = {"latent_dim": self.latent_dim, **defaults}
-        return self._network(networks.Generator, {**given, **fixed}, **defaults)
+        config = {**self.generator_config, **fixed}
+        return self.build_network(
+            networks.Generator, config, latent_dim=self.latent_dim, name=name
+        )
 
     def build(self, input_shape=None):
-        """Everything is built in the constructor; Keras asks for this before it saves or summarises."""
+        """Marks the model as built: networks are built in the constructor."""
         self.built = True
 
-    # -- compile -------------------------------------------------------------------------------------------------
+    def generator_networks(self, every=False):
+        """Returns the networks that `g_loss` updates.
+
+        Args:
+            every: Whether to include those that no term of the present weights reaches.
+        """
+        return [self.generator]
+
+    def discriminator_networks(self, every=False):
+        """Returns the networks that `d_loss` updates; see `generator_networks`."""
+        return []
+
+    @property
+    def inference_generator(self):
+        """The generator that inference uses: the average, where the model keeps one."""
+        return self.generator if self.ema_generator is None else self.ema_generator
+
+    # -- compile ---------------------------------------------------------------------------------
 
     def compile(
         self,
@@ -103,72 +143,73 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
         discriminator_optimizer=None,
         gan_loss="hinge",
         loss_weights=None,
-        micro_batches=1,
+        gradient_accumulation_steps=1,
         **kwargs,
     ):
-        """Sets optimizers and losses; without arguments, the paper's (section 3.3).
+        """Configures optimizers and losses; without arguments, the paper's (section 3.3).
 
         Args:
-            optimizer: of the generator's side (G and E). Default `Adam(1e-4, beta_1=0, beta_2=0.99)`.
-            discriminator_optimizer: of D. Default `Adam(4e-4, beta_1=0, beta_2=0.99)`. The paper gives the betas
-                only; the rates are SAGAN's, whose networks it takes.
+            optimizer: Of G and E. Default: `Adam(1e-4, beta_1=0, beta_2=0.99)`.
+            discriminator_optimizer: Of D. Default: `Adam(4e-4, beta_1=0, beta_2=0.99)`. The paper
+                gives the betas only; the rates are SAGAN's.
             gan_loss: `"hinge"`, `"minimax"` or `"least_squares"`.
-            loss_weights: dict of the weights that differ from `default_loss_weights`; a term of weight 0 costs nothing.
-            micro_batches: K; a batch is worked through in K parts whose gradients are summed before one update, so
-                that memory holds one part only. The paper's "update every 4 steps" of 128 is a batch of 512 and K = 4.
-            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution`, `auto_scale_loss` of `keras.Model.compile`.
-                `jit_compile="auto"` is `False` on TensorFlow where there is no accelerator, since graphs are faster on
-                processor cores (measured), and on several replicas, since XLA does not compile everywhere what these
-                exchange.
+            loss_weights: Dict of the weights that differ from `default_loss_weights`. A term of
+                weight 0 is not computed.
+            gradient_accumulation_steps: K. A batch is processed in K parts whose gradients are
+                summed before one update, which bounds memory. The paper's "update every 4 steps" of
+                128 images is a batch of 512 and K = 4.
+            **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution` and `auto_scale_loss` of
+                `keras.Model.compile`. On TensorFlow `jit_compile="auto"` means False without an
+                accelerator and on several replicas.
         """
         for name in ("loss", "metrics", "weighted_metrics"):
             if kwargs.pop(name, None) is not None:
                 raise ValueError(
-                    f"{type(self).__name__}.compile brings its own losses and metrics. Received: {name}=…"
+                    f"`{name}` must not be given: {type(self).__name__} has losses and metrics of its "
+                    f"own. Received: {name}=…"
                 )
         unknown = set(loss_weights or {}) - set(self.default_loss_weights)
         if unknown:
             raise ValueError(
-                f"{type(self).__name__} has the loss terms {sorted(self.default_loss_weights)}. "
-                f"Received: loss_weights with {sorted(unknown)}"
+                f"`loss_weights` must name terms of {sorted(self.default_loss_weights)}. "
+                f"Received: {sorted(unknown)}"
             )
-        self.loss_weights = {**self.default_loss_weights, **(loss_weights or {})}
         shared = optimizer is discriminator_optimizer
         if shared and isinstance(optimizer, keras.optimizers.Optimizer):
             raise ValueError(
-                "The players need an optimizer each: its averages belong to one player's weights. "
-                f"Received: optimizer=discriminator_optimizer={optimizer!r}"
+                "`optimizer` and `discriminator_optimizer` must be two objects. "
+                f"Received: {optimizer!r} for both"
             )
-        self.micro_batches = measurements.base.check_integer(
-            "compile", "micro_batches", micro_batches, 1
+        self.loss_weights = {**self.default_loss_weights, **(loss_weights or {})}
+        self.gradient_accumulation_steps = check_integer(
+            "compile", "gradient_accumulation_steps", gradient_accumulation_steps, 1
         )
         self.gan_loss = gan_loss
         self.discriminator_loss, self.generator_loss = losses.get(gan_loss)
+        automatic = kwargs.get("jit_compile", "auto") == "auto"
+        if automatic and keras.backend.backend() == "tensorflow":
+            single = distribute.num_replicas() == 1
+            kwargs["jit_compile"] = "auto" if single and backend.has_accelerator() else False
         optimizer = keras.optimizers.get(optimizer or paper_adam(1e-4))
-        on_tensorflow = keras.backend.backend() == "tensorflow"
-        automatic = on_tensorflow and kwargs.get("jit_compile", "auto") == "auto"
-        if automatic and (replicas.count() > 1 or not backend.has_accelerator()):
-            kwargs["jit_compile"] = False
         super().compile(optimizer=optimizer, **kwargs)
-        self.discriminator_optimizer = self._scaled(
-            keras.optimizers.get(discriminator_optimizer or paper_adam(4e-4)),
-            kwargs.get("auto_scale_loss", True),
-        )
-        replicas.check_compile(self, [self.optimizer, self.discriminator_optimizer])
-        # Built now, so that load_model finds both optimizers' variables.
-        self.optimizer.build(_variables(self.generator_side(every=True)))
-        self.discriminator_optimizer.build(_variables(self.discriminator_side(every=True)))
-        vars(self)["trackers"] = {name: keras.metrics.Mean(name=name) for name in self.log_names()}
+        second = keras.optimizers.get(discriminator_optimizer or paper_adam(4e-4))
+        # Keras wraps only `optimizer` for loss scaling.
+        wraps = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        if wraps and not isinstance(second, keras.optimizers.LossScaleOptimizer):
+            second = keras.optimizers.LossScaleOptimizer(second, name="discriminator_loss_scale")
+        self.discriminator_optimizer = second
+        # Built now, so that load_model finds the variables of both.
+        self.optimizer.build(_variables(self.generator_networks(every=True)))
+        self.discriminator_optimizer.build(_variables(self.discriminator_networks(every=True)))
+        distribute.check_compile(self, [self.optimizer, self.discriminator_optimizer])
+        self.log_means.reset(["loss", *self.log_names(), "mse", "mse_mean"])
 
-    @staticmethod
-    def _scaled(optimizer, auto_scale_loss):
-        """Keras wraps only `optimizer=` under mixed_float16; this wraps the other one alike."""
-        wraps = auto_scale_loss and keras.config.dtype_policy().name == "mixed_float16"
-        if wraps and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            return keras.optimizers.LossScaleOptimizer(
-                optimizer, name="discriminator_loss_scale_optimizer"
-            )
-        return optimizer
+    def updates(self):
+        """Returns `(optimizer, variables)` of D and of G."""
+        return [
+            (self.discriminator_optimizer, _variables(self.discriminator_networks())),
+            (self.optimizer, _variables(self.generator_networks())),
+        ]
 
     def get_compile_config(self):
         if not self.compiled:
@@ -180,7 +221,7 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
             ),
             "gan_loss": self.gan_loss,
             "loss_weights": dict(self.loss_weights),
-            "micro_batches": self.micro_batches,
+            "gradient_accumulation_steps": self.gradient_accumulation_steps,
         }
 
     def compile_from_config(self, config):
@@ -189,90 +230,248 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
             config[name] = keras.saving.deserialize_keras_object(config[name])
         self.compile(**config)
 
-    # -- what a subclass says ------------------------------------------------------------------------------------
+    # -- a step ----------------------------------------------------------------------------------
 
-    def generator_side(self, every=False):
-        """The networks that `g_loss` moves; with `every`, also those that no term of the present weights reaches."""
-        return [self.generator]
+    def train_step(self, *args):
+        return trainer.train_step(self, *args)
 
-    def discriminator_side(self, every=False):
-        """The networks that `d_loss` moves, likewise."""
-        return []
-
-    def sides(self):
-        """`(optimizer, variables)` of D and of G; the first has no variables where no game is played."""
-        return [
-            (self.discriminator_optimizer, _variables(self.discriminator_side())),
-            (self.optimizer, _variables(self.generator_side())),
-        ]
+    def test_step(self, *args):
+        return trainer.test_step(self, *args)
 
     def log_names(self):
-        """Names of what `objective` logs under the present weights."""
-        raise NotImplementedError
+        """Returns the names that `compute_losses` logs under the present weights."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `log_names`.")
 
-    def objective(self, batch, keys, training):
-        """Both players' losses.
+    def compute_losses(self, batch, keys, training):
+        """Computes the losses of a batch.
 
         Args:
-            batch: dict of `y` `(N, H, W, C)`, `mask` `(N, H, W, 1)` and, where the data has them, `clean` and
-                `unpaired`.
-            keys: uint32 `(N, 2)`, one an image and step; fold in a purpose before drawing.
-            training: whether batch statistics are used and moved.
+            batch: Dict of `y` `(N, H, W, C)`, `mask` `(N, H, W, M)` and, where the data has them,
+                `clean` and `unpaired`.
+            keys: uint32 `(N, 2)`, one per image and step. Fold in a stream before drawing.
+            training: Whether batch statistics are used and moved.
 
         Returns:
-            `(d_loss, g_loss, logs)`: float32 scalars, and a dict of scalars under the names of `log_names`.
+            `(d_loss, g_loss, logs)`: float32 scalars, and a dict of scalars.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must implement `compute_losses`.")
 
-    # -- a step's bookkeeping ------------------------------------------------------------------------------------
+    def unpack(self, data, training=False):
+        """Returns a batch as `compute_losses` takes it; see `models.batches.unpack`."""
+        return unpack(data, self, self.required_images if training else ())
 
     def step_keys(self, count, first=0):
-        """One key an image of the present step's batch from place `first` on, `(count, 2)`."""
-        return random.key(self.seed, _TRAINING, self.step, first + ops.arange(count))
+        """Returns a key per image of the present step's batch, from place `first` on: `(count, 2)`."""
+        places = first + ops.arange(count, dtype="int32")
+        return random.key(self.seed, rng_streams.TRAINING, self.step, places)
 
-    def draw_z(self, keys, purpose):
-        """`z ~ p_z = N(0, I)`, `(N, z_dim)`; zeros in a model that is not stochastic."""
-        return self.latent(random.fold_in(keys, purpose))
+    def evaluation_keys(self, count, first=0):
+        """Returns a key per image of a batch, the same at every step: evaluation has no state."""
+        places = first + ops.arange(count, dtype="int32")
+        return random.key(self.seed, rng_streams.EVALUATION, places)
 
-    def paste(self, image, y, mask):
-        """`G(y, z) * (1 - mask) + y` (equation 4): observed pixels come back bit-equal."""
-        return ops.where(mask > 0.5, y, ops.cast(image, y.dtype))
+    def draw_latents(self, keys, y):
+        """Draws z for images as large as `y`; zeros in a model with a single answer."""
+        return self.latents(self.generator, keys, ops.shape(y)[1], ops.shape(y)[2])
+
+    @property
+    def latents(self):
+        """The function that draws z: `sampling.draw_latents`, or `zero_latents`."""
+        return sampling.draw_latents if self.stochastic else sampling.zero_latents
+
+    def sample_masks(self, keys, y):
+        """Draws a mask per key from p_M, as large as `y`."""
+        return self.measurement.sample(keys, *y.shape[1:3])
 
     def after_update(self):
-        """Once a step: power iterations, the generator average, the step counter."""
-        for network in (*self.generator_side(), *self.discriminator_side()):
+        """Advances power iterations, the average of G's weights, and the step counter."""
+        for network in (*self.generator_networks(), *self.discriminator_networks()):
             advance_power_iterations(network)
-        if self.generator_average is not None:
-            # Warm-up: an average over the whole (short) past before one over the last 1 / (1 - decay) steps.
+        if self.ema_generator is not None:
+            # Warm-up: first an average over the whole short past.
             t = ops.cast(self.step, "float32")
-            decay = ops.minimum(self.average_decay, (1.0 + t) / (10.0 + t))
-            for mean, value in zip(
-                self.generator_average.weights, self.generator.weights, strict=True
-            ):
+            decay = ops.minimum(self.ema_decay, (1.0 + t) / (10.0 + t))
+            pairs = zip(self.ema_generator.weights, self.generator.weights, strict=True)
+            for mean, value in pairs:
                 mean.assign(mean + (1.0 - decay) * (value - mean))
         self.step.assign(self.step + 1)
 
-    def track(self, logs, weight=None):
-        """Adds the step's numbers to the running means, in which they count `weight` (1 by default); these."""
-        for name, value in logs.items():
-            self.trackers[name].update_state(value, sample_weight=weight)
-        return {name: self.trackers[name].result() for name in logs}
+    def update_metrics(self, logs, weight=None):
+        """Adds a step's numbers to the running means, and returns these."""
+        if "g_loss" in logs:
+            logs = {"loss": logs["g_loss"] + logs.get("d_loss", 0.0), **logs}
+        return self.log_means.update(logs, weight)
 
     @property
     def metrics(self):
-        return list(self.trackers.values())
+        return self.log_means.metrics
 
-    # -- saving --------------------------------------------------------------------------------------------------
+    @property
+    def non_trainable_variables(self):
+        """Includes the second optimizer's variables, which Keras's JAX trainer would not carry."""
+        variables = super().non_trainable_variables
+        if keras.backend.backend() == "jax" and self.compiled:
+            variables = variables + list(self.discriminator_optimizer.variables)
+        return variables
+
+    # -- inference -------------------------------------------------------------------------------
+
+    @property
+    def sampler(self):
+        """The sampler of `inpaint`, `predict` and exports. Training does not depend on it."""
+        return self._sampler
+
+    @sampler.setter
+    def sampler(self, sampler):
+        sampler = sampling.get(sampler)
+        if isinstance(sampler, sampling.TwoStage) and not self.generator.predicts_mean:
+            raise ValueError(
+                "Two-stage sampling needs a generator with predicts_mean=True. "
+                f"Received: sampler={sampler!r}"
+            )
+        self._sampler = sampler
+        # Compiled functions hold the sampler that they were traced with.
+        self.inference.clear()
+        self.predict_function = self.test_function = None
+
+    def composite(self, image, y, mask):
+        """Computes `G(y, z) * (1 - mask) + y` (equation 4): observed values come back bit-equal."""
+        return ops.where(mask > 0.5, y, ops.cast(image, y.dtype))
+
+    def reconstruct(self, y, mask, keys, origin=None):
+        """Draws reconstructions as a graph.
+
+        Args:
+            y: `(N, H, W, C)` in network units, 0 where missing.
+            mask: `(N, H, W, M)`, 1 = observed.
+            keys: uint32 `(N, K, 2)`, one per sample.
+            origin: int32 `(N, 2)`: row and column of a tile in its image, or None.
+
+        Returns:
+            `(N, K, H, W, C)` in network units; observed values equal y's.
+        """
+        height, width = ops.shape(y)[1], ops.shape(y)[2]
+        generator = self.inference_generator
+        padded = [sampling.pad_to_multiple(v, generator.stride) for v in (y, mask)]
+        features = generator.observe(*padded)
+        images = self.sampler(generator, features, *padded, keys, origin, self.latents)
+        images = self.values.clip(images[:, :, :height, :width])
+        return self.composite(images, y[:, None], mask[:, None])
+
+    def sample(self, y, mask, seeds, num_samples, origin=None):
+        """Draws `num_samples` reconstructions of each image, as a graph: `(N, K, H, W, C)`.
+
+        Args:
+            y, mask, origin: As in `reconstruct`.
+            seeds: Integers `(N,)`. The same image and seed give the same samples in any batch.
+            num_samples: K, an integer or scalar tensor.
+        """
+        return self.reconstruct(y, mask, sampling.sample_keys(seeds, num_samples), origin)
+
+    def mean(self, y, mask):
+        """Predicts the mean `(N, H, W, C)`, as a graph; arguments as in `reconstruct`."""
+        if not self.stochastic:
+            return self.sample(y, mask, ops.zeros_like(y[:, 0, 0, 0]), 1)[:, 0]
+        self.check_predicts_mean()
+        generator = self.inference_generator
+        padded = [sampling.pad_to_multiple(v, generator.stride) for v in (y, mask)]
+        image = generator.observe(*padded)["mean"][:, : ops.shape(y)[1], : ops.shape(y)[2]]
+        return self.composite(self.values.clip(image), y, mask)
+
+    def check_predicts_mean(self):
+        """Raises a ValueError if the model has no mean of its own."""
+        if self.stochastic and not self.generator.predicts_mean:
+            raise ValueError(
+                "This generator predicts no mean (Generator(predicts_mean=True) does). "
+                "Use inpaint(y, num_samples=K).mean(axis=1)."
+            )
+
+    def inpaint(self, y, mask=None, num_samples=10, seed=0, batch_size=32, tile="auto"):
+        """Samples reconstructions of damaged images.
+
+        Args:
+            y: Array `(N, H, W, C)`: floats in network units ([-1, 1] for images), 0 or NaN where
+                missing, or integers as `values` scales them.
+            mask: Array `(N, H, W, M)` or `(N, H, W)`, 1 = observed. `None`: NaN and masked values
+                are missing, otherwise `T(y)`.
+            num_samples: K, reconstructions of each image.
+            seed: An integer (image i then has the seed `seed + i`), or N integers.
+            batch_size: Largest number of images computed at a time.
+            tile: Side of the tiles that large images are computed in, in pixels; `None`: in one
+                piece; `"auto"`: by the size of the image. The numbers do not depend on it.
+
+        Returns:
+            `(N, K, H, W, C)` in the dtype and units of y (float32 for floats). Observed values are
+            bit-equal to y's.
+        """
+        return self.inference.inpaint(y, mask, num_samples, seed, batch_size, tile)
+
+    def predict_mean(self, y, mask=None, batch_size=32, tile="auto"):
+        """Predicts the best single answer in the sense of the squared error, without noise.
+
+        Args:
+            y, mask, batch_size, tile: As in `inpaint`.
+
+        Returns:
+            `(N, H, W, C)`; see `inpaint`.
+        """
+        return self.inference.predict_mean(y, mask, batch_size, tile)
+
+    def call(self, inputs, training=False):
+        """Returns one reconstruction `(N, H, W, C)` per observation, with fixed noise.
+
+        `inputs` is y, or a dict with "observation" and, where known, "mask". `predict` uses it.
+        """
+        batch = self.unpack(inputs)
+        count = ops.shape(batch["y"])[0]
+        keys = self.evaluation_keys(count, distribute.batch_slice(count)[0])
+        return self.reconstruct(batch["y"], batch["mask"], random.fold_in(keys, 0)[:, None])[:, 0]
+
+    def compute_scores(self, batch, keys):
+        """Computes `std` and, with clean images, `mse` and `mse_mean`, from two samples per image."""
+        y, mask = batch["y"], batch["mask"]
+        samples = self.reconstruct(y, mask, ops.stack([random.fold_in(keys, i) for i in (0, 1)], 1))
+        logs = {"std": pair_std(samples[:, 0], samples[:, 1], mask)}
+        if "clean" in batch:
+            mean = ops.mean(samples, axis=1)
+            logs["mse"] = ops.mean(ops.square(samples[:, 0] - batch["clean"]))
+            logs["mse_mean"] = ops.mean(ops.square(mean - batch["clean"]))
+        return logs
+
+    def calibrate_spread(self, dataset, **kwargs):
+        """Fits the sampler's spread to observed pixels; see `sampling.calibrate_spread`."""
+        return sampling.calibrate_spread(self, dataset, **kwargs)
+
+    # -- saving ----------------------------------------------------------------------------------
+
+    def export(self, path, **options):
+        """Writes a SavedModel for TensorFlow Serving; see `keras_uai.serving.export`."""
+        from keras_uai.serving import export  # serving builds on models
+
+        return export(self, path, **options)
+
+    @classmethod
+    def from_preset(cls, preset, **overrides):
+        """Loads a model from a preset's name or folder; see `keras_uai.presets.load`."""
+        from keras_uai import presets  # presets build on models
+
+        return presets.load(preset, cls, **overrides)
+
+    def save_to_preset(self, folder, **kwargs):
+        """Writes a preset; see `keras_uai.presets.save`."""
+        from keras_uai import presets  # presets build on models
+
+        return presets.save(self, folder, **kwargs)
 
     def get_config(self):
         return {
             "image_shape": self.image_shape,
             "measurement": keras.saving.serialize_keras_object(self.measurement),
+            "values": keras.saving.serialize_keras_object(self.values),
             "latent_dim": self.latent_dim,
-            "average_decay": self.average_decay,
-            "flip": self.flip,
+            "ema_decay": self.ema_decay,
             "seed": self.seed,
-            "generator": self._generator_config,
+            "generator": self.generator_config,
             "name": self.name,
         }
 
@@ -282,9 +481,16 @@ class InpaintingModel(SamplingMixin, BatchMixin, PresetMixin, TrainStep, keras.M
 
 
 def paper_adam(learning_rate):
-    """Adam as in section 3.3: beta_1 = 0, beta_2 = 0.99."""
+    """Returns Adam as in section 3.3: beta_1 = 0, beta_2 = 0.99."""
     return keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=0.99)
 
 
-def _variables(side):
-    return [variable for network in side for variable in network.trainable_variables]
+def pair_std(first, second, mask):
+    """Computes the root mean variance of missing values, estimated from two samples per image."""
+    missing = ops.broadcast_to(1.0 - mask, ops.shape(first))
+    total = ops.sum(0.5 * ops.square(first - second) * missing)
+    return ops.sqrt(total / ops.maximum(ops.sum(missing), 1.0) + 1e-12)
+
+
+def _variables(networks):
+    return [variable for network in networks for variable in network.trainable_variables]

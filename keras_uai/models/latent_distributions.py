@@ -1,33 +1,21 @@
-"""Prior and posterior of the latent as distributions of TensorFlow Probability."""
+"""Distributions of the latent in TensorFlow Probability."""
 
 import keras
-from keras import ops
 
 
-class LatentDistributionsMixin:
-    """`prior` and `posterior`, for a model with an encoder E and `latent_dim`."""
+def gaussian(mean, scale):
+    """Returns a diagonal Gaussian of TensorFlow Probability.
 
-    @property
-    def prior(self):
-        """`p_z` of the global latent, a TensorFlow Probability distribution with event shape `(latent_dim,)`."""
-        return _gaussian(ops.zeros((self.latent_dim,)), ops.ones((self.latent_dim,)))
+    Args:
+        mean, scale: `(latent_dim,)` or `(N, latent_dim)`.
 
-    def posterior(self, y, mask=None):
-        """`E(y)` as a TensorFlow Probability distribution, batch shape `(N,)`, event shape `(latent_dim,)`."""
-        y, mask = self._check_images(y, mask)
-        mean, log_variance = self.encoder.encode(y, mask)
-        return _gaussian(mean, ops.exp(0.5 * log_variance))
-
-    def __dir__(self):
-        """Without `prior`: Keras reads all that `dir` names when it saves, and would import TFP each time."""
-        return [name for name in super().__dir__() if name != "prior"]
-
-
-def _gaussian(mean, scale):
+    Raises:
+        RuntimeError: on another backend than TensorFlow.
+    """
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
-            "`prior` and `posterior` are TensorFlow Probability distributions and need the TensorFlow backend. "
-            f"Received: KERAS_BACKEND={keras.backend.backend()}. Use `encoder.encode` for mean and log-variance."
+            "`prior` and `posterior` need the TensorFlow backend; `encoder.encode` returns mean and "
+            f"log-variance on any. Received: KERAS_BACKEND={keras.backend.backend()}"
         )
     import tensorflow_probability as tfp
 

@@ -1,48 +1,47 @@
-"""Paired: the supervised baseline of Table 2 that is shown each observation's clean image."""
+"""Paired: the supervised baseline of Table 2 that sees each observation's clean image."""
 
 import keras
 
-from keras_uai import losses
-from keras_uai.models import purposes
-from keras_uai.models.adversarial import AdversarialModel, game_names
+from keras_uai import losses, random, rng_streams
+from keras_uai.models.adversarial import AdversarialModel, adversarial_names
 
 
 @keras.saving.register_keras_serializable("keras_uai")
 class Paired(AdversarialModel):
-    """Regression to the clean image with an adversarial term (section 3.5, after pix2pix, Isola et al. 2017).
+    """Regression to the clean image with an adversarial term (section 3.5, after pix2pix).
 
     Supervision: pairs (y, x); batches hold x under `"clean"`.
 
-    `x_tilde = G(y, 0) * (1 - m^y) + y`; the terms are `"squared_error"`, `mean (x_tilde - x)^2` over whole images
-    (the paper's choice, where pix2pix has the absolute error; the default weight is pix2pix's 100), and `"gan"`: D
-    separates x from x_tilde. A D with `sees_mask=True` sees which pixels of either were observed and is then pix2pix's
-    conditional D(y, x): x_tilde has y's pixels in it.
+    `x_tilde = G(y, 0) * (1 - m^y) + y`. The terms are `"squared_error"`, `mean (x_tilde - x)^2` over
+    whole images (the paper's choice; pix2pix, Isola et al. 2017, has the absolute error, and its
+    weight 100 is the default), and `"gan"`: D separates x from x_tilde. A D with `mask_input=True`
+    is pix2pix's conditional D(y, x), since x_tilde contains y's pixels.
 
-    Deterministic: z is 0, so an observation has one answer, all samples are that, and `mean` returns it.
+    z is 0: an observation has a single answer, and `predict_mean` returns it.
 
-    Args: see `UAI`.
+    Args:
+        image_shape, measurement, ...: See `AdversarialModel`.
     """
 
     default_loss_weights = {"gan": 1.0, "squared_error": 100.0}
-    needs_clean = True
+    required_images = ("clean",)
     stochastic = False
 
     def log_names(self):
-        return ["g_loss", "std", "mse", "mse_mean", *(game_names("x") if self.plays else [])]
+        return ["g_loss", "std", "mse", *(adversarial_names("x") if self.loss_weights["gan"] else [])]
 
-    def objective(self, batch, keys, training):
-        batch = self.mirrored(batch, keys, training)
+    def compute_losses(self, batch, keys, training):
         w, x, y, mask = self.loss_weights, batch["clean"], batch["y"], batch["mask"]
         # x_tilde = G(y, 0) * (1 - m^y) + y
         features = self.generator.observe(y, mask, training=training)
-        image = self.generator.decode(features, self.draw_z(keys, purposes.Z), training=training)
-        x_tilde = self.paste(image, y, mask)
+        latents = self.draw_latents(random.fold_in(keys, rng_streams.Z), y)
+        image = self.generator.decode(features, *latents, training=training)
+        x_tilde = self.composite(image, y, mask)
         logs = {"mse": losses.mean_squared_error(x_tilde, x)}
         d_loss, g_loss = 0.0, w["squared_error"] * logs["mse"]
-        if self.plays:
-            real, fake = (
-                self.discriminator.score(image, mask, training=training) for image in (x, x_tilde)
-            )
-            d_loss, gan_loss, game_logs = self.game(real, fake, "x")
-            g_loss, logs = g_loss + w["gan"] * gan_loss, {**logs, **game_logs}
+        if w["gan"]:
+            real = self.discriminator.score(x, mask, training=training)
+            fake = self.discriminator.score(x_tilde, mask, training=training)
+            d_loss, gan_loss, adversarial_logs = self.adversarial_terms(real, fake, "x")
+            g_loss, logs = g_loss + w["gan"] * gan_loss, {**logs, **adversarial_logs}
         return d_loss, g_loss, {**logs, "g_loss": g_loss}

@@ -1,105 +1,103 @@
-"""The configuration that measured best so far; `experiments/README.md` and `tried.md` have the tables behind it."""
+"""The recommended configuration; `experiments/README.md` and `tried.md` have the measurements."""
 
 import keras
 
 from keras_uai.measurements import Patch
 from keras_uai.models.base import paper_adam
+from keras_uai.sampling import TwoStage
 
-#: Arguments of `UAI`. A U-Net on 2 x 2 cells with a fill and a mean of its own, both anchored at the observed pixels,
-#: and noise on cells of 8 pixels; no spectral normalisation, since G is led by scores. A second look takes the grain
-#: out of samples; `look_gain` is what faces need, and `fit_look_gain` finds what yours do. For whoever turns the game
-#: on: D judges fills, since of single pixels it learns nothing.
+#: Arguments of `UAI`: a U-Net on blocks of 2 x 2 pixels with a push-pull fill and a predicted mean,
+#: both conditioned on the observed pixels, and noise on cells of 8 pixels. No spectral
+#: normalisation, since proper scores train G. D compares fills, for those who turn the adversarial
+#: terms on.
 MODEL = {
-    "average_decay": 0.998,
-    "hide": (0.1, 0.5),
+    "ema_decay": 0.998,
+    "split_ratio": (0.1, 0.5),
     "energy_scales": (None, 1, 2, 4, 8, 16),
-    "look_cell": 4,
-    "look_gain": 1.8,
-    "flip": True,
+    "sampler": TwoStage(stride=4, inflation=1.8),
     "generator": {
         "width": 40,
         "max_width": 80,
-        "stem": 2,
-        "lean": True,
+        "space_to_depth": 2,
+        "efficient_resampling": True,
         "normalization": "batch",
-        "spectral": False,
-        "attention_size": None,
-        "fill": True,
-        "anchor": True,
+        "spectral_normalization": False,
+        "attention_level": None,
+        "input_fill": "push_pull",
+        "residual_conditioning": True,
         "predicts_mean": True,
         "noise_channels": 4,
-        "noise_cell": 8,
-        "modulation_scales": False,
+        "min_noise_stride": 8,
+        "modulation": "shift",
     },
     "discriminator": {
         "width": 32,
         "max_width": 128,
-        "stem": 2,
-        "lean": True,
+        "space_to_depth": 2,
+        "efficient_resampling": True,
         "normalization": None,
-        "attention_size": None,
-        "fill": True,
-        "sees_mask": True,
+        "attention_level": None,
+        "input_fill": "push_pull",
+        "mask_input": True,
     },
     "encoder": {
         "width": 24,
         "max_width": 96,
-        "stem": 2,
-        "lean": True,
-        "fill": True,
-        "sees_mask": True,
+        "space_to_depth": 2,
+        "efficient_resampling": True,
+        "input_fill": "push_pull",
+        "mask_input": True,
     },
 }
 
-#: Arguments of `compile`. Proper scores alone: a small adversarial term beside them costs a quarter of the time, and at
-#: equal steps the mean's error, the CRPS and the Fréchet distance, too.
+#: Proper scores alone. A small adversarial term beside them costs a quarter of the time and, at
+#: equal steps, worsens the mean's error, the CRPS and the Fréchet distance.
 LOSS_WEIGHTS = {"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0, "splitting": 1.0}
 
-#: Where a measurement keeps fewer patches than this, most places of an image are never observed near another one that
-#: is: no hidden pixel tells of them, but the observations of other images do. Where nearly all of a patch is hidden,
-#: pixels far from what is still seen are scored as well.
-FEW_PATCHES, FEW_PATCHES_HIDE = 8, (0.1, 0.98)
-#: There little is known of an image but its layout, and a second look that reads one pixel of each 8 x 8 draws that.
-FEW_PATCHES_LOOK = 8
-#: Gains of the second look that were fitted to faces where patches are kept, few of them or many.
-FEW_PATCHES_GAIN, PATCHES_GAIN = 1.7, 2.2
+#: With fewer kept patches than this, most pixels of an image are never observed near another
+#: observed pixel. Hidden pixels say nothing about them; observations of other images do.
+FEW_PATCHES = 8
+FEW_PATCHES_MODEL = {
+    "split_ratio": (0.1, 0.98),
+    "context_dropout": 0.25,
+    "sampler": TwoStage(stride=8, inflation=1.7),
+}
+MANY_PATCHES_MODEL = {"sampler": TwoStage(stride=4, inflation=2.2)}
 
-#: Of Adam on the generator's side (D keeps the paper's betas), and of the data.
-LEARNING_RATE, BETA_1, BETA_2, WARMUP_STEPS, BATCH_SIZE = 1e-3, 0.9, 0.99, 100, 16
+#: Adam of G, with a warm-up; D keeps the paper's betas.
+LEARNING_RATE = 1e-3
 DISCRIMINATOR_LEARNING_RATE = 1e-3
-
-
-def for_measurement(measurement):
-    """What differs for this measurement from `MODEL` and from `LOSS_WEIGHTS`, two dicts."""
-    if not isinstance(measurement, Patch):
-        return {}, {}
-    if measurement.n < FEW_PATCHES:
-        look = {"look_cell": FEW_PATCHES_LOOK, "look_gain": FEW_PATCHES_GAIN}
-        return {"hide": FEW_PATCHES_HIDE, "hide_all": 0.25, **look}, {"marginal": 1.0}
-    return {"look_gain": PATCHES_GAIN}, {}
+BETA_1 = 0.9
+BETA_2 = 0.99
+WARMUP_STEPS = 100
+BATCH_SIZE = 16
 
 
 def arguments(measurement, overrides):
-    """`MODEL` with `overrides`; dicts of network arguments are merged."""
-    recommended = {**MODEL, **for_measurement(measurement)[0]}
-    merged = {n: dict(v) if isinstance(v, dict) else v for n, v in recommended.items()}
+    """Returns the arguments of `UAI` for `measurement`; nested dicts are merged with `overrides`."""
+    specific = {}
+    if isinstance(measurement, Patch):
+        specific = FEW_PATCHES_MODEL if measurement.n < FEW_PATCHES else MANY_PATCHES_MODEL
+    merged = {**MODEL, **specific}
     for name, value in overrides.items():
-        merged[name] = {**merged[name], **value} if isinstance(merged.get(name), dict) else value
+        nested = isinstance(merged.get(name), dict) and isinstance(value, dict)
+        merged[name] = {**merged[name], **value} if nested else value
     return merged
 
 
 def compile_arguments(measurement, steps=None):
-    """Optimizers, their rates constant or falling to 0 over `steps` updates, and `LOSS_WEIGHTS`."""
-    rate = _schedule(LEARNING_RATE, steps)
+    """Returns the arguments of `compile`; with `steps` the rates fall to 0 along a cosine."""
+    few = isinstance(measurement, Patch) and measurement.n < FEW_PATCHES
+    rate = schedule(LEARNING_RATE, steps)
     return {
         "optimizer": keras.optimizers.Adam(rate, beta_1=BETA_1, beta_2=BETA_2),
-        "discriminator_optimizer": paper_adam(_schedule(DISCRIMINATOR_LEARNING_RATE, steps)),
-        "loss_weights": {**LOSS_WEIGHTS, **for_measurement(measurement)[1]},
+        "discriminator_optimizer": paper_adam(schedule(DISCRIMINATOR_LEARNING_RATE, steps)),
+        "loss_weights": {**LOSS_WEIGHTS, **({"marginal": 1.0} if few else {})},
     }
 
 
-def _schedule(rate, steps):
-    """`rate`, or with `steps` a warm-up to it and half a cosine down to 0."""
+def schedule(rate, steps):
+    """Returns `rate`, or with `steps` a warm-up to it and half a cosine down to 0."""
     if steps is None:
         return rate
     warmup = min(WARMUP_STEPS, max(1, steps // 10))

@@ -1,27 +1,24 @@
-"""Splitting: regression to observed pixels that were hidden, the self-supervised state of the art for one answer."""
+"""Splitting: regression to hidden observed pixels, the self-supervised state of the art."""
 
 import keras
 
-from keras_uai import losses
-from keras_uai.models import purposes
+from keras_uai import losses, measurements, random, rng_streams
 from keras_uai.models.base import InpaintingModel
-from keras_uai.models.batch import check_hide, check_share
 
 
 @keras.saving.register_keras_serializable("keras_uai")
 class Splitting(InpaintingModel):
-    """Measurement splitting (self-supervised learning via data undersampling, SSDU, Yaman et al. 2020).
+    """Measurement splitting (self-supervised learning via data undersampling, Yaman et al. 2020).
 
-    Supervision: none.
+    Supervision: none. Some of the observed pixels are hidden from G. Its only term, `"splitting"`,
+    is the mean squared error there.
 
-    Some of the observed pixels are hidden from G; its one term, `"splitting"`, is the mean squared error there. It is
-    `UAI`'s term of that name on a network that has nothing else to do, without z.
-
-    Deterministic: z is 0, all samples are the same, and `mean` returns it. There is no D; `gan_loss` has no effect.
+    z is 0: an observation has a single answer, all samples are equal, and `predict_mean` returns
+    it. There is no D; `gan_loss` has no effect.
 
     Args:
-        hide, hide_by_mask: as in `UAI`.
-        image_shape, ...: see `UAI`.
+        split_ratio, split_by_measurement, context_dropout: As in `UAI`.
+        image_shape, measurement, ...: See `InpaintingModel`.
     """
 
     default_loss_weights = {"splitting": 1.0}
@@ -31,33 +28,49 @@ class Splitting(InpaintingModel):
         self,
         image_shape,
         measurement,
+        values=None,
         latent_dim=128,
-        average_decay=None,
-        hide=(0.1, 0.5),
-        hide_by_mask=0.0,
-        flip=False,
+        ema_decay=None,
+        split_ratio=(0.1, 0.5),
+        split_by_measurement=0.0,
+        context_dropout=0.0,
         seed=0,
         generator=None,
         name=None,
     ):
         super().__init__(
-            image_shape, measurement, latent_dim, average_decay, flip, seed, generator, name
+            image_shape, measurement, values, latent_dim, ema_decay, seed, generator, name
         )
-        self.hide, self.hide_by_mask = check_hide(hide), check_share("hide_by_mask", hide_by_mask)
+        self.split_ratio, self.split_by_measurement, self.context_dropout = (
+            measurements.check_split(split_ratio, split_by_measurement, context_dropout)
+        )
         self.build()
 
     def log_names(self):
-        return ["g_loss", "std", "mse", "mse_mean", "splitting_loss"]
+        return ["g_loss", "std", "splitting_loss"]
 
-    def objective(self, batch, keys, training):
-        batch = self.mirrored(batch, keys, training)
+    def compute_losses(self, batch, keys, training):
         y, mask_y = batch["y"], batch["mask"]
-        y_seen, mask_seen = self.hide_some(y, mask_y, keys, *self.hide, self.hide_by_mask)
+        mask_seen = measurements.split_mask(
+            self.measurement,
+            mask_y,
+            keys,
+            self.split_ratio,
+            self.split_by_measurement,
+            self.context_dropout,
+        )
+        y_seen = self.measurement(y, mask_seen)
+        latents = self.draw_latents(random.fold_in(keys, rng_streams.Z), y)
         features = self.generator.observe(y_seen, mask_seen, training=training)
-        image = self.generator.decode(features, self.draw_z(keys, purposes.Z), training=training)
+        image = self.generator.decode(features, *latents, training=training)
         error = losses.mean_squared_error(image, y, mask_y - mask_seen)
         g_loss = self.loss_weights["splitting"] * error
         return 0.0, g_loss, {"splitting_loss": error, "g_loss": g_loss}
 
     def get_config(self):
-        return {**super().get_config(), "hide": self.hide, "hide_by_mask": self.hide_by_mask}
+        return {
+            **super().get_config(),
+            "split_ratio": self.split_ratio,
+            "split_by_measurement": self.split_by_measurement,
+            "context_dropout": self.context_dropout,
+        }

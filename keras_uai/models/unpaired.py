@@ -1,4 +1,4 @@
-"""Unpaired: the supervised baseline of Table 2 that is shown clean images of other scenes."""
+"""Unpaired: the supervised baseline of Table 2 that sees clean images of other scenes."""
 
 import keras
 from keras import ops
@@ -10,21 +10,23 @@ from keras_uai.models.uai import UAI
 class Unpaired(UAI):
     """`UAI` whose D sees whole images: x of other scenes and reconstructions x_tilde (section 3.5).
 
-    Supervision: clean images, none of them of an observation's scene; batches hold them under `"unpaired"`.
+    Supervision: clean images, none of an observation's scene; batches hold them under `"unpaired"`.
 
-    What changes against equation 5: D separates x from x_tilde instead of y from y_tilde. The terms that make z matter
-    stay: equation 6 as it is; in equation 7 D sees x_hat, the squared error is y_hat's. Set `"z"` and `"y"` to 0 for
-    the game alone. Where `UAI` logs `d_y`, `d_y_tilde` and `d_y_hat`, this logs `d_x`, `d_x_tilde` and `d_x_hat`.
+    Compared with equation 5, D separates x from x_tilde instead of y from y_tilde. Equation 6 is
+    unchanged; in equation 7 D sees x_hat, the squared error is y_hat's. Set `"z"` and `"y"` to 0 for
+    the adversarial term alone. Logs have `d_x`, `d_x_tilde` and `d_x_hat` where `UAI` has `d_y`,
+    `d_y_tilde` and `d_y_hat`.
 
-    Args: see `UAI`. With `discriminate_y_hat=True` D is trained on x_hat, too.
+    Args:
+        train_on_y_hat: Whether D is trained on x_hat, too.
+        image_shape, measurement, ...: See `UAI`.
     """
 
-    needs_unpaired = True
-    judged = "x"
+    required_images = ("unpaired",)
+    discriminator_domain = "x"
 
-    def _judge_data(self, batch, training):
-        return self._judge(batch["unpaired"], None, training)
+    def _discriminate_data(self, batch, training):
+        return self._discriminate(batch["unpaired"], batch["mask"], training)
 
-    def _judge(self, x, mask, training):
-        whole = ops.ones_like(x[..., :1])
-        return self.discriminator.score(x, whole, training=training)
+    def _discriminate(self, x, mask, training):
+        return self.discriminator.score(x, ops.ones_like(mask), training=training)

@@ -3,77 +3,107 @@
 import keras
 from keras import layers
 
-from keras_uai.layers import ResidualBlock, make_normalization
-from keras_uai.networks.discriminator import observation_stem
-from keras_uai.networks.sizes import levels
+from keras_uai.networks.residual_tower import residual_tower
+from keras_uai.networks.sizes import check_image_shape
+
+_CONFIG = (
+    "image_shape",
+    "mask_channels",
+    "latent_dim",
+    "width",
+    "max_width",
+    "levels",
+    "depth",
+    "space_to_depth",
+    "normalization",
+    "efficient_resampling",
+    "input_fill",
+    "mask_input",
+    "name",
+)
 
 
 @keras.saving.register_keras_serializable("keras_uai")
 class Encoder(keras.Model):
-    """`E(y)`: mean and log-variance of the Gaussian of the latent behind an observation, two `(N, latent_dim)`.
+    """Predicts the Gaussian of the style behind an observation: mean and log-variance.
+
+    E has neither spectral normalisation nor attention: it takes no part in the adversarial terms.
+    Features are pooled globally before the dense layers, so that E takes images of any size.
 
     Args:
-        image_shape: `(side, side, channels)`.
-        latent_dim: length of the (global part of the) latent.
-        width, max_width, depth, stem, normalization, lean: as in `Generator`. No spectral
-            normalisation: E plays no game.
-        fill, sees_mask: as in `Discriminator`.
+        image_shape: `(height, width, channels)`, or `(None, None, channels)` for any size.
+        latent_dim: Length of the style.
+        mask_channels, width, max_width, levels, depth, space_to_depth, normalization,
+            efficient_resampling: As in `Generator`.
+        input_fill, mask_input: As in `Discriminator`.
 
     Call arguments:
-        `[y, mask]`, or `y` with `sees_mask=False`; use `encode(y, mask)` for either.
+        inputs: `[y, mask]`, or `[y]` with `mask_input=False`. `encode(y, mask)` serves both.
+
+    Example:
+
+    >>> e = keras_uai.networks.Encoder((32, 32, 3), latent_dim=5, width=8, max_width=16)
+    >>> mean, log_variance = e.encode(np.zeros((2, 32, 32, 3)), np.ones((2, 32, 32, 1)))
+    >>> print(mean.shape, log_variance.shape)
+    (2, 5) (2, 5)
     """
 
     def __init__(
         self,
-        image_shape,
+        image_shape=(None, None, 3),
+        mask_channels=1,
         latent_dim=128,
         width=64,
         max_width=256,
+        levels=None,
         depth=1,
-        stem=1,
+        space_to_depth=1,
         normalization="batch",
-        lean=False,
-        fill=False,
-        sees_mask=False,
+        efficient_resampling=False,
+        input_fill=None,
+        mask_input=False,
         name="encoder",
     ):
-        # === Graph ===
-        inputs, x = observation_stem(image_shape, stem, width, False, fill, sees_mask)
-        for level, (side, filters) in enumerate(levels(image_shape, stem, width, max_width)):
-            for block in range(depth):
-                resample = "down" if level and not block else None
-                x = ResidualBlock(
-                    filters,
-                    resample,
-                    normalization,
-                    False,
-                    lean=lean,
-                    name=f"block_{side}_{block}",
-                )(x)
-        x = make_normalization(normalization, x.shape[-1], "head_norm")(x)
-        x = layers.Flatten(name="head_flatten")(layers.ReLU(name="head_relu")(x))
+        image_shape = check_image_shape(image_shape)
+        inputs, x = residual_tower(
+            image_shape,
+            mask_channels,
+            width,
+            max_width,
+            levels,
+            depth,
+            space_to_depth,
+            normalization,
+            False,
+            None,
+            efficient_resampling,
+            input_fill,
+            mask_input,
+        )
         mean = layers.Dense(latent_dim, dtype="float32", name="mean")(x)
         log_variance = layers.Dense(
             latent_dim, kernel_initializer="zeros", dtype="float32", name="log_variance"
         )(x)
         super().__init__(inputs, [mean, log_variance], name=name)
-
-        # === Config ===
-        self.image_shape, self.latent_dim, self.width = tuple(image_shape), latent_dim, width
-        self.max_width, self.depth, self.stem = max_width, depth, stem
-        self.normalization, self.lean = normalization, lean
-        self.fill, self.sees_mask = fill, sees_mask
+        self.image_shape = image_shape
+        self.mask_channels = mask_channels
+        self.latent_dim = latent_dim
+        self.width = width
+        self.max_width = max_width
+        self.levels = levels
+        self.depth = depth
+        self.space_to_depth = space_to_depth
+        self.normalization = normalization
+        self.efficient_resampling = efficient_resampling
+        self.input_fill = input_fill
+        self.mask_input = mask_input
 
     def encode(self, y, mask, training=False):
-        """`(mean, log_variance)` of the latent behind `y`; `mask` is used if the network sees it."""
-        return self([y, mask] if self.sees_mask else y, training=training)
+        """Returns `(mean, log_variance)`, both `(N, latent_dim)` float32."""
+        return self([y, mask] if self.mask_input else [y], training=training)
 
     def get_config(self):
-        names = (
-            "image_shape", "latent_dim", "width", "max_width", "depth", "stem", "normalization", "lean",
-            "fill", "sees_mask", "name",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _CONFIG}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

@@ -1,245 +1,408 @@
 """The reconstruction network G(y, mask, z) (section 2.4: an image-to-image variant of SAGAN's generator)."""
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from keras_uai.layers import (
-    Anchor,
     GatedNoise,
     PixelShuffle,
     PixelUnshuffle,
     PushPull,
     ResidualBlock,
+    ResidualConditioning,
     SelfAttention,
     SubpixelInitializer,
     conv2d,
     make_normalization,
 )
-from keras_uai.networks.parts import LearnedFeatures, SplitLatent, StopGradient
-from keras_uai.networks.sizes import check_image_shape, levels
+from keras_uai.networks.receptive_field import decoder_radius
+from keras_uai.networks.sizes import Levels, check_image_shape
+
+_CONFIG = (
+    "image_shape",
+    "mask_channels",
+    "latent_dim",
+    "width",
+    "max_width",
+    "levels",
+    "depth",
+    "space_to_depth",
+    "normalization",
+    "spectral_normalization",
+    "attention_level",
+    "efficient_resampling",
+    "input_fill",
+    "predicts_mean",
+    "residual_conditioning",
+    "noise_channels",
+    "min_noise_stride",
+    "modulation",
+    "conditional",
+    "name",
+)
 
 
 @keras.saving.register_keras_serializable("keras_uai")
 class Generator(keras.Model):
-    """`G(y, mask, z)`: the image behind an observation, `(N, H, W, C)`; one image a latent.
+    """Reconstructs images from observations: `G(y, mask, z)`, one image per latent.
 
-    Two graphs. `observe(y, mask)` is all that depends on the observation alone, a pyramid of features;
-    `decode(features, z)` makes an image of it. For many z the first runs once. The decoder's residual blocks are
-    modulated by z at every scale, and each scale also gets its part of a noise map where `noise_channels > 0`, so that
-    z *can* matter from the layout down to single pixels.
+    The network is fully convolutional. `observe` computes the features of an observation once;
+    `decode` turns them and a latent into an image, and runs once per sample. Both consist of a
+    *global* part (push-pull fill, residual conditioning), which needs the whole image and costs
+    little, and of convolutions (`observer`, `decoder`), which may run on tiles whose margin is
+    `receptive_radius` pixels wide.
 
-    The latent `z` is one vector `(N, z_dim)`: `latent_dim` global values, which the encoder recovers, then the noise
-    maps' values. G's output at observed pixels is meaningless: the model replaces it by y (equation 4).
+    The latent z has two parts. `style` is a vector that modulates every residual block of the
+    decoder; the encoder recovers it (equation 6). `noise` is one field of independent values per
+    decoder level that has noise. G's output at observed pixels carries no meaning: the model
+    replaces it by y (equation 4).
 
     Args:
-        image_shape: `(side, side, channels)`.
-        latent_dim: length of the global part of z.
-        width: channels at the finest feature level.
-        max_width: most channels at any level.
-        depth: residual blocks a level, in each of the two graphs.
-        stem: the finest features have `side / stem` pixels; what is in a `stem x stem` cell becomes channels (pixel
-            unshuffle) and comes back by pixel shuffle. 1 is the paper's; 2 costs a quarter.
+        image_shape: `(height, width, channels)`; `(None, None, channels)` takes images of any size
+            whose sides are multiples of `stride`.
+        mask_channels: Channels of the mask: 1, or `channels` where these are missing independently.
+        latent_dim: Length of `style`.
+        width: Channels of the finest features.
+        max_width: Largest number of channels of any level.
+        levels: Number of resolutions, each half of the one before. `None`: see `Levels`.
+        depth: Residual blocks per level, in each direction.
+        space_to_depth: Side of the pixel blocks that become channels before the first convolution.
+            1 is the paper's; 2 costs a quarter.
         normalization: `"batch"` (paper), `"group"` or `None`.
-        spectral: spectral normalisation of the convolutions (paper: yes).
-        attention_size: side of the feature level with self-attention; `None` for none.
-        lean: see `ResidualBlock`: resampling blocks at half their cost or less.
-        fill: give G a push-pull fill of the missing pixels instead of y, and let it predict the residual to it. The
-            output is then unbounded; without `fill` it passes a tanh.
-        predicts_mean: let `observe` itself decode its features to a mean reconstruction (trained by the `"splitting"`
-            term alone), and `decode` predict what z adds to it. One pass then gives the best single answer, and the
-            samples' score does not have to teach the mean.
-        anchor: let what is added to the fill, or to the mean, vanish at observed pixels and fade in around them, see
-            `Anchor`; needs `fill`.
-        noise_channels: channels of the noise map at each decoder level; the features of the observation gate them.
-        noise_cell: only levels whose cells have a side of at least so many pixels have a noise map. What is finer then
-            follows from coarser noise and the observation: finer noise is grain, which scores on few pixels hardly see.
-        modulation_scales: whether z scales the decoder's channels or only shifts them, see `Modulation`.
-        conditional: `False` makes an unconditional generator of the same decoder: learned constants take the place of
-            the observation's features, so that (but for a `fill`) neither y nor the mask matters.
+        spectral_normalization: Whether the convolutions are spectrally normalised (paper: yes).
+        attention_level: Index of the level with self-attention, `None` or `"auto"`; see `Levels`.
+        efficient_resampling: See `ResidualBlock`; resampling blocks at half their cost or less.
+        input_fill: `"push_pull"` feeds a push-pull fill of the observation instead of y, and lets G
+            predict the residual to it; the output is then unbounded. `None`: y itself, and a tanh.
+        predicts_mean: Whether `observe` also predicts a mean reconstruction, trained by the
+            splitting term alone, to which `decode` adds the deviation of a sample.
+        residual_conditioning: Whether residuals to the fill, or to the mean, vanish at observed
+            pixels and fade in around them; see `ResidualConditioning`. Needs `input_fill`.
+        noise_channels: Channels of the noise field of each decoder level; 0 for none.
+        min_noise_stride: Levels of a smaller stride, in pixels, have no noise field.
+        modulation: `"scale_shift"` (SAGAN's conditional normalisation) or `"shift"`.
+        conditional: `False` makes an unconditional generator of the same decoder. Learned constants
+            replace the features of the observation. Needs a fixed size.
 
     Call arguments:
-        `[y, mask, z]`: `(N, H, W, C)` in [-1, 1], `(N, H, W, 1)` with 1 = observed, `(N, z_dim)` standard normal.
+        inputs: Dict of `observation` `(N, H, W, C)` in [-1, 1], `mask` `(N, H, W, mask_channels)`
+            with 1 = observed, `style` `(N, latent_dim)`, and `noise`, a dict of the fields
+            `{stride: (N, H / stride, W / stride, noise_channels)}`.
+
+    Example:
+
+    >>> g = keras_uai.networks.Generator((None, None, 3), width=8, max_width=16, levels=2)
+    >>> y, mask = np.zeros((1, 20, 36, 3)), np.zeros((1, 20, 36, 1))
+    >>> print(g.decode(g.observe(y, mask), np.zeros((1, 128)), {}).shape)
+    (1, 20, 36, 3)
     """
 
     def __init__(
         self,
-        image_shape,
+        image_shape=(None, None, 3),
+        mask_channels=1,
         latent_dim=128,
         width=64,
         max_width=256,
+        levels=None,
         depth=1,
-        stem=1,
+        space_to_depth=1,
         normalization="batch",
-        spectral=True,
-        attention_size=32,
-        lean=False,
-        fill=False,
+        spectral_normalization=True,
+        attention_level="auto",
+        efficient_resampling=False,
+        input_fill=None,
         predicts_mean=False,
-        anchor=False,
+        residual_conditioning=False,
         noise_channels=0,
-        noise_cell=1,
-        modulation_scales=True,
+        min_noise_stride=1,
+        modulation="scale_shift",
         conditional=True,
         name="generator",
     ):
-        height, _, channels = check_image_shape(image_shape)
-        if anchor and not fill:
-            raise ValueError(
-                "`anchor` lets the residual to the fill vanish where a pixel is observed: it needs fill=True. "
-                f"Received: anchor={anchor!r}, fill={fill!r}"
-            )
-        self_levels = levels(image_shape, stem, width, max_width)
-        options = {"normalization": normalization, "spectral": spectral, "lean": lean}
-        modulated = {"modulated": True, "modulation_scales": modulation_scales, **options}
-        noise_sides = [
-            side for side, _ in self_levels if noise_channels and side * noise_cell <= height
-        ]
-        noise_shapes = [(side, side, noise_channels) for side in noise_sides]
+        super().__init__(name=name, autocast=False)
+        self.image_shape = check_image_shape(image_shape)
+        self.mask_channels = int(mask_channels)
+        self.latent_dim = int(latent_dim)
+        self.width = int(width)
+        self.max_width = int(max_width)
+        self.levels = levels
+        self.depth = int(depth)
+        self.space_to_depth = int(space_to_depth)
+        self.normalization = normalization
+        self.spectral_normalization = bool(spectral_normalization)
+        self.attention_level = attention_level
+        self.efficient_resampling = bool(efficient_resampling)
+        self.input_fill = input_fill
+        self.predicts_mean = bool(predicts_mean)
+        self.residual_conditioning = bool(residual_conditioning)
+        self.noise_channels = int(noise_channels)
+        self.min_noise_stride = int(min_noise_stride)
+        self.modulation = modulation
+        self.conditional = bool(conditional)
+        self._check_arguments()
 
-        # === Graph: what depends on y alone ===
-        y = keras.Input((height, height, channels), name="observation")
-        mask = keras.Input((height, height, 1), name="mask")
-        base = PushPull(name="fill")(y, mask) if fill else y
-        if conditional:
-            x = layers.Concatenate(name="observe_input")([base, mask])
-            features = _observe_path(x, self_levels, depth, stem, attention_size, options)
+        self.pyramid = Levels(
+            self.image_shape, levels, space_to_depth, width, max_width, attention_level
+        )
+        self.stride = self.pyramid.stride
+        self.noise_strides = [
+            stride
+            for stride in self.pyramid.strides
+            if self.noise_channels and stride >= self.min_noise_stride
+        ]
+        self.receptive_radius = decoder_radius(
+            self.pyramid.strides, self.depth, self.efficient_resampling, self.predicts_mean
+        )
+        # The global part.
+        self.fill = PushPull(name="fill")
+        self.conditioning = ResidualConditioning(name="conditioning")
+        for layer in (self.fill, self.conditioning.fill, self.conditioning):
+            layer.build((None, *self.image_shape))
+        # The convolutions.
+        self.observer = self._build_observer()
+        self.decoder = self._build_decoder()
+        self.built = True
+
+    # -- the two passes --------------------------------------------------------------------------
+
+    def observe(self, y, mask, training=False):
+        """Computes the features of an observation; compute them once for many latents.
+
+        Args:
+            y: `(N, H, W, C)`, 0 where missing.
+            mask: `(N, H, W, mask_channels)`, 1 = observed.
+            training: Whether batch statistics are used and moved.
+
+        Returns:
+            Dict of `stride_S` features, finest first, `mask`, `base` (the fill, or y) and, with
+            `predicts_mean`, `mean` `(N, H, W, C)` in float32, unclipped.
+        """
+        y, mask = ops.convert_to_tensor(y), ops.convert_to_tensor(mask)
+        base = self.base(y, mask)
+        features = self.observer([base, mask], training=training)
+        residual = features.pop("mean_residual", None)
+        features |= {"base": base, "mask": mask}
+        if self.predicts_mean:
+            features["mean"] = self.finish(residual, base, mask)
+        return features
+
+    def decode(self, features, style, noise, training=False):
+        """Computes the image `(N, H, W, C)` of `features`, `style` and the `noise` fields."""
+        levels = [features[f"stride_{stride}"] for stride in self.pyramid.strides]
+        style = ops.convert_to_tensor(style)
+        fields = [ops.convert_to_tensor(noise[stride]) for stride in self.noise_strides]
+        image = self.decoder([*levels, style, *fields], training=training)
+        # The mean is trained by the splitting term only.
+        origin = ops.stop_gradient(features["mean"]) if self.predicts_mean else features["base"]
+        return self.finish(image, origin, features["mask"])
+
+    def call(self, inputs, training=False):
+        features = self.observe(inputs["observation"], inputs["mask"], training)
+        return self.decode(features, inputs["style"], inputs["noise"], training)
+
+    # -- the global part -------------------------------------------------------------------------
+
+    def base(self, y, mask):
+        """Returns the image that the convolutions see: the push-pull fill, or y."""
+        return self.fill(y, mask) if self.input_fill else y
+
+    def finish(self, output, origin, mask):
+        """Turns the output of the convolutions into an image.
+
+        Args:
+            output: `(N, H, W, C)`: a residual, or without fill and mean the image itself.
+            origin: `(N, H, W, C)`: the fill or mean that a residual is added to.
+            mask: `(N, H, W, mask_channels)`.
+        """
+        if self.residual_conditioning:
+            output = self.conditioning(output, mask)
+        if self.input_fill or self.predicts_mean:
+            return ops.cast(origin, "float32") + ops.cast(output, "float32")
+        return output
+
+    # -- the convolutions ------------------------------------------------------------------------
+
+    def _build_observer(self):
+        """Builds the functional model from `[base, mask]` to the dict of features."""
+        height, width, channels = self.image_shape
+        base = keras.Input((height, width, channels), name="base")
+        mask = keras.Input((height, width, self.mask_channels), name="mask")
+        if self.conditional:
+            features = self._down([base, mask])
         else:
-            shapes = [(side, side, filters) for side, filters in self_levels]
-            features = _listed(LearnedFeatures(shapes, name="learned_features")(y))
-        if predicts_mean:
-            features, residual = _mean_path(features, self_levels, depth, stem, channels, options)
-            residual = Anchor(name="mean_anchor")(residual, mask) if anchor else residual
-            base = layers.Add(dtype="float32", name="mean")([residual, base])
-        outputs = [
-            *features,
-            *([mask] if anchor else []),
-            *([base] if fill or predicts_mean else []),
-        ]
-        observer = keras.Model([y, mask], outputs, name="observer")
+            features = self._constants(base)
+        outputs = {}
+        if self.predicts_mean:
+            features, outputs["mean_residual"] = self._mean_path(features)
+        outputs |= {f"stride_{stride}": features[stride] for stride in self.pyramid.strides}
+        return keras.Model([base, mask], outputs, name="observer")
 
-        # === Graph: what depends on z, too ===
-        inputs = [keras.Input(f.shape[1:], name=f"features_{i}") for i, f in enumerate(outputs)]
-        z_dim = latent_dim + sum(side * side * c for side, _, c in noise_shapes)
-        z = keras.Input((z_dim,), name="z")
-        split = SplitLatent(latent_dim, noise_shapes, name="split_latent")(z)
-        style = split[0] if noise_shapes else split
+    def _down(self, inputs):
+        """Builds the way down: features by stride."""
+        x = layers.Concatenate(name="observe_input")(inputs)
+        if self.space_to_depth > 1:
+            x = PixelUnshuffle(self.space_to_depth, name="observe_unshuffle")(x)
+        x = conv2d(self.width, 3, self.spectral_normalization, name="observe_stem")(x)
+        features = {}
+        for level, (stride, filters) in enumerate(self.pyramid):
+            for block in range(self.depth):
+                resample = "down" if level and not block else None
+                x = self._block(filters, f"observe_{stride}_{block}", resample)(x)
+            if stride == self.pyramid.attention_stride:
+                x = self._attention(f"observe_{stride}_attention")(x)
+            features[stride] = x
+        return features
+
+    def _constants(self, base):
+        """Builds learned constants in place of the features of an observation."""
+        height, width, _ = self.image_shape
+        shapes = [(height // stride, width // stride, filters) for stride, filters in self.pyramid]
+        constants = LearnedFeatures(shapes, name="learned_features")(base)
+        return dict(zip(self.pyramid.strides, constants, strict=True))
+
+    def _mean_path(self, features):
+        """Builds the way up inside `observer`: its features, and the residual of the mean to the fill."""
+        x = features[self.stride]
+        decoded = {self.stride: x}
+        for stride, filters in reversed(list(self.pyramid)[:-1]):
+            x = self._block(filters, f"mean_{stride}_up", "up")(x)
+            x = layers.Add(name=f"mean_{stride}_merge")([x, features[stride]])
+            for block in range(self.depth):
+                x = self._block(filters, f"mean_{stride}_{block}")(x)
+            decoded[stride] = x
+        return decoded, self._head(x, "mean_head")
+
+    def _build_decoder(self):
+        """Builds the functional model from `[*features, style, *noise]` to a residual or an image."""
+        height, width, _ = self.image_shape
+        sides = {s: (None, None) if height is None else (height // s, width // s) for s, _ in self.pyramid}
+        skips = {s: keras.Input((*sides[s], c), name=f"stride_{s}") for s, c in self.pyramid}
+        fields = {
+            s: keras.Input((*sides[s], self.noise_channels), name=f"noise_{s}")
+            for s in self.noise_strides
+        }
+        style_input = keras.Input((self.latent_dim,), name="style")
+        style = style_input
         for i in range(2):
-            style = layers.Dense(latent_dim, activation="relu", name=f"style_{i}")(style)
+            style = layers.Dense(self.latent_dim, activation="relu", name=f"style_{i}")(style)
         x = None
-        for level, (side, filters) in reversed(list(enumerate(self_levels))):
-            skip = conv2d(filters, 1, spectral, name=f"decode_{side}_skip")(inputs[level])
+        for stride, filters in reversed(list(self.pyramid)):
+            name = f"decode_{stride}"
+            skip = conv2d(filters, 1, self.spectral_normalization, name=f"{name}_skip")(skips[stride])
             if x is None:
                 x = skip
             else:
-                x = ResidualBlock(filters, "up", **modulated, name=f"decode_{side}_up")(x, style)
-                x = layers.Add(name=f"decode_{side}_merge")([x, skip])
-            if side in noise_sides:
-                noise = split[1 + noise_sides.index(side)]
-                x = GatedNoise(name=f"decode_{side}_noise")(x, skip, noise)
-            if side == attention_size:
-                x = SelfAttention(spectral, name=f"decode_{side}_attention")(x)
-            for block in range(depth):
-                x = ResidualBlock(filters, **modulated, name=f"decode_{side}_{block}")(x, style)
-        image = _head(x, width, stem, channels, options, "head")
-        image = Anchor(name="head_anchor")(image, inputs[-2]) if anchor else image
-        if fill or predicts_mean:
-            # The mean is trained by its own loss only; a fill has nothing to train.
-            base = StopGradient(name="fixed_mean")(inputs[-1]) if predicts_mean else inputs[-1]
-            image = layers.Add(dtype="float32", name="head_residual")([image, base])
-        else:
+                x = self._block(filters, f"{name}_up", "up", self.modulation)(x, style)
+                x = layers.Add(name=f"{name}_merge")([x, skip])
+            if stride in fields:
+                x = GatedNoise(name=f"{name}_noise")(x, skip, fields[stride])
+            if stride == self.pyramid.attention_stride:
+                x = self._attention(f"{name}_attention")(x)
+            for block in range(self.depth):
+                x = self._block(filters, f"{name}_{block}", None, self.modulation)(x, style)
+        image = self._head(x, "head")
+        if not (self.input_fill or self.predicts_mean):
             image = layers.Activation("tanh", dtype="float32", name="head_tanh")(image)
-        decoder = keras.Model([*inputs, z], image, name="decoder")
+        inputs = [*skips.values(), style_input, *fields.values()]
+        return keras.Model(inputs, image, name="decoder")
 
-        # === Functional model ===
-        super().__init__([y, mask, z], decoder([*_listed(observer([y, mask])), z]), name=name)
-
-        # === Config ===
-        self.observer, self.decoder = observer, decoder
-        self.image_shape, self.latent_dim, self.width, self.max_width = (
-            tuple(image_shape),
-            latent_dim,
-            width,
-            max_width,
+    def _head(self, x, name):
+        """Builds features to an image near 0 at the start, so that a fresh G returns its fill, or grey."""
+        x = make_normalization(self.normalization, self.width, f"{name}_norm")(x)
+        x = layers.ReLU(name=f"{name}_relu")(x)
+        r = self.space_to_depth
+        if r > 1:
+            filters = max(16, self.width // 4) * r * r
+            initializer = SubpixelInitializer(r)
+            expand = conv2d(
+                filters,
+                3,
+                self.spectral_normalization,
+                kernel_initializer=initializer,
+                name=f"{name}_expand",
+            )
+            x = PixelShuffle(r, name=f"{name}_shuffle")(expand(x))
+            x = layers.ReLU(name=f"{name}_shuffle_relu")(x)
+        small = keras.initializers.VarianceScaling(0.1, "fan_in", "normal")
+        image = layers.Conv2D(
+            self.image_shape[-1],
+            3,
+            padding="same",
+            kernel_initializer=small,
+            dtype="float32",
+            name=f"{name}_image",
         )
-        self.depth, self.stem, self.normalization, self.spectral = (
-            depth,
-            stem,
-            normalization,
-            spectral,
+        return image(x)
+
+    def _block(self, filters, name, resample=None, modulation=None):
+        return ResidualBlock(
+            filters,
+            resample,
+            normalization=self.normalization,
+            spectral_normalization=self.spectral_normalization,
+            modulation=modulation,
+            efficient_resampling=self.efficient_resampling,
+            name=name,
         )
-        self.attention_size, self.fill, self.predicts_mean = attention_size, fill, predicts_mean
-        self.noise_channels, self.modulation_scales = noise_channels, modulation_scales
-        self.noise_cell, self.lean, self.anchor = noise_cell, lean, anchor
-        self.conditional, self.z_dim = conditional, z_dim
 
-    def observe(self, y, mask, training=False):
-        """The features of `(y, mask)`: a list of `(N, h, w, c)`, finest first; compute them once for many z."""
-        return _listed(self.observer([y, mask], training=training))
+    def _attention(self, name):
+        return SelfAttention(self.spectral_normalization, name=name)
 
-    def decode(self, features, z, training=False):
-        """The image `(N, H, W, C)` that `features` and `z` `(N, z_dim)` stand for."""
-        return self.decoder([*features, z], training=training)
+    def _check_arguments(self):
+        if self.input_fill not in (None, "push_pull"):
+            raise ValueError(
+                f"`input_fill` must be None or 'push_pull'. Received: input_fill={self.input_fill!r}"
+            )
+        if self.residual_conditioning and not self.input_fill:
+            raise ValueError(
+                "`residual_conditioning` needs input_fill='push_pull'. "
+                f"Received: input_fill={self.input_fill!r}"
+            )
+        if self.modulation not in ("shift", "scale_shift"):
+            raise ValueError(
+                f"`modulation` must be 'shift' or 'scale_shift'. Received: modulation={self.modulation!r}"
+            )
+        if not self.conditional and self.image_shape[0] is None:
+            raise ValueError(
+                "An unconditional generator needs a fixed size. "
+                f"Received: conditional=False, image_shape={self.image_shape!r}"
+            )
 
     def get_config(self):
-        names = (
-            "image_shape", "latent_dim", "width", "max_width", "depth", "stem", "normalization", "spectral",
-            "attention_size", "lean", "fill", "predicts_mean", "anchor", "noise_channels",
-            "noise_cell", "modulation_scales", "conditional", "name",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _CONFIG}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
 
 
-def _listed(outputs):
-    """A model's outputs as a list, also where there is one, which Keras hands out bare."""
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+@keras.saving.register_keras_serializable("keras_uai")
+class LearnedFeatures(layers.Layer):
+    """Learned constants of `shapes` `(h, w, c)`, finest first, the same for every image of a batch.
 
+    At the start the coarsest are standard normal and the others 0, as in StyleGAN's constant input
+    (Karras et al. 2019).
+    """
 
-def _observe_path(x, sizes, depth, stem, attention_size, options):
-    """The way down inside `observe`: features, finest first."""
-    if stem > 1:
-        x = PixelUnshuffle(stem, name="observe_unshuffle")(x)
-    x = conv2d(sizes[0][1], 3, options["spectral"], name="observe_stem")(x)
-    features = []
-    for level, (side, filters) in enumerate(sizes):
-        for block in range(depth):
-            resample = "down" if level and not block else None
-            x = ResidualBlock(filters, resample, **options, name=f"observe_{side}_{block}")(x)
-        if side == attention_size:
-            x = SelfAttention(options["spectral"], name=f"observe_{side}_attention")(x)
-        features.append(x)
-    return features
+    def __init__(self, shapes, **kwargs):
+        super().__init__(**kwargs)
+        self.shapes = [tuple(shape) for shape in shapes]
 
+    def build(self, x_shape):
+        initializers = ["zeros"] * (len(self.shapes) - 1) + [keras.initializers.RandomNormal(stddev=1.0)]
+        self.constants = [
+            self.add_weight(shape=(1, *shape), initializer=initializer, name=f"features_{shape[0]}")
+            for shape, initializer in zip(self.shapes, initializers, strict=True)
+        ]
 
-def _mean_path(features, sizes, depth, stem, channels, options):
-    """The way back up inside `observe`: its features, finest first, and the residual of the mean to the fill."""
-    x, decoded = features[-1], [features[-1]]
-    for (side, filters), skip in reversed(list(zip(sizes[:-1], features[:-1], strict=True))):
-        x = ResidualBlock(filters, "up", **options, name=f"mean_{side}_up")(x)
-        x = layers.Add(name=f"mean_{side}_merge")([x, skip])
-        for block in range(depth):
-            x = ResidualBlock(filters, **options, name=f"mean_{side}_{block}")(x)
-        decoded.insert(0, x)
-    return decoded, _head(x, sizes[0][1], stem, channels, options, "mean_head")
+    def call(self, x):
+        """Returns the constants, repeated for each image of `x`."""
+        zero = ops.cast(ops.zeros_like(x[:, :1, :1, :1]), self.compute_dtype)
+        return [zero + ops.cast(c, self.compute_dtype) for c in self.constants]
 
+    def compute_output_shape(self, x_shape):
+        return [(x_shape[0], *shape) for shape in self.shapes]
 
-def _head(x, width, stem, channels, options, name):
-    """Features to an image near 0 at the start, so that a fresh G returns its fill, or grey. float32 throughout."""
-    x = make_normalization(options["normalization"], width, f"{name}_norm")(x)
-    x = layers.ReLU(name=f"{name}_relu")(x)
-    if stem > 1:
-        x = conv2d(
-            max(16, width // 4) * stem * stem,
-            3,
-            options["spectral"],
-            kernel_initializer=SubpixelInitializer(stem),
-            name=f"{name}_expand",
-        )(x)
-        x = layers.ReLU(name=f"{name}_shuffle_relu")(PixelShuffle(stem, name=f"{name}_shuffle")(x))
-    small = keras.initializers.VarianceScaling(0.1, "fan_in", "normal")
-    return layers.Conv2D(
-        channels, 3, padding="same", kernel_initializer=small, dtype="float32", name=f"{name}_image"
-    )(x)
+    def get_config(self):
+        return {**super().get_config(), "shapes": self.shapes}

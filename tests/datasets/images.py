@@ -7,6 +7,7 @@ from keras_uai.datasets.elements import Elements
 from keras_uai.datasets.folder import FolderSource
 from keras_uai.datasets.sources import Preparation
 from keras_uai.datasets.store import open_store
+from keras_uai.values import ValueScaling
 
 
 def noise(seed, height=16, width=16, channels=3):
@@ -44,6 +45,6 @@ def elements(folder, measurement=None, batch_size=4, seed=5, indices=None, **arg
     mask_from = None if measurement else "alpha"
     source = FolderSource(folder, Preparation(mask_from=mask_from))
     indices = np.arange(source.size) if indices is None else np.array(indices)
-    arguments = {"shuffle": False, **arguments}
-    store = open_store(source, indices)
-    return Elements(store, indices, measurement, batch_size, seed, **arguments)
+    arguments = {"shuffle": False, "batch_size": batch_size, "seed": seed, **arguments}
+    values = arguments.pop("values", ValueScaling())
+    return Elements(open_store(source, indices), indices, measurement, values, **arguments)

@@ -1,13 +1,21 @@
-"""W / sigma(W) against the SVD, its gradient, and what moves when."""
+"""W / sigma(W) against the SVD, its gradient, and when weights move."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_uai.layers import SpectralConv2D, SpectralDense, advance_power_iterations, conv2d
+from keras_uai.layers import (
+    ResidualBlock,
+    SelfAttention,
+    SpectralConv2D,
+    SpectralDense,
+    advance_power_iterations,
+    conv2d,
+)
 from tests.testing import (
     array,
+    noise,
     run_layer_test,
     run_precision_test,
     run_serialization_test,
@@ -25,7 +33,7 @@ def make(cls, arguments, shape, advances=0, **kwargs):
     layer = cls(**arguments, **kwargs)
     layer.build((None, *shape))
     for _ in range(advances):
-        layer.advance()
+        layer.advance_power_iteration()
     return layer
 
 
@@ -60,7 +68,7 @@ def test_sigma_never_exceeds_the_largest_singular_value_and_grows_to_it(cls, arg
     layer, seen = make(cls, arguments, shape), []
     for _ in range(10):
         seen.append(float(layer.sigma()))
-        layer.advance()
+        layer.advance_power_iteration()
     assert seen == sorted(seen)
     assert seen[-1] <= singular_values(layer)[0] * (1 + 1e-6)
 
@@ -78,7 +86,7 @@ def test_the_scale_of_the_kernel_does_not_matter(cls, arguments, shape):
 def test_gradient_is_orthogonal_to_the_kernel(cls, arguments, shape, advances):
     """A function of W / sigma(W) does not change along W: Keras's own layer has cos = 0.6 here."""
     layer = make(cls, arguments, shape, advances)
-    x = np.random.default_rng(0).normal(size=(4, *shape)).astype("float32")
+    x = noise(4, *shape)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.square(layer(x) - 1.0))
     gradient = array(tape.gradient(loss, layer.kernel.value), "float64").ravel()
@@ -89,7 +97,7 @@ def test_gradient_is_orthogonal_to_the_kernel(cls, arguments, shape, advances):
 
 
 @parametrize
-def test_gradient_is_that_of_the_kernel_over_its_norm(cls, arguments, shape):
+def test_gradient_equals_numerical_differences(cls, arguments, shape):
     """After convergence, against numerical differences of W / (largest singular value of W)."""
     layer = make(cls, arguments, shape, advances=300)
     kernel = array(layer.kernel, "float64")
@@ -120,21 +128,21 @@ def test_calls_move_no_weight_and_agree(cls, arguments, shape):
 
 
 @parametrize
-def test_advance_moves_u_alone(cls, arguments, shape):
+def test_advancing_moves_u_alone(cls, arguments, shape):
     layer = make(cls, arguments, shape)
     before = {v.name: array(v) for v in layer.variables}
-    layer.advance()
+    layer.advance_power_iteration()
     moved = [v.name for v in layer.variables if (array(v) != before[v.name]).any()]
     assert moved == ["u"]
     assert np.linalg.norm(layer.u) == pytest.approx(1.0, abs=1e-6)
     assert [v.name for v in layer.trainable_variables] == ["kernel", "bias"]
 
 
-def test_convolution_against_that_of_keras():
+def test_convolution_against_keras():
     layer = make(SpectralConv2D, {"filters": 6, "kernel_size": 3}, (8, 8, 4), advances=20)
     layer.bias.assign(np.arange(6, dtype="float32"))
-    x = np.random.default_rng(0).normal(size=(2, 8, 8, 4)).astype("float32")
-    plain = conv2d(6, 3, spectral=False)
+    x = noise(2, 8, 8, 4)
+    plain = conv2d(6, 3, spectral_normalization=False)
     plain.build((None, 8, 8, 4))
     plain.set_weights([array(layer.kernel) / float(layer.sigma()), array(layer.bias)])
     np.testing.assert_allclose(layer(x), plain(x), atol=1e-5)
@@ -146,34 +154,36 @@ def test_sigma_stays_float32_under_mixed_precision():
     assert keras.backend.standardize_dtype(layer.normalized_kernel().dtype) == "float16"
 
 
-def test_advances_every_layer_of_a_model_once():
-    inputs = keras.Input((8, 8, 3))
-    inner = keras.Sequential([conv2d(4, 3, True, name="inner"), keras.layers.ReLU()])
-    x = keras.layers.GlobalAveragePooling2D()(inner(conv2d(3, 3, True, name="outer")(inputs)))
-    model = keras.Model(
-        inputs, SpectralDense(2, name="dense")(keras.layers.Dense(3, name="plain")(x))
-    )
-    spectral, expected = [model.get_layer("outer"), inner.layers[0], model.get_layer("dense")], []
+def test_every_layer_of_a_model_advances_once():
+    """In nested models and composite layers, too, and where a layer is used twice."""
+    inputs, shared = keras.Input((None, None, 3)), conv2d(3, 3, True, name="shared")
+    inner = keras.Sequential([shared, keras.layers.ReLU(), ResidualBlock(4, "down", name="block")])
+    x = SelfAttention(name="attention")(inner(shared(inputs)))
+    x = keras.layers.Dense(3, name="plain")(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, SpectralDense(2, name="dense")(x))
+    block, attention = inner.get_layer("block"), model.get_layer("attention")
+    spectral = [shared, model.get_layer("dense"), *block.convs, block.shortcut]
+    spectral += [attention.query, attention.key, attention.value, attention.out]
+    assert len(spectral) == sum(v.name == "u" for v in model.variables)
+    expected = []
     for layer in spectral:
-        copy = type(layer).from_config(layer.get_config())
-        copy.build(
-            layer.kernel.shape[:-1]
-            if layer.name == "dense"
-            else (None, 8, 8, layer.kernel.shape[2])
-        )
-        copy.set_weights(layer.get_weights())
-        copy.advance()
-        expected.append(copy.get_weights())
+        u = array(layer.u)
+        matrix = array(layer.kernel, "float64").reshape(-1, len(u))
+        u = matrix.T @ matrix @ u
+        expected.append(u / np.linalg.norm(u))
+    before = {v.path: array(v) for v in model.variables if v.name != "u"}
     advance_power_iterations(model)
-    for layer, weights in zip(spectral, expected, strict=True):
-        for a, b in zip(layer.get_weights(), weights, strict=True):
-            same_bits(a, b)
+    for layer, u in zip(spectral, expected, strict=True):
+        np.testing.assert_allclose(array(layer.u), u, atol=1e-5)
+    for v in model.variables:
+        if v.name != "u":
+            same_bits(v, before[v.path])
 
 
 def test_in_a_graph():
     layer = make(SpectralDense, {"units": 6}, (11,))
     copy = make(SpectralDense, {"units": 6}, (11,))
     copy.set_weights(layer.get_weights())
-    tf.function(layer.advance)()
-    copy.advance()
+    tf.function(layer.advance_power_iteration)()
+    copy.advance_power_iteration()
     np.testing.assert_allclose(layer.u, copy.u, atol=1e-6)

@@ -1,0 +1,417 @@
+"""Files: atomic writes, and images and masks as arrays in their own bit depth."""
+
+import contextlib
+import io
+import json
+import os
+import secrets
+import shutil
+import struct
+import warnings
+import zlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+#: Extensions of image files, lower case.
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+
+_ORIENTATION = 0x0112  # EXIF
+_BITS_PER_SAMPLE = 258  # TIFF
+# What Pillow raises for files that are damaged, cut short, empty, or no images at all.
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+class UnreadableImageError(ValueError):
+    """Raised for a file that holds no readable image; the message says why, without the name."""
+
+
+# -- atomic writes ---------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """Yields a temporary path beside `path` with the same extension; renames it to `path` at the end.
+
+    After an exception `path` is as it was, and the temporary file is gone. Missing folders above
+    `path` are made.
+    """
+    path = os.path.abspath(os.fspath(path))
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(folder, f".{secrets.token_hex(4)}-{name[-100:]}")
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(folder)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def atomic_write(path, write):
+    """Writes a file that appears whole or not at all.
+
+    Args:
+        path: of the file.
+        write: bytes, a string (written as UTF-8), or a callable that is given the open binary file.
+
+    Example:
+
+    >>> keras_uai.files.atomic_write("scores.npz", lambda file: np.savez(file, scores=[1, 2]))
+    """
+    with atomic_path(path) as temporary, open(temporary, "xb") as file:
+        if callable(write):
+            write(file)
+        else:
+            file.write(write.encode() if isinstance(write, str) else write)
+
+
+def write_json(path, value, **options):
+    """Writes `value` as JSON, whole or not at all; `options` are those of `json.dumps`."""
+    atomic_write(path, json.dumps(value, **{"indent": 1, **options}) + "\n")
+
+
+def read_json(path):
+    """Returns the value that a JSON file holds."""
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+@contextlib.contextmanager
+def atomic_folder(path, overwrite=True):
+    """Yields a temporary folder beside `path`; renames it to `path` at the end.
+
+    After an exception `path` is as it was, and the temporary folder is gone.
+
+    Args:
+        path: of the folder.
+        overwrite: replaces what is at `path`. If False and something is there, it stays and the
+            new folder is dropped.
+    """
+    path = os.path.abspath(os.fspath(path))
+    above, name = os.path.split(path)
+    os.makedirs(above, exist_ok=True)
+    temporary = os.path.join(above, f".{secrets.token_hex(4)}-{name[-100:]}")
+    old = f"{temporary}-old"
+    os.mkdir(temporary)
+    try:
+        yield temporary
+        for folder, _, files in os.walk(temporary):
+            for file in files:
+                _sync(os.path.join(folder, file))
+        if overwrite and os.path.lexists(path):
+            os.rename(path, old)
+        with contextlib.nullcontext() if overwrite else contextlib.suppress(OSError):
+            os.rename(temporary, path)
+        _sync(above)
+    finally:
+        if os.path.lexists(old) and not os.path.lexists(path):
+            os.rename(old, path)
+        for left in (temporary, old):
+            if os.path.isdir(left) and not os.path.islink(left):
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    os.unlink(left)
+
+
+def _sync(path):
+    """Asks the system to bring a file or folder to the disk, where it can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+# -- images ----------------------------------------------------------------------------------------
+
+
+def read_header(file):
+    """Reads the size of an image without decoding its pixels.
+
+    Args:
+        file: path, or the encoded bytes.
+
+    Returns:
+        `(width, height, format, orientation)`: of the stored pixels; Pillow's name of the format;
+        EXIF's orientation, 1 where there is none.
+
+    Raises:
+        UnreadableImageError: with the reason.
+    """
+    with _opened(file) as image:
+        # A PNG says whether it has EXIF data before its pixels. Asking further would decode it.
+        asked = image.format != "PNG" or "exif" in image.info
+        orientation = image.getexif().get(_ORIENTATION, 1) if asked else 1
+        return (*image.size, image.format, orientation if orientation in range(1, 9) else 1)
+
+
+def read_image(path):
+    """Reads an image file in its own bit depth; see `decode_image`."""
+    return decode_image(os.fspath(path))
+
+
+def decode_image(file):
+    """Decodes an image in its own bit depth.
+
+    Palettes are looked up, CMYK and the like become RGB, and the camera's orientation (EXIF) is
+    applied.
+
+    Args:
+        file: path, or the encoded bytes.
+
+    Returns:
+        `(pixels, alpha)`: uint8 or uint16 `(H, W, C)`, C = 1 or 3 (float32 `(H, W, 1)` for
+        floating point TIFF); uint8 `(H, W)`, or None where there is no alpha channel.
+
+    Raises:
+        UnreadableImageError: with the reason.
+    """
+    with _opened(file) as image:
+        if image.format in ("GIF", "PNG", "TIFF", "WEBP") and getattr(image, "n_frames", 1) > 1:
+            raise UnreadableImageError(f"it holds {image.n_frames} images, not one")
+        depth, kind = _depth_and_kind(image, file)
+        if depth == 16 and kind != "gray":
+            return _decode_16_bits(image, file, kind)
+        image.load()
+        return _arrays(ImageOps.exif_transpose(image))
+
+
+def encode_image(pixels, extension=".png", alpha=None):
+    """Encodes an image.
+
+    Args:
+        pixels: uint8 or uint16 `(H, W)` or `(H, W, C)`, C = 1 or 3; or float32 of one channel.
+            16 bits need PNG or TIFF, floats TIFF.
+        extension: string, decides on the format. Default: PNG.
+        alpha: uint8 `(H, W)`, or None.
+
+    Returns:
+        bytes. PNG, TIFF and BMP keep the values exactly.
+    """
+    pixels = np.asarray(pixels)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    extension = extension.lower()
+    kinds = {"uint8": EXTENSIONS, "uint16": (".png", ".tif", ".tiff"), "float32": (".tif", ".tiff")}
+    known = extension in kinds.get(pixels.dtype.name, ()) and pixels.ndim == 3
+    if not known or pixels.shape[-1] not in ((1, 3) if pixels.dtype.kind == "u" else (1,)):
+        raise ValueError(
+            "`pixels` must be uint8 or uint16 (PNG, TIFF) of 1 or 3 channels, or float32 (TIFF) of "
+            f"one. Received: {pixels.dtype} {pixels.shape}, extension={extension!r}"
+        )
+    if pixels.dtype == np.uint8 or (pixels.shape[-1] == 1 and alpha is None):
+        image = pixels if alpha is None else np.dstack([pixels, alpha])
+        data = io.BytesIO()
+        image = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        image.save(data, Image.registered_extensions()[extension])
+        return data.getvalue()
+    import cv2  # Pillow has no 16-bit colours
+
+    image = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels[..., ::-1]
+    if alpha is not None:
+        image = np.dstack([image, alpha.astype("uint16") * 257])
+    return cv2.imencode(extension, np.ascontiguousarray(image))[1].tobytes()
+
+
+def write_image(path, pixels, alpha=None):
+    """Writes an image file, whole or not at all; see `encode_image`."""
+    atomic_write(path, encode_image(pixels, os.path.splitext(path)[1], alpha))
+
+
+@contextlib.contextmanager
+def _opened(file):
+    """Yields Pillow's image; all that damaged files make Pillow raise becomes one error."""
+    try:
+        if isinstance(file, (bytes, bytearray, memoryview)):
+            file = io.BytesIO(file)
+        with Image.open(file) as image:
+            yield image
+    except UnreadableImageError:
+        raise
+    except _UNREADABLE as error:
+        reason = str(error) or type(error).__name__
+        if isinstance(error, Image.UnidentifiedImageError):
+            reason = "not an image that Pillow can identify"
+        raise UnreadableImageError(reason) from error
+
+
+def _arrays(image):
+    transparency = image.info.get("transparency")
+    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N"):
+        pixels = np.asarray(image).astype("uint16")
+        if not isinstance(transparency, int):
+            return pixels[..., None], None
+        return pixels[..., None], np.where(pixels == transparency, 0, 255).astype("uint8")
+    if image.mode == "F":
+        return np.asarray(image)[..., None], None
+    if image.mode == "I":
+        raise UnreadableImageError("integers of 32 bits: save it with 8 or 16 bits, or as floats")
+    transparent = image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or transparency is not None
+    gray = image.mode in ("1", "L", "LA", "La")
+    if not transparent:
+        pixels = np.asarray(image.convert("L" if gray else "RGB"))
+        return pixels.reshape(*pixels.shape[:2], -1), None
+    pixels = np.asarray(image.convert("LA" if gray else "RGBA"))
+    return pixels[..., :-1], pixels[..., -1]
+
+
+def _depth_and_kind(image, file):
+    """Bits a channel, and whether there are colours or alpha, of PNG and TIFF files."""
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (8,))
+        return max(bits), "gray" if len(bits) == 1 else "colors"
+    if image.format == "PNG":
+        head = _bytes_of(file, 26)
+        return head[24], {0: "gray", 4: "gray with alpha"}.get(head[25], "colors")
+    return 8, "colors"
+
+
+def _decode_16_bits(image, file, kind):
+    """Decodes channels of 16 bits, which Pillow would cut to 8."""
+    import cv2
+
+    if image.format == "PNG":
+        image.load()  # finds EXIF data and damage
+    found = cv2.imdecode(np.frombuffer(_bytes_of(file), "uint8"), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.uint16 or found.ndim != 3:
+        raise UnreadableImageError("channels of 16 bits that OpenCV cannot decode")
+    found = turn(found, image.getexif().get(_ORIENTATION, 1))
+    alpha = (found[..., 3] >> 8).astype("uint8") if found.shape[-1] == 4 else None
+    colors = found[..., :1] if kind == "gray with alpha" else found[..., 2::-1]
+    return np.ascontiguousarray(colors), alpha
+
+
+def _bytes_of(file, count=-1):
+    if isinstance(file, (bytes, bytearray, memoryview)):
+        return bytes(file[: None if count < 0 else count])
+    with open(file, "rb") as opened:
+        return opened.read(count)
+
+
+def turn(pixels, orientation):
+    """Applies EXIF's orientation (1 to 8) to an array `(H, W, ...)` of stored pixels."""
+    if orientation in (5, 6, 7, 8):
+        pixels = np.swapaxes(pixels, 0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+# -- conversions -----------------------------------------------------------------------------------
+
+
+def to_channels(pixels, channels):
+    """Converts integers `(..., C)` to gray (`channels=1`, luma of ITU-R 601) or RGB (`channels=3`)."""
+    if pixels.shape[-1] == channels:
+        return pixels
+    if channels == 3 and pixels.shape[-1] == 1:
+        return np.repeat(pixels, 3, axis=-1)
+    if channels != 1 or pixels.shape[-1] != 3:
+        raise ValueError(
+            "Only gray and RGB images can be converted to one another. "
+            f"Received: {pixels.shape[-1]} channels, channels={channels}"
+        )
+    luma = pixels.astype("uint64") @ np.array([19595, 38470, 7471], dtype="uint64")
+    return ((luma + 0x8000) >> 16).astype(pixels.dtype)[..., None]
+
+
+def to_uint8(pixels):
+    """Converts uint16 to uint8 (65535 becomes 255); uint8 stays as it is."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    return np.rint(pixels / 257.0).astype("uint8")
+
+
+# -- masks -----------------------------------------------------------------------------------------
+
+
+def read_mask(path, shape, image=None):
+    """Reads a mask file; see `mask_from_pixels`.
+
+    Args:
+        path: of the mask.
+        shape: `(H, W)` of the image, after its orientation was applied.
+        image: path or bytes of the image. A mask that was drawn over its stored pixels is turned
+            as EXIF turns the image, where the sizes tell.
+
+    Returns:
+        bool `(H, W)`, True = observed.
+
+    Raises:
+        UnreadableImageError: no readable image.
+        ValueError: another size than the image's, or values that are not those of a mask.
+    """
+    observed = mask_from_pixels(*read_image(path))
+    orientation = 1 if image is None else read_header(image)[3]
+    if observed.shape == tuple(shape):
+        if orientation > 1 and turn(observed, orientation).shape == observed.shape:
+            warnings.warn(
+                f"EXIF turns the image (orientation {orientation}); its mask is taken to lie over "
+                f"the turned image. Received: {os.fspath(path)}",
+                stacklevel=2,
+            )
+        return observed
+    turned = turn(observed, orientation)
+    if turned.shape == tuple(shape):
+        return np.ascontiguousarray(turned)
+    raise ValueError(
+        f"A mask must have its image's size, {shape[1]} x {shape[0]} pixels (width x height). "
+        f"Received: {os.fspath(path)} of {observed.shape[1]} x {observed.shape[0]}"
+    )
+
+
+def mask_from_pixels(pixels, alpha=None):
+    """Returns the observed pixels of a mask image: white = observed, black = missing.
+
+    The threshold is half of the largest value of the bit depth; in images of 0 and 1 it is 1, and
+    in 16-bit images of up to 255 it is 128. With transparency, white opaque pixels are observed
+    and black opaque pixels missing; transparent ones are the opposite of these.
+
+    Args:
+        pixels: uint8, uint16 or float `(H, W, C)`.
+        alpha: uint8 `(H, W)`, or None.
+
+    Returns:
+        bool `(H, W)`.
+
+    Raises:
+        ValueError: values that are not those of a mask.
+    """
+    gray = to_channels(pixels, 1)[..., 0]
+    opaque = np.ones(gray.shape, bool) if alpha is None else alpha >= 128
+    high = gray[opaque].max() if opaque.any() else 0
+    full = 1 if high <= 1 else 65535 if high > 255 else 255
+    observed = gray >= (full + 1) / 2
+    if high > 0 and not observed[opaque].any():
+        raise ValueError(
+            "A mask image must be white where the image is observed and black where it is missing. "
+            f"Received: values from {gray[opaque].min()} to {high}"
+        )
+    if opaque.all():
+        return observed
+    if not opaque.any():
+        raise ValueError("A mask image must not be transparent everywhere. Received: such an image")
+    if observed[opaque].all():
+        return opaque  # white with holes
+    if not observed[opaque].any():
+        return ~opaque  # black strokes on a transparent layer
+    raise ValueError(
+        "A mask image with transparency must be either white with transparent holes or black "
+        "strokes on transparent ground. Received: black, white and transparent pixels"
+    )

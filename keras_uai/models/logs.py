@@ -1,0 +1,29 @@
+"""Running means of the numbers that a step logs."""
+
+import keras
+
+
+class RunningMeans:
+    """Means over an epoch, by name.
+
+    A plain object, since Keras accepts no new metrics in a model that is built, and the names
+    depend on the loss weights of `compile`.
+    """
+
+    def __init__(self):
+        self.means = {}
+
+    def reset(self, names):
+        """Starts afresh with a mean for each of `names`."""
+        self.means = {name: keras.metrics.Mean(name=name) for name in dict.fromkeys(names)}
+
+    def update(self, logs, weight=None):
+        """Adds `logs`, which count `weight` (1 by default), and returns the means so far."""
+        for name, value in logs.items():
+            self.means[name].update_state(value, sample_weight=weight)
+        return {name: self.means[name].result() for name in logs}
+
+    @property
+    def metrics(self):
+        """List of `keras.metrics.Mean`."""
+        return list(self.means.values())

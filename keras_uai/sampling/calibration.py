@@ -1,0 +1,146 @@
+"""Spread calibration: samples that are as spread out as they are wrong, from damaged images only."""
+
+import numpy as np
+from keras import ops
+
+from keras_uai import checks, measurements, random, rng_streams
+from keras_uai.sampling.noise import draw_latents
+from keras_uai.sampling.samplers import TwoStage, decode, repeat, sample_keys
+
+MIN_INFLATION, MAX_INFLATION, MAX_TRIES = 0.1, 10.0, 12
+
+
+def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, batch_size=64):
+    """Fits the inflation of the model's two-stage sampler.
+
+    A tenth of the observed pixels is hidden, and samples are compared with the values observed
+    there. The ratio of their spread to the error of their mean (spread-skill) is 1 where
+    uncertainty is right. With few hidden pixels the observation is nearly as dense as at inference,
+    so that the ratio is that of missing pixels. A model that was trained with `context_dropout`
+    must also be right far from any observed pixel: there 0.8 of the pixels are hidden, then all of
+    them, and the geometric mean of both ratios counts.
+
+    Args:
+        model: An `InpaintingModel` with a `TwoStage` sampler.
+        dataset: Batches as `fit` takes them; clean images are not used. Training images will do.
+        images: Largest number of images used.
+        ratio: Share of the observed pixels that is hidden. `None`: see above.
+        spread_skill: The ratio to reach. Less makes samples smoother and overconfident.
+        batch_size: Samples computed at a time.
+
+    Returns:
+        Dict: `inflation`, the `spread_skill` reached, and the numbers of `images` and
+        `hidden_pixels` behind it.
+
+    Raises:
+        ValueError: if the sampler has one stage, nothing can be hidden, or no inflation from 0.1 to
+            10 reaches the ratio. The sampler is then unchanged.
+    """
+    sampler = model.sampler
+    if not isinstance(sampler, TwoStage):
+        raise ValueError(
+            "`calibrate_spread` needs a two-stage sampler: model.sampler = TwoStage(stride=4). "
+            f"Received: model.sampler={sampler!r}"
+        )
+    if not spread_skill > 0:
+        raise ValueError(f"`spread_skill` must be positive. Received: spread_skill={spread_skill!r}")
+    dropout = getattr(model, "context_dropout", 0.0)
+    ratio = (0.8 if dropout else 0.1) if ratio is None else ratio
+    y, mask = _observations(model, dataset, checks.check_integer("", "images", images, 1))
+    keys = random.key(model.seed, rng_streams.CALIBRATION, np.arange(len(y)))
+    ratios, hidden_pixels = [], 0
+    for everything in (0.0, 1.0) if dropout else (0.0,):
+        seen = measurements.split_mask(
+            model.measurement, mask, keys, (ratio, ratio), context_dropout=everything
+        )
+        seen = ops.convert_to_numpy(seen)
+        hidden = mask - seen
+        if not hidden.any():
+            raise ValueError(
+                "Nothing was hidden: there are too few images, or too few observed pixels. "
+                f"Received: {len(y)} images, ratio={ratio!r}"
+            )
+        hidden_pixels += int(hidden.sum())
+        ratios.append(_SpreadSkill(model, y, seen, hidden, max(1, batch_size // 2)))
+    inflation = sampler.inflation
+    for _ in range(MAX_TRIES):  # the spread is nearly linear in the inflation
+        reached = float(np.prod([f(inflation) for f in ratios]) ** (1.0 / len(ratios)))
+        wanted = inflation * spread_skill / max(reached, 1e-3)
+        if abs(wanted - inflation) < 0.005 * inflation:
+            break
+        inflation = float(np.clip(wanted, MIN_INFLATION, MAX_INFLATION))
+    else:
+        raise ValueError(
+            f"No inflation from {MIN_INFLATION:g} to {MAX_INFLATION:g} gives samples a spread of "
+            f"{spread_skill:g} times their error; after little training they hardly differ. "
+            f"Received: {reached:.2g} times at inflation={inflation:.3g}"
+        )
+    model.sampler = TwoStage(sampler.stride, inflation)
+    return {
+        "inflation": inflation,
+        "spread_skill": reached,
+        "images": len(y),
+        "hidden_pixels": hidden_pixels,
+    }
+
+
+class _SpreadSkill:
+    """The ratio of spread to error on hidden pixels as a function of the inflation.
+
+    The first stage does not depend on the inflation and is computed once. Two samples per image.
+    """
+
+    def __init__(self, model, y, seen, hidden, rows):
+        self.model = model
+        self.y = y
+        self.seen = seen
+        self.shown = np.where(seen > 0.5, y, 0.0).astype("float32")
+        self.hidden = np.broadcast_to(hidden, y.shape)
+        self.keys = ops.convert_to_numpy(sample_keys(checks.per_image_seeds(0, len(y)), 2))
+        self.parts = [slice(i, i + rows) for i in range(0, len(y), rows)]
+        first = model.inference.compiled("calibration_first", self._first)
+        self.first = [
+            [ops.convert_to_numpy(v) for v in first(self.shown[p], seen[p], self.keys[p])]
+            for p in self.parts
+        ]
+
+    def __call__(self, inflation):
+        second = self.model.inference.compiled("calibration_second", self._second)
+        variance = error = 0.0
+        for part, (images, mean) in zip(self.parts, self.first, strict=True):
+            arguments = (images, mean, self.shown[part], self.seen[part], self.keys[part])
+            pair = ops.convert_to_numpy(second(*arguments, np.float32(inflation)))
+            hidden = self.hidden[part]
+            variance += (0.5 * np.square(pair[:, 0] - pair[:, 1]) * hidden).sum()
+            error += (np.square(pair.mean(axis=1) - self.y[part]) * hidden).sum()
+        # The mean of two samples has 1 + 1/2 times the variance as its expected squared error.
+        return float(np.sqrt(1.5 * variance / max(error, 1e-12)))
+
+    def _first(self, y, mask, keys):
+        generator = self.model.inference_generator
+        features = repeat(generator.observe(y, mask), 2)
+        return decode(generator, features, keys, y, None, draw_latents), features["mean"]
+
+    def _second(self, images, mean, y, mask, keys, inflation):
+        model = self.model
+        y, mask = ops.repeat(y, 2, axis=0), ops.repeat(mask, 2, axis=0)
+        flat = ops.reshape(keys, (-1, 2))
+        generator = model.inference_generator
+        images = model.sampler.second_stage(generator, images, mean, y, mask, flat, inflation)
+        images = model.composite(model.values.clip(images), y, mask)
+        return ops.reshape(images, (-1, 2, *images.shape[1:]))
+
+
+def _observations(model, dataset, images):
+    """Returns the first observations of a data set and their masks, float32 arrays of one size."""
+    found, count = [], 0
+    for data in dataset:
+        batch = model.unpack(data)
+        part = [ops.convert_to_numpy(batch[name])[: images - count] for name in ("y", "mask")]
+        found.append(part)
+        count += len(part[0])
+        if count >= images:
+            break
+    if not count:
+        raise ValueError("`dataset` must not be empty. Received: no batch")
+    return tuple(np.concatenate(parts).astype("float32") for parts in zip(*found, strict=True))

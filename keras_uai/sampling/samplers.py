@@ -1,0 +1,173 @@
+"""Samplers: how an image is made of the networks' predictions. Serializable objects without state."""
+
+import ast
+
+import keras
+from keras import ops
+
+from keras_uai import random, rng_streams
+from keras_uai.checks import check_integer
+from keras_uai.sampling.noise import draw_latents, stratified_mask
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class OneStage:
+    """Samples as G decodes them: `x_tilde = G(y, z)`."""
+
+    def __call__(self, generator, features, y, mask, keys, origin=None, latents=draw_latents):
+        """Draws K samples of each observation.
+
+        Args:
+            generator: A `networks.Generator` or `TiledGenerator`.
+            features: Its `observe(y, mask)`.
+            y: `(N, H, W, C)`, 0 where missing; H and W are multiples of `generator.stride`.
+            mask: `(N, H, W, M)`, 1 = observed.
+            keys: uint32 `(N, K, 2)`, one per sample.
+            origin: int32 `(N, 2)` or None; see `noise_field`.
+            latents: `draw_latents`, or `zero_latents` for a model with a single answer.
+
+        Returns:
+            `(N, K, H, W, C)` float32, unclipped and not composited with y.
+        """
+        count = ops.shape(keys)[1]
+        images = decode(generator, repeat(features, count), keys, y, origin, latents)
+        return _split_samples(images, count)
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def __repr__(self):
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.get_config() == other.get_config()
+
+    def __hash__(self):
+        return hash(repr(self))
+
+
+@keras.saving.register_keras_serializable("keras_uai")
+class TwoStage(OneStage):
+    """Samples as the predicted mean given y and a few sampled pixels.
+
+    Scores on hidden pixels teach G how each pixel is distributed and how averages of cells are, but
+    hardly how a pixel relates to its neighbours, of which few are ever observed together. Samples of
+    one stage are therefore grainy, whereas the predicted mean is not. The first stage draws a sample
+    and observes it at one pixel per cell (a second measurement y_tilde). The second stage predicts
+    `E[x | y, y_tilde]`. By the tower property the mean of the samples is unchanged; their variance
+    decreases by the variance that the sampled pixels leave open. `inflation` compensates for it.
+
+    Needs a generator with `predicts_mean=True`.
+
+    Args:
+        stride: Side of the cells in pixels.
+        inflation: Factor of a first-stage sample's deviation from the mean at the sampled pixels.
+            `calibrate_spread` fits it.
+
+    Example:
+
+    >>> keras_uai.sampling.TwoStage(stride=4, inflation=1.8)
+    TwoStage(stride=4, inflation=1.8)
+    """
+
+    def __init__(self, stride=4, inflation=1.0):
+        self.stride = check_integer("TwoStage", "stride", stride, 1)
+        self.inflation = float(inflation)
+        if not self.inflation > 0:
+            raise ValueError(f"`inflation` must be positive. Received: inflation={inflation!r}")
+
+    def __call__(self, generator, features, y, mask, keys, origin=None, latents=draw_latents):
+        count = ops.shape(keys)[1]
+        mean = ops.repeat(features["mean"], count, axis=0)
+        images = decode(generator, repeat(features, count), keys, y, origin, latents)
+        y, mask = (ops.repeat(v, count, axis=0) for v in (y, mask))
+        if origin is not None:
+            origin = ops.repeat(origin, count, axis=0)
+        keys = ops.reshape(keys, (-1, 2))
+        images = self.second_stage(generator, images, mean, y, mask, keys, self.inflation, origin)
+        return _split_samples(images, count)
+
+    def second_stage(self, generator, images, mean, y, mask, keys, inflation, origin=None):
+        """Predicts the mean of y and of the sampled pixels, `(N, H, W, C)`.
+
+        Args:
+            images: `(N, H, W, C)`, samples of the first stage.
+            mean: `(N, H, W, C)`, the predicted mean of each.
+            y, mask, origin: As in `OneStage.__call__`.
+            keys: uint32 `(N, 2)`.
+            inflation: Float, or a tensor that broadcasts against `images`.
+        """
+        height, width = ops.shape(y)[1], ops.shape(y)[2]
+        sampled = stratified_mask(keys, self.stride, height, width, origin)
+        seen = ops.maximum(mask, sampled)
+        values = ops.where(mask > 0.5, y, mean + inflation * (images - mean))
+        return generator.observe(ops.where(seen > 0.5, values, 0.0), seen)["mean"]
+
+    def get_config(self):
+        return {"stride": self.stride, "inflation": self.inflation}
+
+
+def get(identifier):
+    """Returns a sampler from one, from its serialized form, or from a string.
+
+    Args:
+        identifier: A sampler; a dict; `None`, which is `OneStage()`; or a string such as
+            `"TwoStage(4, 1.2)"`.
+
+    Raises:
+        ValueError: if `identifier` is none of these.
+    """
+    sampler = identifier
+    if identifier is None:
+        sampler = OneStage()
+    elif isinstance(identifier, dict):
+        sampler = keras.saving.deserialize_keras_object(identifier)
+    elif isinstance(identifier, str):
+        sampler = _parse(identifier)
+    if not isinstance(sampler, OneStage):
+        raise ValueError(
+            "`sampler` must be OneStage(), TwoStage(stride, inflation) or None. "
+            f"Received: sampler={identifier!r}"
+        )
+    return sampler
+
+
+def sample_keys(seeds, num_samples):
+    """Returns the keys `(N, num_samples, 2)` of the samples of images with these `seeds` `(N,)`."""
+    seeds = ops.cast(seeds, "int32")[:, None]
+    return random.key(seeds, rng_streams.SAMPLE, ops.arange(num_samples, dtype="int32")[None, :])
+
+
+def decode(generator, features, keys, y, origin=None, latents=draw_latents):
+    """Draws latents for `keys` `(N, K, 2)` and decodes them: `(N * K, H, W, C)`."""
+    count = ops.shape(keys)[1]
+    if origin is not None:
+        origin = ops.repeat(origin, count, axis=0)
+    keys = ops.reshape(keys, (-1, 2))
+    style, noise = latents(generator, keys, ops.shape(y)[1], ops.shape(y)[2], origin)
+    return generator.decode(features, style, noise)
+
+
+def repeat(features, count):
+    """Repeats each observation's features `count` times along the batch axis."""
+    return {name: ops.repeat(value, count, axis=0) for name, value in features.items()}
+
+
+def _split_samples(images, count):
+    shape = ops.shape(images)
+    return ops.reshape(images, (-1, count, shape[1], shape[2], images.shape[-1]))
+
+
+def _parse(text):
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        sampler = {"OneStage": OneStage, "TwoStage": TwoStage}[call.func.id]
+        args = [ast.literal_eval(arg) for arg in call.args]
+        return sampler(*args, **{k.arg: ast.literal_eval(k.value) for k in call.keywords})
+    except (SyntaxError, AttributeError, KeyError, TypeError):
+        return None

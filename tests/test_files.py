@@ -1,0 +1,332 @@
+import io
+import os
+import stat
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_uai import files
+
+
+def noise(seed, height=16, width=16, channels=3, dtype="uint8"):
+    high = np.iinfo(dtype).max + 1
+    return np.random.default_rng(seed).integers(0, high, (height, width, channels)).astype(dtype)
+
+
+def encoded(image, **options):
+    file = io.BytesIO()
+    image.save(file, **options)
+    return file.getvalue()
+
+
+# -- atomic writes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("write", [b"new", "new", lambda file: file.write(b"new")])
+def test_a_file_appears_whole(tmp_path, write):
+    path = tmp_path / "a" / "b.bin"
+    files.atomic_write(path, write)
+    assert path.read_bytes() == b"new"
+    assert os.listdir(path.parent) == ["b.bin"]
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_failed_write_changes_nothing(tmp_path):
+    path = tmp_path / "b.bin"
+    path.write_bytes(b"old")
+
+    def fail(file):
+        file.write(b"half")
+        raise RuntimeError("disk")
+
+    with pytest.raises(RuntimeError, match="disk"):
+        files.atomic_write(path, fail)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["b.bin"]
+
+
+def test_the_temporary_path_keeps_the_extension(tmp_path):
+    with files.atomic_path(tmp_path / "model.keras") as temporary:
+        assert temporary.endswith(".keras")
+        assert not os.path.exists(temporary)
+        open(temporary, "w").close()
+    assert os.listdir(tmp_path) == ["model.keras"]
+
+
+def test_json(tmp_path):
+    files.write_json(tmp_path / "a.json", {"b": [1, "ä"]})
+    assert files.read_json(tmp_path / "a.json") == {"b": [1, "ä"]}
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_folders_appear_whole(tmp_path, overwrite):
+    path = tmp_path / "out"
+    for text in ("one", "two"):
+        with files.atomic_folder(path, overwrite) as folder:
+            files.atomic_write(os.path.join(folder, "x"), text)
+    assert (path / "x").read_text() == ("two" if overwrite else "one")
+
+    def fail():
+        with files.atomic_folder(path) as folder:
+            files.atomic_write(os.path.join(folder, "x"), "three")
+            raise RuntimeError("disk")
+
+    with pytest.raises(RuntimeError, match="disk"):
+        fail()
+    assert (path / "x").read_text() == ("two" if overwrite else "one")
+    assert os.listdir(tmp_path) == ["out"]
+
+
+# -- images ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif", ".tiff", ".bmp", ".PNG"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lossless_round_trip(tmp_path, extension, dtype, channels):
+    pixels = noise(0, 9, 13, channels, dtype)
+    path = tmp_path / f"image{extension}"
+    if dtype == "uint16" and extension == ".bmp":
+        with pytest.raises(ValueError, match="`pixels` must be uint8 or uint16"):
+            files.write_image(path, pixels)
+        return
+    files.write_image(path, pixels)
+    for found, alpha in (files.read_image(path), files.decode_image(path.read_bytes())):
+        assert found.dtype == np.dtype(dtype)
+        assert np.array_equal(found, pixels)
+        assert alpha is None
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif"])
+@pytest.mark.parametrize(("dtype", "channels"), [("uint8", 1), ("uint8", 3), ("uint16", 3)])
+def test_alpha_round_trip(extension, dtype, channels):
+    pixels, alpha = noise(0, 9, 13, channels, dtype), noise(1, 9, 13, 1)[..., 0]
+    found = files.decode_image(files.encode_image(pixels, extension, alpha))
+    assert np.array_equal(found[0], pixels)
+    assert np.array_equal(found[1], alpha)
+
+
+def test_floating_point_tiff():
+    pixels = np.random.default_rng(0).normal(size=(5, 6, 1)).astype("float32")
+    pixels[0, 0] = np.nan
+    found, _ = files.decode_image(files.encode_image(pixels, ".tif"))
+    assert np.array_equal(found, pixels, equal_nan=True)
+
+
+def test_modes():
+    gray = noise(1)[..., 0]
+    found = files.decode_image(encoded(Image.fromarray(gray), format="WEBP", lossless=True))
+    assert np.array_equal(found[0], np.dstack([gray] * 3))
+    bits = Image.fromarray(gray > 100)
+    found = files.decode_image(encoded(bits, format="PNG"))
+    assert np.array_equal(found[0][..., 0], (gray > 100) * np.uint8(255))
+    cmyk = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), format="JPEG")
+    pixels, _ = files.decode_image(cmyk)
+    assert pixels.shape == (8, 8, 3)
+    assert pixels[0, 0, 0] > 200
+    assert pixels[0, 0, 1:].max() < 60
+
+
+def test_palettes_are_looked_up():
+    index = (noise(0)[..., 0] % 3).astype("uint8")
+    colors = np.array([[1, 2, 3], [200, 100, 0], [7, 255, 9]], "uint8")
+    image = Image.new("P", (16, 16))
+    image.putpalette(colors.flatten().tolist())
+    image.putdata(index.flatten().tolist())
+    pixels, alpha = files.decode_image(encoded(image, format="PNG"))
+    assert np.array_equal(pixels, colors[index])
+    assert alpha is None
+    pixels, alpha = files.decode_image(encoded(image, format="PNG", transparency=1))
+    assert np.array_equal(alpha, np.where(index == 1, 0, 255))
+
+
+def png_chunks(*chunks):
+    made = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+
+
+def test_transparency_of_16_bit_gray():
+    pixels = np.full((4, 5), 40000, ">u2")
+    pixels[1:3, 2] = 0x1234
+    raw = b"".join(b"\0" + row.tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", 5, 4, 16, 0, 0, 0, 0)
+    chunks = (
+        (b"IHDR", header),
+        (b"tRNS", b"\x12\x34"),
+        (b"IDAT", zlib.compress(raw)),
+        (b"IEND", b""),
+    )
+    found, alpha = files.decode_image(png_chunks(*chunks))
+    assert np.array_equal(found[..., 0], pixels)
+    assert np.array_equal(alpha, np.where(pixels == 0x1234, 0, 255))
+
+
+def test_16_bit_gray_with_alpha():
+    pixels, alpha = noise(0, 4, 5, 1, "uint16"), noise(1, 4, 5, 1, "uint16")
+    both = np.concatenate([pixels, alpha], axis=-1).astype(">u2")
+    raw = b"".join(b"\0" + row.tobytes() for row in both)
+    header = struct.pack(">IIBBBBB", 5, 4, 16, 4, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+    found = files.decode_image(png_chunks(*chunks))
+    assert np.array_equal(found[0], pixels)
+    assert np.array_equal(found[1], alpha[..., 0] >> 8)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_of_the_camera_is_applied(orientation):
+    """Oracle: the definition of EXIF's eight orientations in flips and quarter turns."""
+    pixels = noise(0, 6, 10)
+    expected = {
+        1: pixels,
+        2: pixels[:, ::-1],
+        3: np.rot90(pixels, 2),
+        4: pixels[::-1],
+        5: np.rot90(pixels[:, ::-1], 1),
+        6: np.rot90(pixels, -1),
+        7: np.rot90(pixels[:, ::-1], -1),
+        8: np.rot90(pixels, 1),
+    }[orientation]
+    image = Image.fromarray(pixels)
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    data = encoded(image, format="PNG", exif=exif)
+    assert np.array_equal(files.decode_image(data)[0], expected)
+    assert np.array_equal(files.turn(pixels, orientation), expected)
+    assert files.read_header(data) == (10, 6, "PNG", orientation)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not an image"),
+        (b"no image at all", "not an image"),
+        (encoded(Image.fromarray(noise(0, 64, 64)), format="PNG")[:3000], "."),
+        (encoded(Image.fromarray(noise(0, 64, 64)), format="JPEG")[:900], "truncated"),
+        (encoded(Image.fromarray(noise(0, 64, 64)), format="WEBP")[:900], "."),
+        (files.encode_image(noise(0, 64, 64, dtype="uint16"))[:3000], "."),
+        (
+            encoded(
+                Image.fromarray(noise(0)),
+                format="GIF",
+                save_all=True,
+                append_images=[Image.fromarray(noise(1))],
+            ),
+            "it holds 2 images",
+        ),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path, content, reason):
+    with pytest.raises(files.UnreadableImageError, match=reason):
+        files.decode_image(content)
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(files.UnreadableImageError, match=reason):
+        files.read_image(tmp_path / "x.png")
+
+
+def test_a_broken_chunk_and_a_missing_file(tmp_path):
+    file = bytearray(encoded(Image.fromarray(noise(0, 64, 64)), format="PNG"))
+    file[100:400] = bytes(300)
+    with pytest.raises(files.UnreadableImageError):
+        files.decode_image(bytes(file))
+    with pytest.raises(files.UnreadableImageError, match="No such file"):
+        files.read_image(tmp_path / "nothing.png")
+
+
+def test_channels():
+    rgb = noise(0)
+    gray = files.to_channels(rgb, 1)
+    assert np.array_equal(gray[..., 0], np.asarray(Image.fromarray(rgb).convert("L")))
+    assert np.array_equal(files.to_channels(gray, 3), np.dstack([gray] * 3))
+    assert files.to_channels(rgb, 3) is rgb
+    wide = files.to_channels(rgb.astype("uint16") * 257, 1)
+    assert np.abs(wide / 257 - gray).max() < 0.51
+    with pytest.raises(ValueError, match="Only gray and RGB"):
+        files.to_channels(noise(0, channels=4), 3)
+
+
+def test_16_bits_to_8():
+    wide = np.array([[0, 128, 257, 65535], [65407, 32896, 1000, 2]], "uint16")
+    assert files.to_uint8(wide).tolist() == [[0, 0, 1, 255], [255, 128, 4, 0]]
+
+
+# -- masks -----------------------------------------------------------------------------------------
+
+SEEN = noise(0)[..., 0] > 100
+
+
+def layer(gray, alpha):
+    return np.dstack([gray, gray, gray, alpha]).astype("uint8")
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (SEEN * np.uint8(255), SEEN),
+        (SEEN * np.uint8(1), SEEN),
+        (SEEN, SEEN),
+        (np.dstack([SEEN * np.uint8(255)] * 3), SEEN),
+        (SEEN * np.uint16(255), SEEN),
+        (SEEN * np.uint16(65535), SEEN),
+        (SEEN * np.uint16(1), SEEN),
+        (np.array([[0, 1, 127, 128, 200, 255]], "uint8"), [[False] * 3 + [True] * 3]),
+        (np.array([[0, 300, 32767, 32768, 65535]], "uint16"), [[False] * 3 + [True] * 2]),
+        (np.zeros((4, 4), "uint8"), np.zeros((4, 4), bool)),
+        (np.full((4, 4), 255, "uint8"), np.ones((4, 4), bool)),
+        (layer(0 * SEEN, 255 * ~SEEN), SEEN),  # black strokes on a transparent layer
+        (layer(255 + 0 * SEEN, 255 * SEEN), SEEN),  # white, erased where missing
+        (layer(255 * SEEN, 255 + 0 * SEEN), SEEN),
+    ],
+)
+def test_mask_files(tmp_path, image, expected):
+    path = tmp_path / "mask.png"
+    Image.fromarray(image).save(path)
+    expected = np.asarray(expected)
+    assert np.array_equal(files.read_mask(path, expected.shape), expected)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        SEEN * np.uint8(127),
+        SEEN * np.uint8(2),
+        layer(255 * SEEN, 255 * (noise(1)[..., 0] > 90)),
+        layer(0 * SEEN, 0 * SEEN),
+    ],
+)
+def test_images_that_are_no_masks(image):
+    data = encoded(Image.fromarray(image), format="PNG")
+    with pytest.raises(ValueError, match=r"mask image .*must.*Received:"):
+        files.mask_from_pixels(*files.decode_image(data))
+
+
+def test_a_mask_over_the_stored_pixels_is_turned_with_them(tmp_path):
+    pixels = noise(0, 6, 10)
+    image = Image.fromarray(pixels)
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "image.png", exif=exif)
+    stored = pixels[..., 0] > 90
+    Image.fromarray(stored).save(tmp_path / "mask.png")
+    found = files.read_mask(tmp_path / "mask.png", (10, 6), tmp_path / "image.png")
+    assert np.array_equal(found, files.turn(pixels, 6)[..., 0] > 90)
+    with pytest.raises(ValueError, match=r"6 x 10 pixels .* Received: .*mask.png of 10 x 6"):
+        files.read_mask(tmp_path / "mask.png", (10, 6))
+
+
+def test_a_square_mask_of_a_turned_image_warns(tmp_path):
+    image = Image.fromarray(noise(0))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "image.jpg", exif=exif)
+    Image.fromarray(SEEN).save(tmp_path / "mask.png")
+    with pytest.warns(UserWarning, match="EXIF turns the image"):
+        found = files.read_mask(tmp_path / "mask.png", (16, 16), tmp_path / "image.jpg")
+    assert np.array_equal(found, SEEN)
