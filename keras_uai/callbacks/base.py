@@ -1,18 +1,18 @@
-"""What the callbacks share: when they run, and what they need of a model."""
+"""Base class of the callbacks: when they run, and which models they take."""
 
 import keras
 
-from keras_uai.measurements.base import check_integer
+from keras_uai.checks import check_integer
 
 
 class Periodic(keras.callbacks.Callback):
-    """Runs after the first epoch of a `fit`, then after every `every`-th epoch, and after the last.
+    """Runs after the first epoch of a `fit`, after every `every`-th epoch, and after the last.
 
-    The first shows at once that all is well, and gives those that remember the best value so far
-    (EarlyStopping, ModelCheckpoint) a number to begin with.
+    The first run gives callbacks that remember the best value (EarlyStopping, ModelCheckpoint) a
+    number to begin with.
 
     Args:
-        every: 1 runs after each epoch.
+        every: integer, a number of epochs; 1 runs after each.
     """
 
     def __init__(self, every=1):
@@ -33,7 +33,7 @@ class Periodic(keras.callbacks.Callback):
         self._first = None
 
     def is_due(self, epoch):
-        """Whether to run after this epoch, counted from 0."""
+        """Returns whether to run after this epoch, counted from 0."""
         if self._first is None:
             self._first = epoch
         done = epoch + 1

@@ -1,46 +1,53 @@
-"""Pictures of the same few images as training goes on."""
+"""Callback that draws samples of the same images as training goes on."""
 
 import os
 
-import numpy as np
-
 from keras_uai import backend
 from keras_uai.callbacks.base import Periodic
-from keras_uai.measurements.base import check_integer
+from keras_uai.checks import check_integer
 from keras_uai.metrics import figures
-from keras_uai.metrics.evaluation import sample_batches
+from keras_uai.metrics.batches import image_seeds, unpacked
 
 
 class ImageGrid(Periodic):
     """Draws observations, samples, their mean and their uncertainty (as in figures 4 and 5).
 
-    Writes `epoch_0005.png` and the like into `directory`, and the same pictures for TensorBoard into
-    `log_dir`. The images, and the noise of their samples, are the same each time. Cost: some seconds
-    at most.
+    Whole images are drawn at their own size, small ones enlarged by a whole factor. The images, and
+    the noise of their samples, are the same each time. It writes `epoch_0005.png` and the like into
+    `directory`, and the same pictures for TensorBoard into `log_dir`.
 
     Args:
-        dataset: batches of y, or dicts with "observation", and "mask" and "clean" where they have
-            them; the first `num_images` are drawn.
-        directory: folder of the PNG files; or None.
-        log_dir: TensorBoard's folder; or None.
-        every: draw after the first epoch, every so many epochs, and the last.
-        num_images: columns of the grid.
-        num_samples: samples an image, which mean and uncertainty are made of.
-        max_samples: rows of samples that are shown.
-        seed: of the samples.
+        dataset: batches of y, or dicts with "observation", and "mask" and "clean" if they have
+            them; sizes may differ.
+        directory: folder of the PNG files, or None.
+        log_dir: TensorBoard's folder, or None.
+        every: draws after the first epoch, every so many epochs, and after the last. Default: 1.
+        num_images: number of images, the columns of the grid. Default: 8.
+        num_samples: samples an image, of which mean and uncertainty are. Default: 10.
+        max_samples: number of samples that are shown. Default: 4.
+        seed: integer, of the samples. Default: 0.
     """
 
     def __init__(
-        self, dataset, directory=None, log_dir=None, every=1, num_images=8, num_samples=10,
-        max_samples=4, seed=0,
-    ):  # fmt: skip
+        self,
+        dataset,
+        directory=None,
+        log_dir=None,
+        every=1,
+        num_images=8,
+        num_samples=10,
+        max_samples=4,
+        seed=0,
+    ):
         super().__init__(every)
         if directory is None and log_dir is None:
             raise ValueError(
-                "ImageGrid writes PNG files into `directory`, pictures for TensorBoard into "
-                "`log_dir`, or both. Received: neither"
+                "ImageGrid needs `directory` for PNG files, `log_dir` for TensorBoard, or both. "
+                "Received: neither"
             )
-        self.dataset, self.directory, self.log_dir = dataset, directory, log_dir
+        self.dataset = dataset
+        self.directory = directory
+        self.log_dir = log_dir
         self.num_images = check_integer("ImageGrid", "num_images", num_images, 1)
         self.num_samples = check_integer("ImageGrid", "num_samples", num_samples, 1)
         self.max_samples = check_integer("ImageGrid", "max_samples", max_samples, 1)
@@ -48,24 +55,19 @@ class ImageGrid(Periodic):
         self._writer = None
 
     def draw(self):
-        """The picture of the model as it is, uint8 `(height, width, 3)`."""
-        batches = list(
-            sample_batches(
-                self.model.inpaint,
-                self.dataset,
-                self.num_samples,
-                self.seed,
-                getattr(self.model, "measurement", None),
-                self.num_images,
-                needs_clean=False,
+        """Returns the picture of the model as it is, uint8 `(height, width, 3)`."""
+        y, samples, clean = [], [], []
+        measurement = getattr(self.model, "measurement", None)
+        for batch in unpacked(self.dataset, measurement, 0, self.num_images, needs_clean=False):
+            seeds = image_seeds(self.seed, range(len(y), len(y) + len(batch["observation"])))
+            found = self.model.inpaint(
+                batch["observation"], batch["mask"], num_samples=self.num_samples, seed=seeds
             )
-        )
-        y, samples = (
-            np.concatenate([b[key] for b in batches]) for key in ("observation", "samples")
-        )
-        clean = None
-        if all("clean" in batch and "known" not in batch for batch in batches):
-            clean = np.concatenate([batch["clean"] for batch in batches])
+            y.extend(batch["observation"])
+            samples.extend(found)
+            if "clean" in batch and not batch["is_partial"]:
+                clean.extend(batch["clean"])
+        clean = clean if len(clean) == len(y) else None
         return figures.sample_grid(y, samples, clean, max_samples=self.max_samples)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -1,42 +1,45 @@
-"""What the paper measures (section 3.4), whether the diversity is right, and what to compare with.
+"""Scores of reconstructions, calibration of samples, distances between sets of images, baselines.
 
-Scores of samples against clean images: `evaluate`, `Scores`, `Calibration`. Distances between sets
-of images, in three steps: features (`extractors`), `statistics`, `distances`. Baselines:
-`baselines`. Pictures: `figures`.
+`evaluate` scores a model or a baseline on images whose true values are known. Distances are made in
+three steps: features (`extractors`), `statistics`, `distances`. Baselines that need no training are
+in `baselines`, pictures in `figures`.
 """
 
 from keras_uai.metrics import (
     baselines,
+    batches,
     calibration,
     distances,
+    errors,
+    evaluation,
     extractors,
     figures,
-    references,
+    predictors,
     scores,
-    stamps,
     statistics,
 )
-from keras_uai.metrics.calibration import Calibration
+from keras_uai.metrics.batches import holdout
 from keras_uai.metrics.distances import frechet_distance, kernel_distance
-from keras_uai.metrics.evaluation import evaluate, holdout
+from keras_uai.metrics.evaluation import evaluate
 from keras_uai.metrics.scores import Scores
 from keras_uai.metrics.statistics import Statistics
 
 __all__ = [
-    "Calibration",
     "Scores",
     "Statistics",
     "baselines",
+    "batches",
     "calibration",
     "distances",
+    "errors",
     "evaluate",
+    "evaluation",
     "extractors",
     "figures",
     "frechet_distance",
     "holdout",
     "kernel_distance",
-    "references",
+    "predictors",
     "scores",
-    "stamps",
     "statistics",
 ]

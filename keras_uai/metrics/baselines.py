@@ -1,15 +1,16 @@
-"""Reconstructions that need no training: what a user would try first, on the same observations.
+"""Reconstructions that need no training, from the same observations as a model's.
 
 Each baseline is a function `(y, mask) -> x`:
 
-- `y`: float `(N, H, W, C)` in [-1, 1]; what it holds at missing pixels does not matter;
-- `mask`: `(N, H, W, 1)`, 1 = observed, 0 = missing; or None, and missing is where all channels of
-  `y` are 0;
-- `x`: float32 `(N, H, W, C)` in [-1, 1]. Observed pixels come back bit-equal.
+- `y`: float `(N, H, W, C)` in network units ([-1, 1] for images), of any size; values at missing
+  pixels are ignored;
+- `mask`: `(N, H, W, 1)`, or `(N, H, W, C)` where channels are missing independently, 1 = observed;
+  or None, and missing is where all channels of `y` are 0;
+- `x`: float32 `(N, H, W, C)`. Observed values come back bit-equal.
 
-They use the observed pixels of one image and nothing else. An image of which no pixel was observed
-comes back mid-grey (0): there is nothing to interpolate. `as_sampler` dresses one up for
-`keras_uai.metrics.evaluate`.
+A baseline uses the observed values of one image and nothing else. An image (or a channel with a
+mask of its own) without any observed value comes back as 0. `predictors.baseline` makes a predictor
+of a baseline, for `keras_uai.metrics.evaluate`.
 """
 
 import functools
@@ -19,11 +20,7 @@ import numpy as np
 
 def mean_colour(y, mask=None):
     """Fills in the mean colour of the image's own observed pixels."""
-    y, observed = _check(y, mask)
-    count = np.maximum(observed.sum(axis=(1, 2)), 1)[:, None]  # (N, 1)
-    total = (y.astype("float64") * observed[..., None]).sum(axis=(1, 2))  # (N, C)
-    fill = (total / count).astype("float32")
-    return np.where(observed[..., None], y, fill[:, None, None, :])
+    return _each(y, mask, lambda image, observed: image[observed].mean(axis=0, dtype="float64"))
 
 
 def nearest(y, mask=None):
@@ -34,30 +31,32 @@ def nearest(y, mask=None):
 def linear_interpolation(y, mask=None):
     """Interpolates linearly on the Delaunay triangles of the observed pixels.
 
-    Missing pixels outside their convex hull take the nearest observed pixel, and so does every
-    pixel where the observed ones span no triangle (fewer than three, or all on one line).
+    Missing pixels outside of their convex hull take the nearest observed pixel. So do all missing
+    pixels if the observed ones span no triangle (fewer than three, or all on one line).
     """
     return _each(y, mask, _linear_image)
 
 
 def telea(y, mask=None, radius=3):
-    """Telea's fast marching (J. Graphics Tools 9(1), 2004), by OpenCV, on the image in 8 bits."""
-    cv2 = _opencv()
-    return _each(y, mask, functools.partial(_opencv_image, flag=cv2.INPAINT_TELEA, radius=radius))
+    """Fills in by Telea's fast marching (J. Graphics Tools 9(1), 2004), by OpenCV.
+
+    Images in [-1, 1] are filled in 8 bits, other values in 16 bits over each channel's range.
+    """
+    flag = _opencv().INPAINT_TELEA
+    return _each(y, mask, functools.partial(_opencv_image, flag=flag, radius=radius))
 
 
 def navier_stokes(y, mask=None, radius=3):
-    """Navier-Stokes inpainting (Bertalmio et al., CVPR 2001), by OpenCV, on the image in 8 bits."""
-    cv2 = _opencv()
-    return _each(y, mask, functools.partial(_opencv_image, flag=cv2.INPAINT_NS, radius=radius))
+    """Fills in by Navier-Stokes equations (Bertalmio et al., CVPR 2001), by OpenCV; as `telea`."""
+    flag = _opencv().INPAINT_NS
+    return _each(y, mask, functools.partial(_opencv_image, flag=flag, radius=radius))
 
 
 def biharmonic(y, mask=None):
-    """Solves the biharmonic equation on the missing pixels (Damelin and Hoang 2018), by
-    scikit-image.
+    """Solves the biharmonic equation on the missing pixels (Damelin and Hoang 2018), by scikit-image.
 
-    Time grows with the number of missing pixels: about 0.01 s for 32 x 32 pixels, 0.03 s for 64 x
-        64.
+    Time grows with the number of missing pixels: about 0.01 s for 32 x 32 pixels, 13 s for 500 x 500
+    of which 90% are missing.
     """
     return _each(y, mask, _biharmonic_image)
 
@@ -73,55 +72,46 @@ BASELINES = {
 
 
 def get(name):
-    """The baseline called `name`, a key of `BASELINES`; functions pass through."""
+    """Returns the baseline called `name`, a key of `BASELINES`; functions pass through."""
     if callable(name):
         return name
     if name not in BASELINES:
         raise ValueError(
-            f"A baseline is one of {', '.join(BASELINES)}, or a function (y, mask) -> x. "
+            f"A baseline must be one of {', '.join(BASELINES)}, or a function (y, mask) -> x. "
             f"Received: {name!r}"
         )
     return BASELINES[name]
 
 
-def as_sampler(baseline):
-    """The baseline as a sampler `(y, mask, num_samples, seed) -> (N, num_samples, H, W, C)`: the
-    same image `num_samples` times.
-    """
-    baseline = get(baseline)
-
-    def sampler(y, mask=None, num_samples=1, seed=0):
-        x = baseline(y, mask)
-        return np.broadcast_to(x[:, None], (len(x), num_samples, *x.shape[1:]))
-
-    return sampler
-
-
 def _check(y, mask):
-    """`y` as float32, 0 where missing, and the mask as booleans `(N, H, W)`; or a ValueError."""
+    """Returns `y` as float32, 0 where missing, and the mask as booleans `(N, H, W, 1 or C)`."""
     y = np.asarray(y, dtype="float32")
     if y.ndim != 4:
         raise ValueError(f"`y` must have shape (N, H, W, C). Received: y of shape {y.shape}")
     if mask is None:
-        return y, (y != 0).any(axis=-1)
+        return y, (y != 0).any(axis=-1, keepdims=True)
     mask = np.asarray(mask)
-    if mask.shape != (*y.shape[:3], 1):
+    if mask.shape not in ((*y.shape[:3], 1), y.shape):
         raise ValueError(
-            f"`mask` must have shape (N, H, W, 1) = {(*y.shape[:3], 1)}. "
+            f"`mask` must have shape (N, H, W, 1) = {(*y.shape[:3], 1)}, or that of y. "
             f"Received: mask of shape {mask.shape}"
         )
-    observed = mask[..., 0] > 0.5
-    return np.where(observed[..., None], y, np.float32(0)), observed
+    observed = mask > 0.5
+    return np.where(observed, y, np.float32(0)), observed
 
 
 def _each(y, mask, fill):
-    """Applies `fill(image, observed) -> image` to images with both observed and missing pixels."""
+    """Applies `fill(image (H, W, C), observed (H, W))`, channel by channel if masks differ."""
     y, observed = _check(y, mask)
     x = np.zeros_like(y)
-    for i in range(len(y)):
-        if observed[i].any() and not observed[i].all():
-            x[i] = np.clip(fill(y[i], observed[i]), -1.0, 1.0)
-    return np.where(observed[..., None], y, x)
+    channels = observed.shape[-1]
+    for i, c in np.ndindex(len(y), channels):
+        part = slice(None) if channels == 1 else slice(c, c + 1)
+        image, seen = y[i, ..., part], observed[i, ..., c]
+        if seen.any() and not seen.all():
+            limit = max(1.0, float(np.abs(image).max()))
+            x[i, ..., part] = np.clip(fill(image, seen), -limit, limit)
+    return np.where(observed, y, x)
 
 
 def _nearest_image(image, observed):
@@ -137,8 +127,7 @@ def _linear_image(image, observed):
     from scipy import interpolate, ndimage, spatial
 
     filled = _nearest_image(image, observed)
-    # A pixel with eight observed neighbours is in no triangle that covers a missing pixel: leave it
-    # out.
+    # A pixel with eight observed neighbours is in no triangle that covers a missing pixel.
     inner = ndimage.binary_erosion(observed, np.ones((3, 3)), border_value=1)
     points = np.argwhere(observed & ~inner)
     if len(points) < 3 or np.linalg.matrix_rank(points - points[0]) < 2:
@@ -168,16 +157,24 @@ def _opencv():
 def _opencv_image(image, observed, flag, radius):
     cv2 = _opencv()
     missing = (~observed).astype("uint8")
-    eight_bits = np.clip(np.rint((image + 1.0) * 127.5), 0, 255).astype("uint8")
-    # OpenCV takes one or three channels; any other number goes one by one, which is what it does
-    # inside.
-    step = 3 if image.shape[-1] == 3 else 1
+    is_image = np.abs(image).max() <= 1.0
+    seen = image[observed]
+    low = np.full(image.shape[-1], -1.0) if is_image else seen.min(axis=0)
+    step = (
+        np.full(image.shape[-1], 1 / 127.5)
+        if is_image
+        else np.maximum(np.ptp(seen, axis=0), 1e-9) / 65535
+    )
+    levels = np.clip(np.rint((image - low) / step), 0, 255 if is_image else 65535)
+    levels = levels.astype("uint8" if is_image else "uint16")
+    # OpenCV takes three channels of 8 bits, or one channel; inside, it fills each alone.
+    width = 3 if is_image and image.shape[-1] == 3 else 1
     parts = [
-        cv2.inpaint(np.ascontiguousarray(eight_bits[..., c : c + step]), missing, radius, flag)
-        for c in range(0, image.shape[-1], step)
+        cv2.inpaint(np.ascontiguousarray(levels[..., c : c + width]), missing, radius, flag)
+        for c in range(0, image.shape[-1], width)
     ]
-    filled = np.concatenate([part.reshape(*observed.shape, step) for part in parts], axis=-1)
-    return filled.astype("float32") / 127.5 - 1.0
+    filled = np.concatenate([part.reshape(*observed.shape, width) for part in parts], axis=-1)
+    return filled * step + low
 
 
 def _biharmonic_image(image, observed):

@@ -1,20 +1,20 @@
-"""Statistics -> numbers: the Fréchet and the kernel distance between two sets of features.
+"""Fréchet and kernel distance between two sets of features: statistics to numbers.
 
-The third of the three steps. Everything is float64. No matrix square root is taken, which goes
-complex or NaN where a covariance is singular; square roots are taken of eigenvalues of symmetric
-matrices only.
+This is the third step of a distance. Everything is float64. No matrix square root is taken, since
+it goes complex or NaN where a covariance is singular. Square roots are taken only of eigenvalues of
+symmetric matrices.
 """
 
 import numpy as np
 
-from keras_uai.metrics.stamps import check_comparable
+from keras_uai.metrics.provenance import check_comparable
 
 
 def frechet_distance(a, b):
-    """Fréchet distance of two Gaussians: |m_a - m_b|^2 + tr(A + B - 2 (A B)^(1/2)).
+    """Returns the Fréchet distance of two Gaussians: |m_a - m_b|^2 + tr(A + B - 2 (A B)^(1/2)).
 
-    Dowson and Landau (1982); on Inception's features the FID of Heusel et al. (NeurIPS 2017). The
-    number depends on how many images it was made from: compare like with like.
+    See Dowson and Landau (1982). On Inception's features it is the FID of Heusel et al. (NeurIPS
+    2017). The number depends on the number of images: compare only numbers from as many images.
 
     Args:
         a, b: `keras_uai.metrics.statistics.Statistics` from the same extractor.
@@ -30,13 +30,13 @@ def frechet_distance(a, b):
 
 
 def trace_sqrt_product(a, b):
-    """tr((A B)^(1/2)) of the covariances of two `Statistics`.
+    """Returns tr((A B)^(1/2)) of the covariances of two `Statistics`.
 
-    It is the sum of the singular values of L_a^T L_b for any A = L_a L_a^T and B = L_b L_b^T, whose
-    squares are the eigenvalues of a symmetric matrix of the smaller of the two ranks. Where
-    no more images than dimensions were kept, L is their centred features, and no covariance is ever
-    made. Elsewhere it is a Cholesky factor with pivoting, which ends at the numerical rank and is
-    far cheaper than the eigenvectors that the usual A^(1/2) needs.
+    It is the sum of the singular values of L_a^T L_b for any A = L_a L_a^T and B = L_b L_b^T. Their
+    squares are the eigenvalues of a symmetric matrix of the smaller of the two ranks. If no more
+    images than dimensions were kept, L is their centred features, and no covariance is made.
+    Otherwise it is a Cholesky factor with pivoting, which ends at the numerical rank and is far
+    cheaper than the eigenvectors that A^(1/2) needs.
     """
     from scipy import linalg
 
@@ -48,27 +48,24 @@ def trace_sqrt_product(a, b):
 
 
 def kernel_distance(a, b, block_size=1024):
-    """Kernel distance: unbiased squared MMD with the kernel (x . y / D + 1)^3; on Inception the
-    KID.
+    """Returns the kernel distance: unbiased squared MMD with the kernel (x . y / D + 1)^3.
 
-    Binkowski et al. (ICLR 2018), by the block estimator that TF-GAN uses (Zaremba et al. 2013):
-    both sets are cut into as many blocks of at most `block_size` images, whose estimates are
-    averaged.
+    On Inception's features it is the KID (Binkowski et al., ICLR 2018). Both sets are cut into as
+    many blocks of at most `block_size` images, and the estimates are averaged (Zaremba et al. 2013).
 
     Args:
         a, b: `Statistics` with features.
         block_size: images a block; None takes all in one, which has the least variance.
 
     Returns:
-        `(distance, standard error)`, floats; the error is NaN where there is a single block. The
-        distance may be negative: it is unbiased.
+        `(distance, standard error)`, floats; the error of a single block is NaN. The distance is
+        unbiased, and may therefore be negative.
     """
     check_comparable(a, b, covariance=False)
     if a.features is None or b.features is None:
         raise ValueError(
-            "The kernel distance needs features, and these statistics hold mean and covariance "
-            "only: make them with keep_features=True. "
-            f"Received: {(a if a.features is None else b).stamp}"
+            "The kernel distance needs statistics with features (keep_features=True). "
+            f"Received: mean and covariance of {(a if a.features is None else b).provenance}"
         )
     blocks = 1 if block_size is None else -(-max(a.count, b.count) // block_size)
     if min(a.count, b.count) < 2 * blocks:
@@ -84,36 +81,40 @@ def kernel_distance(a, b, block_size=1024):
     return float(np.mean(estimates)), float(error)
 
 
-def standard_error(distance, a, b, groups=10):
-    """Standard error of a distance between two sets of paired images, by the delete-group jackknife.
+def standard_error(distance, a, b, images=None, groups=10):
+    """Returns the standard error of a distance between paired sets by the delete-group jackknife.
 
-    Each group of images is left out of both sets in turn (Kott 2001). What depends on the number of
-    images, as the Fréchet distance's bias, does not count as error: it shifts all alike.
+    Each group of images is left out of both sets in turn (Kott 2001). An error that depends on the
+    number of images, as the Fréchet distance's bias, shifts all distances alike and does not count.
 
     Args:
         distance: function of two `Statistics` that returns a float.
-        a, b: `Statistics` with features, image i of one belonging to image i of the other.
-        groups: how many groups; that many distances are computed.
+        a, b: `Statistics` with features; row i of one belongs to row i of the other.
+        images: integers, the image of each row; rows of one image stay together. Default: each row
+            is an image.
+        groups: number of groups, and of distances that are computed.
     """
     import warnings
 
-    if a.features is None or b.features is None or a.count != b.count or a.count < 2 * groups:
+    images = np.arange(a.count) if images is None else np.unique(images, return_inverse=True)[1]
+    count = int(images.max()) + 1
+    if a.features is None or b.features is None or a.count != b.count or count < 2 * groups:
         raise ValueError(
-            "The jackknife needs the features of as many images in both sets, two a group. "
-            f"Received: {a.count} and {b.count} images, groups={groups}"
+            "The jackknife needs the features of the same images in both sets, two a group. "
+            f"Received: {a.count} and {b.count} features of {count} images, groups={groups}"
         )
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few images: the caller has been warned
         for group in range(groups):
-            kept = np.arange(a.count) % groups != group
+            kept = images % groups != group
             found.append(distance(*(_part(statistics, kept) for statistics in (a, b))))
     return float(np.sqrt((groups - 1.0) / groups * ((found - np.mean(found)) ** 2).sum()))
 
 
 def _part(statistics, kept):
-    stamp = {**statistics.stamp, "images": int(kept.sum())}
-    return type(statistics)(stamp, statistics.features[kept])
+    provenance = {**statistics.provenance, "images": int(kept.sum())}
+    return type(statistics)(provenance, statistics.features[kept])
 
 
 def _is_small(statistics):
@@ -127,7 +128,7 @@ def _trace(statistics):
 
 
 def _factor(statistics):
-    """L `(D, r)` with covariance = L L^T, r as small as is cheap to know."""
+    """Returns L `(D, r)` with covariance = L L^T, r the numerical rank."""
     from scipy import linalg
 
     if _is_small(statistics):
@@ -140,7 +141,7 @@ def _factor(statistics):
 
 
 def _blocks(count, blocks):
-    """Slices of nearly equal length, the longer ones last, as TF-GAN cuts them."""
+    """Returns slices of nearly equal length, the longer ones last, as TF-GAN cuts them."""
     short, longer = divmod(count, blocks)
     sizes = [short] * (blocks - longer) + [short + 1] * longer
     ends = np.cumsum(sizes)

@@ -1,159 +1,281 @@
-"""`evaluate`: a sampler and clean images in, scores out; `holdout` where no image is clean."""
+"""Evaluation of one predictor on damaged images whose true values are known, in one loop."""
+
+import itertools
+import json
+import math
+import os
+import time
+import warnings
 
 import numpy as np
 
-from keras_uai import random
-from keras_uai.measurements.base import Measurement
-from keras_uai.metrics import checks
+from keras_uai import files
+from keras_uai.metrics import checks, distances, extractors, feature_images, predictors, provenance
+from keras_uai.metrics.batches import image_seeds, unpacked
 from keras_uai.metrics.progress import bar
 from keras_uai.metrics.scores import Scores
+from keras_uai.metrics.statistics import Statistics
 
-_HOLDOUT = 0x484F4C44  # keeps the held-out pixels' random numbers apart from the masks'
+FEATURE_CROP = 64
+SAVE_SECONDS = 30.0
+NORMAL_95 = 1.959964
+JACKKNIFE_FROM = 100  # images: with fewer, the intervals would say more of chance than of error
 
 
 def evaluate(
-    sampler, dataset, num_samples=10, seed=0, *, measurement=None, max_images=None, progress=False
-):
-    """Scores a sampler on damaged images whose clean originals are known.
-
-    Args:
-        sampler: callable `(y, mask, num_samples, seed) -> (N, num_samples, H, W, C)` in [-1, 1],
-            where `seed` is an int64 array `(N,)`, one number an image: `model.inpaint`, or
-            `baselines.as_sampler("nearest")`.
-        dataset: iterable of batches `{"observation": y, "clean": x}`, with `"mask"` where masks are
-            explicit and `"known"` where x is known in part only (see `holdout`); images
-            `(N, H, W, C)` float in [-1, 1].
-        num_samples: samples an image, K. The paper: 10.
-        seed: integer; with the image's position in the data set it makes the image's own seed, so
-            that the samples do not depend on the batch size.
-        measurement: whose `recover` finds masks that are not explicit; missing = 0 in all channels
-            by default.
-        max_images: stop after so many. The paper: 1,000 for `std`.
-        progress: whether to show a progress bar.
-
-    Returns:
-        dict of the scores of `keras_uai.metrics.scores`, and `images` and `num_samples`.
-    """
-    scores = Scores()
-    for batch in sample_batches(
-        sampler, dataset, num_samples, seed, measurement, max_images, progress
-    ):
-        scores.update(batch["clean"], batch["samples"], batch["mask"], batch.get("known"))
-    return scores.result()
-
-
-def holdout(dataset, measurement, fraction=0.1, seed=0):
-    """Makes damaged images without clean originals fit for evaluation: hides a part of the pixels.
-
-    About `fraction` of each image's observed pixels are hidden, in the shape `measurement` damages
-    images; what was hidden is known and can be scored. The numbers are of images damaged a little
-    more than the data set's, and compare models on one data set.
-
-    Args:
-        dataset: batches of y, or of `{"observation": y, "mask": mask}`.
-        measurement: `keras_uai.measurements.Measurement`; hides by its `thin`.
-        fraction: in (0, 1).
-        seed: integer; with the image's position it says which pixels are hidden.
-
-    Returns:
-        an iterable of batches for `evaluate`, as often as `dataset` can be gone through.
-    """
-    if not 0 < fraction < 1:
-        raise ValueError(f"`fraction` must lie in (0, 1). Received: fraction={fraction!r}")
-    return _Holdout(dataset, measurement, fraction, seed)
-
-
-class _Holdout:
-    def __init__(self, dataset, measurement, fraction, seed):
-        self.dataset, self.measurement = dataset, measurement
-        self.fraction, self.seed = fraction, seed
-
-    def __iter__(self):
-        position = 0
-        for batch in self.dataset:
-            found = unpack(batch, self.measurement, needs_clean=False)
-            y, mask = found["observation"], found["mask"]
-            keys = random.key(
-                self.seed, _HOLDOUT, np.arange(position, position + len(y), dtype="uint32")
-            )
-            left = checks.to_numpy(self.measurement.thin(mask, keys, self.fraction))
-            position += len(y)
-            observation = np.where(left > 0.5, y, np.float32(self.measurement.tau))
-            yield {"observation": observation, "mask": left, "clean": y, "known": mask}
-
-
-def sample_batches(
-    sampler,
-    dataset,
-    num_samples=10,
-    seed=0,
-    measurement=None,
-    max_images=None,
+    predictor, dataset, num_samples=10, seed=0, *, measurement=None, max_images=None,
+    extractor=None, reference=None, kernel=False, feature_crop=FEATURE_CROP, needs_clean=True,
     progress=False,
-    first=0,
-    needs_clean=True,
-):
-    """Yields batches with their samples, numpy: `"observation"`, `"mask"`, `"samples"`,
-    `"position"`, and where the data set has them `"clean"` and `"known"`.
+):  # fmt: skip
+    """Scores a predictor on damaged images whose true values are known.
 
     Args:
-        first: position of the data set's first image, where a part has been evaluated before.
-        needs_clean: whether batches without clean images are an error.
-        progress: whether to show a progress bar, or a text to show before it.
-        Others: see `evaluate`.
+        predictor: a model of `keras_uai.models`; the name of a baseline; a `Predictor`; or a
+            function `(y, mask, num_samples, seed) -> (N, num_samples, H, W, C)`, where `seed` is an
+            int64 array `(N,)`, one number an image.
+        dataset: iterable of batches `{"observation": y, "clean": x}`, with `"mask"` where masks are
+            explicit, `"known"` where x is known in part only (see `metrics.holdout`), and `"never_fill"`
+            where pixels are neither to be filled nor scored. Images `(N, H, W, C)` are float in
+            network units. Batches may differ in H, W and N.
+        num_samples: samples an image, K. The paper: 10.
+        seed: integer. With the image's position in the data set it makes the image's own seed, so
+            that samples do not depend on the batch size.
+        measurement: its `recover` finds masks that are not explicit. Default: missing is where all
+            channels are 0.
+        max_images: number of images to use; None for all. The paper: 1,000 for `std`.
+        extractor: adds the Fréchet distance in its features; see `extractors.get`. Default: none.
+        reference: `Statistics` of true images, or their file. Default: those of the data set.
+        kernel: whether to add the kernel distance.
+        feature_crop: see `feature_images.windows`; None for whole images.
+        needs_clean: False scores the spread alone where batches have no `"clean"`.
+        progress: whether to show a progress bar, or the text before it.
+
+    Returns:
+        dict of floats: the scores of `keras_uai.metrics.scores`, distances under the names of the
+        extractor, and `images` and `num_samples`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 3)).astype("float32")
+    >>> mask = np.random.default_rng(1).integers(0, 2, (4, 16, 16, 1)).astype("float32")
+    >>> batches = [{"observation": x * mask, "mask": mask, "clean": x}]
+    >>> scores = keras_uai.metrics.evaluate("nearest", batches)
+    >>> scores["mse"] < scores["mse_missing"]
+    True
     """
-    position, total = first, None if max_images is None else max_images - first
-    with bar(progress, total) as advance:
-        for batch in dataset:
-            room = None if max_images is None else max_images - position
-            if room is not None and room <= 0:
-                break
-            batch = unpack(batch, measurement, room, needs_clean)
-            y = batch["observation"]
-            positions = np.arange(position, position + len(y))
-            samples = sampler(y, batch["mask"], num_samples, image_seeds(seed, positions))
-            samples = checks.samples("samples", samples, y.shape, num_samples)
-            yield {**batch, "samples": samples, "position": positions}
-            position += len(y)
-            advance(len(y))
-    if position == first:
-        raise ValueError("The data set is empty: there is nothing to score. Received: no batch.")
+    return run(
+        predictor, dataset, num_samples, seed, measurement=measurement, max_images=max_images,
+        extractor=extractor, clean_features=reference is None, feature_crop=feature_crop,
+        needs_clean=needs_clean, progress=progress,
+    ).result(_statistics(reference), kernel)  # fmt: skip
 
 
-def unpack(batch, measurement=None, limit=None, needs_clean=True):
-    """`{"observation", "mask"}`, and where they are there `"clean"` and `"known"`, of a batch:
-    checked, numpy, at most `limit` images.
+def run(
+    predictor, dataset, num_samples=10, seed=0, *, measurement=None, max_images=None,
+    extractor=None, clean_features=False, feature_crop=FEATURE_CROP, needs_clean=True,
+    progress=False, path=None, settings=None,
+):  # fmt: skip
+    """Evaluates a predictor, or continues an interrupted evaluation; see `evaluate`.
+
+    Args (others: see `evaluate`):
+        clean_features: whether to extract the features of true images, too.
+        path: `.npz` file of the state, saved every 30 seconds and at the end; None keeps none.
+        settings: dict of JSON-able values that the numbers depend on. A file of other settings is
+            refused.
+
+    Returns:
+        `Evaluation`.
     """
-    if not isinstance(batch, dict) and not needs_clean:
-        batch = {"observation": batch[0] if isinstance(batch, (tuple, list)) else batch}
-    wanted = {"observation", "clean"} if needs_clean else {"observation"}
-    if not isinstance(batch, dict) or not wanted <= set(batch):
-        found = sorted(batch) if isinstance(batch, dict) else type(batch).__name__
-        raise ValueError(
-            'Scores need batches {"observation": y, "clean": x} (and "mask" where masks are '
-            "explicit): load the data set with clean=True, or hide pixels of damaged images with "
-            f"keras_uai.metrics.holdout. Received: {found}"
-        )
-    y = checks.images("observation", checks.to_numpy(batch["observation"])[:limit])
-    if batch.get("mask") is not None:
-        mask = checks.to_numpy(batch["mask"])[:limit]
-    else:
-        mask = checks.to_numpy((measurement or Measurement()).recover(y))
-    found = {"observation": y, "mask": checks.mask("mask", mask, y.shape)}
-    if batch.get("clean") is not None:
-        found["clean"] = checks.images("clean", checks.to_numpy(batch["clean"])[:limit])
-        if y.shape != found["clean"].shape:
-            raise ValueError(
-                "`observation` and `clean` must have the same shape. Received: observation of "
-                f"shape {y.shape}, clean of shape {found['clean'].shape}"
-            )
-    if batch.get("known") is not None:
-        known = checks.to_numpy(batch["known"])[:limit]
-        found["known"] = checks.mask("known", known, y.shape)
+    predictor = predictors.get(predictor)
+    extractor = None if extractor is None else extractors.get(extractor)
+    num_samples = num_samples if predictor.stochastic else 1
+    found = Evaluation(predictor, num_samples, extractor, feature_crop, clean_features, settings)
+    if path and os.path.exists(path):
+        found.load(path)
+    if found.is_finished:
+        return found
+    saved = time.monotonic()
+    with bar(progress, None if max_images is None else max_images - len(found)) as advance:
+        for batch in unpacked(dataset, measurement, len(found), max_images, needs_clean):
+            count = len(batch["observation"])
+            found.add(batch, image_seeds(seed, len(found) + np.arange(count)))
+            advance(count)
+            if path and time.monotonic() - saved > SAVE_SECONDS:
+                found.save(path)
+                saved = time.monotonic()
+    if not len(found):
+        raise ValueError("`dataset` must hold at least one image. Received: no batch")
+    found.is_finished = True
+    if path:
+        found.save(path)
     return found
 
 
-def image_seeds(seed, positions):
-    """One seed an image, int64 `(N,)` in [0, 2^31), from `seed` and the images' positions."""
-    keys = random.key(int(seed), np.asarray(positions, dtype="uint32"))
-    return (checks.to_numpy(keys)[:, 0] >> 1).astype("int64")
+def _statistics(reference):
+    """Statistics from a file, or as they are."""
+    is_path = isinstance(reference, (str, os.PathLike))
+    return Statistics.load(reference) if is_path else reference
+
+
+class Evaluation:
+    """Scores and features of one predictor, image by image.
+
+    Args:
+        predictor: `Predictor`.
+        num_samples: samples an image, K.
+        extractor: `Extractor`, or None.
+        feature_crop, clean_features, settings: see `run`.
+
+    Attributes:
+        scores: `Scores`.
+        features: dict of lists of arrays `(n, D)`: `"sample"` (the first one), `"mean"` (of all, if
+            there are several) and `"clean"`.
+        seconds: time spent on sampling.
+        is_finished: whether all images were evaluated.
+    """
+
+    def __init__(
+        self, predictor, num_samples, extractor=None, feature_crop=FEATURE_CROP,
+        clean_features=False, settings=None,
+    ):  # fmt: skip
+        self.predictor = predictor
+        self.num_samples = num_samples
+        self.extractor = extractor
+        self.feature_crop = feature_crop
+        self.settings = settings or {}
+        self.scores = Scores(predictor.is_bounded, predictor.stochastic)
+        kinds = ["sample", "mean"][: 1 + (num_samples > 1)] + ["clean"] * clean_features
+        self.features = {kind: [] for kind in kinds} if extractor else {}
+        self.seconds = 0.0
+        self.is_finished = False
+        self._sizes = set()
+        self._images = []  # of each feature vector
+
+    def __len__(self):
+        return len(self.scores)
+
+    def add(self, batch, seeds):
+        """Samples and scores a batch of `unpacked`; `seeds` `(N,)` are those of its images."""
+        y, mask, clean, known = (batch.get(n) for n in ("observation", "mask", "clean", "known"))
+        bounded = self.predictor.is_bounded
+        begun = time.monotonic()
+        samples = self.predictor.sample(y, mask, num_samples=self.num_samples, seed=seeds)
+        samples = checks.samples("samples", samples, y.shape, self.num_samples, bounded)
+        self.seconds += time.monotonic() - begun
+        if self.features:
+            self._extract(batch, samples)
+        self.scores.update(clean, samples, mask, known)
+
+    def _extract(self, batch, samples):
+        clean, known = batch.get("clean"), batch.get("known")
+        if batch["is_partial"] or (clean is None and "clean" in self.features):
+            raise ValueError(
+                "A distance needs whole true images: pass `reference` statistics, or load the data "
+                "set with its clean images. Received: batches "
+                + ("that are known in part" if batch["is_partial"] else 'without "clean"')
+            )
+        images = {"sample": samples[:, 0], "clean": clean}
+        if "mean" in self.features:
+            images["mean"] = samples.mean(axis=1, dtype="float32")
+        for kind, features in self.features.items():
+            whole = images[kind] if known is None else np.where(known > 0.5, images[kind], clean)
+            rows, parts = feature_images.parts(
+                whole, batch["mask"], len(self), self.feature_crop, known
+            )
+            features.append(feature_images.extract(self.extractor, parts))
+        self._sizes |= {part.shape for part in parts}
+        self._images += rows
+
+    def statistics(self, kind="sample"):
+        """Returns `Statistics` of the features `"sample"`, `"mean"` or `"clean"`."""
+        known = {
+            **self.extractor.provenance(),
+            "image_size": feature_images.size_text(self._sizes),
+            "images": len(self._images),
+        }
+        return Statistics(known, np.concatenate(self.features[kind]))
+
+    def result(self, reference=None, kernel=False):
+        """Returns all scores as a dict of floats; see `evaluate`."""
+        found = self.scores.result()
+        if self.features:
+            reference = self.statistics("clean") if reference is None else reference
+            samples = self.statistics()
+            found[self.extractor.frechet_name] = distances.frechet_distance(reference, samples)
+            if kernel:
+                found[self.extractor.kernel_name] = distances.kernel_distance(reference, samples)[0]
+        return found
+
+    def intervals(self, reference=None):
+        """Returns `{score: {"value", "low", "high"}}` with 95% intervals over images.
+
+        Those of scores are bootstrapped, those of distances jackknifed. Distances of fewer than
+        `JACKKNIFE_FROM` images have none. Too few images for a covariance are not warned of.
+
+        Args:
+            reference: `Statistics` of the same true images, with features; adds the distances.
+        """
+        values = self.scores.result()
+        found = {
+            name: {"value": values[name], "low": low, "high": high}
+            for name, (low, high) in self.scores.bootstrap().items()
+        }
+        if reference is None or not self.features:
+            return found
+        measures = {
+            self.extractor.frechet_name: distances.frechet_distance,
+            self.extractor.kernel_name: lambda a, b: distances.kernel_distance(a, b, None)[0],
+        }
+        for (name, measure), kind in itertools.product(measures.items(), ("sample", "mean")):
+            if kind not in self.features:
+                continue
+            statistics, half = self.statistics(kind), math.nan
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                value = measure(statistics, reference)
+            if len(self) >= JACKKNIFE_FROM:
+                half = NORMAL_95 * distances.standard_error(
+                    measure, statistics, reference, self._images
+                )
+            name = name if kind == "sample" else f"{name}_of_mean"
+            found[name] = {"value": value, "low": value - half, "high": value + half}
+        return found
+
+    def save(self, path):
+        """Writes the state, whole or not at all."""
+        header = {
+            "settings": self.settings,
+            "is_finished": self.is_finished,
+            "seconds": self.seconds,
+            "sizes": sorted(self._sizes),
+        }
+        arrays = {f"scores/{name}": v for name, v in self.scores.image_table().items()}
+        arrays |= {f"features/{kind}": np.concatenate(v) for kind, v in self.features.items()}
+        arrays["images"] = np.array(self._images, "int64")
+        arrays["header"] = np.frombuffer(json.dumps(header).encode(), "uint8")
+        files.atomic_write(path, lambda file: np.savez(file, **arrays))
+
+    def load(self, path):
+        """Reads the state that `save` wrote; raises a ValueError if it is of other settings."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            header = json.loads(arrays.pop("header").tobytes().decode())
+            settings = header["settings"]
+        except (OSError, KeyError, ValueError) as error:
+            raise ValueError(
+                "The file must be the state of an evaluation: remove it, and begin anew. "
+                f"Received: {path} ({error})"
+            ) from error
+        if wrong := provenance.differences(settings, self.settings):
+            raise ValueError(
+                "An evaluation with other settings was begun here. Choose another folder (--out), "
+                f"or begin anew (--restart). Received: {path}, in which {'; '.join(wrong)}"
+            )
+        table = {n.removeprefix("scores/"): v for n, v in arrays.items() if n.startswith("scores/")}
+        self.scores.extend(table, self.num_samples)
+        self.features = {kind: [arrays[f"features/{kind}"]] for kind in self.features}
+        self.is_finished, self.seconds = header["is_finished"], header["seconds"]
+        self._sizes = {tuple(size) for size in header["sizes"]}
+        self._images = arrays["images"].tolist()

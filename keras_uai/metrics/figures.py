@@ -1,214 +1,233 @@
-"""Image grids in the layout of figures 4 and 5: observation on top, samples below, then their mean
-and where they differ. Drawn with Pillow; small images are enlarged without smoothing.
+"""Image grids in the layout of the paper's figures 4 and 5, and calibration plots, by matplotlib.
+
+Images are shown pixel by pixel, without smoothing: at their own size, or, if they are small,
+enlarged by a whole factor.
 """
 
 import numpy as np
 
+from keras_uai import files
 from keras_uai.metrics import checks
-from keras_uai.metrics.drawing import BACKGROUND, INK, font
 
-CELL = 96  # pixels: smaller images are enlarged by a whole factor until they are about as large
-GAP = 4
-# Colours of the uncertainty map from 0 to its largest value: dark, so that certain pixels recede.
-_MAP = np.array(
-    [(0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21),
-     (250, 193, 39), (252, 255, 164)], "float64",
-)  # fmt: skip
+CELL = 96  # pixels; smaller images are enlarged by a whole factor until they are about as large
+GAP = 4  # pixels between images
+FONT_SIZE = 8  # points
+_DPI = 100
 
 
-def sample_grid(y, samples, clean=None, *, max_samples=None, uncertainty=True, limit=None):
-    """A picture of observations and their reconstructions, one column an image.
-
-    Args:
-        y: observations, `(N, H, W, C)` in [-1, 1].
-        samples: `(N, K, H, W, C)` in [-1, 1].
-        clean: originals, `(N, H, W, C)`, for a last row; or None.
-        max_samples: show so many of the K samples; mean and uncertainty are of all.
-        uncertainty: whether to add the rows "mean" and "std" (where K is at least 2): the mean of
-            the samples, and per pixel their standard deviation averaged over channels.
-        limit: the standard deviation shown brightest; by default the largest 99.5% quantile.
-
-    Returns:
-        uint8 `(height, width, 3)`; `save_png` writes it.
-
-    One channel is shown as grey, of two the first as grey, of more than three the first three.
-    """
-    y = checks.images("y", y)
-    samples = checks.samples("samples", samples, y.shape)
-    rows = [("y", to_rgb(y))]
-    shown = samples.shape[1] if max_samples is None else min(max_samples, samples.shape[1])
-    for k in range(shown):
-        rows.append((f"sample {k + 1}", to_rgb(samples[:, k])))
-    if uncertainty and samples.shape[1] > 1:
-        rows.append(("mean", to_rgb(samples.astype("float64").mean(axis=1))))
-        deviation = samples.astype("float64").std(axis=1, ddof=1).mean(axis=-1)
-        limit = limit or float(np.quantile(deviation, 0.995)) or 1.0
-        rows.append((f"std\n0 to {limit:.2f}", colour_map(deviation / limit)))
-    if clean is not None:
-        rows.append(("x", to_rgb(checks.images("clean", clean))))
-    return table(rows)
-
-
-def comparison_grid(y, reconstructions, clean=None):
-    """A picture of observations and what several methods make of them, one column an image.
+def sample_grid(
+    y, samples=None, clean=None, *, mean=None, others=None, max_samples=None, uncertainty=True,
+    limit=None,
+):  # fmt: skip
+    """Draws observations and their reconstructions, one column an image.
 
     Args:
-        y: observations, `(N, H, W, C)` in [-1, 1].
-        reconstructions: `{name: (N, H, W, C)}`, a row each.
-        clean: originals, `(N, H, W, C)`, for a last row; or None.
+        y: observations in network units, `(N, H, W, C)`, or a list of `(H, W, C)` of any sizes.
+        samples: `(N, K, H, W, C)`, or a list of `(K, H, W, C)`; or None.
+        clean: true images for a last row, like y; or None.
+        mean: images for the row "mean", like y. Default: the mean of the samples.
+        others: `{name: images}`, reconstructions of other methods, like y; a row each.
+        max_samples: number of samples that are shown; mean and uncertainty are of all.
+        uncertainty: whether to add the rows "mean" and "std" (if K is at least 2): the standard
+            deviation of the samples at each pixel, averaged over channels.
+        limit: standard deviation shown brightest. Default: the 99.5% quantile.
 
     Returns:
-        uint8 `(height, width, 3)`.
+        uint8 `(height, width, 3)`; `save_png` writes it. One channel is shown as gray, of two the
+        first as gray, of more than three the first three.
     """
-    y = checks.images("y", y)
-    rows = [("y", to_rgb(y))]
-    for name, images in reconstructions.items():
-        images = checks.images(name, images)
-        if images.shape != y.shape:
-            raise ValueError(
-                f"Reconstructions must have the shape of y, {y.shape}. "
-                f"Received: {name} of shape {images.shape}"
-            )
-        rows.append((name.replace("_", "\n").replace(", ", ",\n"), to_rgb(images)))
+    y = [checks.images("y", one[None], bounded=False)[0] for one in y]
+    rows = {"y": _rgb("y", y, y)}
+    if samples is not None:
+        samples = [
+            checks.samples("samples", s[None], one[None].shape, bounded=False)[0].astype("float64")
+            for s, one in zip(samples, y, strict=True)
+        ]
+        count = min(len(s) for s in samples)
+        for k in range(count if max_samples is None else min(max_samples, count)):
+            rows[f"sample {k + 1}"] = [to_rgb(s[k]) for s in samples]
+        if uncertainty and count > 1:
+            mean = [s.mean(axis=0) for s in samples] if mean is None else mean
+            rows["mean"] = _rgb("mean", mean, y)
+            deviation = [s.std(axis=0, ddof=1).mean(axis=-1) for s in samples]
+            limit = limit or brightest(deviation)
+            rows[f"std\n0 to {limit:.2f}"] = [colour_map(d / limit) for d in deviation]
+    for name, images in (others or {}).items():
+        rows[name.replace("_", "\n").replace(", ", ",\n")] = _rgb(name, images, y)
     if clean is not None:
-        rows.append(("x", to_rgb(checks.images("clean", clean))))
-    return table(rows)
+        rows["x"] = _rgb("clean", clean, y)
+    return grid(list(rows.values()), list(rows))
 
 
 def models_grid(y, samples, clean=None, *, max_samples=2):
-    """A picture of the same observations through several models, one column a model.
+    """Draws the same observations and their reconstructions by several models, one column a model.
 
     Args:
-        y: observations, `(N, H, W, C)` in [-1, 1], the first column.
-        samples: `{name: (N, K, H, W, C)}`, a column each with the name on top; a sample a row. Of a
-            model without z, pass K = 1: its one image stands in the first of an observation's rows.
-        clean: originals, `(N, H, W, C)`, for a last column; or None.
-        max_samples: rows an observation.
+        y: see `sample_grid`; the first column.
+        samples: `{name: samples}`, a column each, a sample a row. The one image of a model without
+            z (K = 1) stands in the first of an observation's rows.
+        clean: true images for a last column, like y; or None.
+        max_samples: number of rows of an observation.
 
     Returns:
         uint8 `(height, width, 3)`.
     """
-    y = checks.images("y", y)
-    columns = {"y": y[:, None]}
+    columns = {"y": [one[None] for one in y]}
     for name, images in samples.items():
-        columns[name] = checks.samples(name, images, y.shape)[:, :max_samples]
+        columns[name] = [
+            checks.samples(name, s[None], one[None].shape, bounded=False)[0][:max_samples]
+            for s, one in zip(images, y, strict=True)
+        ]
     if clean is not None:
-        columns["x"] = checks.images("clean", clean)[:, None]
-    count = max(images.shape[1] for images in columns.values())
+        columns["x"] = [one[None] for one in clean]
     rows = []
     for image in range(len(y)):
-        for sample in range(count):
-            cells = [c[image, sample] if sample < c.shape[1] else None for c in columns.values()]
-            rows.append(("", [None if c is None else to_rgb(c[None])[0] for c in cells]))
-    names = [name.replace("_", "\n").replace(" ", "\n") for name in columns]
-    return table(rows, names)
+        cells = [column[image] for column in columns.values()]
+        for k in range(max(len(cell) for cell in cells)):
+            rows.append([to_rgb(cell[k]) if k < len(cell) else None for cell in cells])
+    return grid(rows, None, [name.replace("_", "\n").replace(" ", "\n") for name in columns])
+
+
+def grid(rows, row_names=None, column_names=None, title=None):
+    """Draws a table of images.
+
+    Args:
+        rows: lists of equally many uint8 `(h, w, 3)`, or None for an empty place.
+        row_names: texts to the left of the rows, or None.
+        column_names: texts above the columns, or None.
+        title: text above all, or None.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    largest = max(max(cell.shape[:2]) for row in rows for cell in row if cell is not None)
+    zoom = max(1, round(CELL / largest))
+    rows = [[_enlarge(cell, zoom) for cell in row] for row in rows]
+    widths = [max(_size(cell, 1) for cell in column) for column in zip(*rows, strict=True)]
+    widths = [width or max(widths) for width in widths]  # of a column without images
+    heights = [max(_size(cell, 0) for cell in row) for row in rows]
+    line = round(1.5 * FONT_SIZE * _DPI / 72)  # pixels
+    names = row_names or []
+    left = GAP + max([round(_text_width(name)) for name in names], default=0)
+    head = line if title else 0
+    above = head + max([line * (t.count("\n") + 1) for t in column_names or []], default=0)
+    width = left + GAP + sum(w + GAP for w in widths)
+    height = above + GAP + sum(h + GAP for h in heights)
+    figure = Figure((width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    text = {"fontsize": FONT_SIZE, "transform": None}
+    if title:
+        figure.text(GAP, height - GAP, title, ha="left", va="top", **text)
+    tops = above + GAP + np.cumsum([0, *(h + GAP for h in heights[:-1])])
+    lefts = left + GAP + np.cumsum([0, *(w + GAP for w in widths[:-1])])
+    for name, at, w in zip(column_names or [], lefts, widths, strict=False):
+        place = (at + w / 2, height - above)
+        figure.text(*place, name, ha="center", va="bottom", linespacing=1.1, **text)
+    for name, top, h in zip(names, tops, heights, strict=False):
+        figure.text(left, height - top - h / 2, name, ha="right", va="center", **text)
+    for row, top in zip(rows, tops, strict=True):
+        for cell, at in zip(row, lefts, strict=True):
+            if cell is not None:
+                figure.figimage(cell, at, height - top - len(cell), origin="upper")
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
 
 
 def calibration_plot(results):
-    """Coverage, ranks and error by spread, side by side; dashed is a calibrated sampler.
+    """Plots coverage, ranks, and error by spread side by side; dashed is a calibrated sampler.
 
     Args:
-        results: what `Calibration.result` returns, or several of them as `{name: result}`.
+        results: a result of `Scores.calibration`, or several as `{name: result}`.
 
     Returns:
         uint8 `(height, width, 3)`.
     """
-    from keras_uai.metrics.drawing import COLOURS, Panel, side_by_side
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    if "coverage" in results:
-        results = {"": results}
-    largest = max(max(r["spread_error"][k]) for r in results.values() for k in ("spread", "error"))
-    top = min(1.0, 1.1 * largest) or 1.0
-    ranks = next(iter(results.values()))["ranks"]
-    highest = max(max(r["ranks"]) for r in results.values())
-    panels = [
-        Panel("Coverage (dashed: calibrated)", "nominal coverage", "clean values inside"),
-        Panel(
-            "Ranks of the clean values",
-            f"rank among {len(ranks) - 1} samples",
-            "fraction",
-            (-0.5, len(ranks) - 0.5),
-            (0, min(1.0, 1.25 * highest)),
-        ),
-        Panel(
-            "Error by predicted spread", "spread of the samples", "error of their mean",
-            (0, top), (0, top),
-        ),
-    ]  # fmt: skip
-    panels[0].diagonal()
-    panels[2].diagonal()
-    for (name, result), colour in zip(results.items(), COLOURS * len(results), strict=False):
-        panels[0].line(result["coverage"]["nominal"], result["coverage"]["observed"], colour)
-        spread, error = result["spread_error"]["spread"], result["spread_error"]["error"]
-        panels[2].line(spread, error, colour)
+    results = {"": results} if "coverage" in results else results
+    figure = Figure((12, 4), dpi=_DPI, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    coverage, ranks, errors = figure.subplots(1, 3)
+    largest = 0.0
+    for name, result in results.items():
+        of_ranks, by_spread = result["ranks"], result["spread_error"]
+        coverage.plot(*(result["coverage"][k] for k in ("nominal", "observed")), "o-", label=name)
+        errors.plot(by_spread["spread"], by_spread["error"], "o-")
         if len(results) == 1:
-            panels[1].bars(result["ranks"], colour)
+            ranks.bar(range(len(of_ranks)), of_ranks)
         else:
-            panels[1].line(range(len(ranks)), result["ranks"], colour)
-        if name:
-            panels[0].legend(name, colour)
-    panels[1].level(1.0 / len(ranks))
-    return side_by_side(panels)
+            ranks.plot(range(len(of_ranks)), of_ranks, "o-")
+        ranks.axhline(1.0 / len(of_ranks), color="gray", linestyle="--")
+        largest = max(largest, *by_spread["spread"], *by_spread["error"])
+    if len(results) > 1:
+        coverage.legend()
+    for axes, end in ((coverage, 1.0), (errors, largest)):
+        axes.plot([0, end], [0, end], color="gray", linestyle="--")
+    coverage.set(title="Coverage", xlabel="nominal coverage", ylabel="true values inside")
+    ranks.set(title="Ranks of true values", xlabel="rank among the samples", ylabel="fraction")
+    errors.set(title="Error by predicted spread", xlabel="spread", ylabel="error of the mean")
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def brightest(deviations):
+    """Returns the 99.5% quantile of some arrays together, or 1 if it is 0."""
+    values = np.concatenate([deviation.ravel() for deviation in deviations])
+    return float(np.quantile(values, 0.995)) or 1.0
 
 
 def colour_map(values):
-    """Values in [0, 1] (others are clipped) as colours from black over red to light yellow.
+    """Returns values in [0, 1] (others are clipped) as colours from black over red to yellow.
 
     Returns:
         uint8 `(..., 3)`.
     """
-    at = np.clip(values, 0.0, 1.0) * (len(_MAP) - 1)
-    anchors = np.arange(len(_MAP))
-    channels = [np.interp(at, anchors, _MAP[:, c]) for c in range(3)]
-    return np.rint(np.stack(channels, axis=-1)).astype("uint8")
+    import matplotlib
+
+    found = matplotlib.colormaps["inferno"](np.clip(values, 0.0, 1.0), bytes=True)
+    return np.asarray(found, "uint8")[..., :3]
 
 
 def save_png(picture, path):
     """Writes a uint8 picture `(height, width, 3)` as PNG; makes the folder where it is missing."""
-    import os
-
-    from PIL import Image
-
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    Image.fromarray(picture).save(path, format="PNG")
+    files.write_image(path, picture)
 
 
 def to_rgb(images):
-    """Images `(..., C)` in [-1, 1] as uint8 `(..., 3)`."""
+    """Returns images `(..., C)` in network units as uint8 `(..., 3)`; -1 is black, 1 white."""
     images = images[..., :3] if images.shape[-1] >= 3 else images[..., :1]
     eight_bits = np.clip(np.rint((images.astype("float64") + 1.0) * 127.5), 0, 255).astype("uint8")
     return np.repeat(eight_bits, 3 // images.shape[-1], axis=-1)
 
 
-def table(rows, titles=()):
-    """Labelled rows of equally many pictures, `(H, W, 3)` or None, one below the other; `titles`
-    stand above the columns.
-    """
-    from PIL import Image, ImageDraw
+def _rgb(name, images, y):
+    """Images as uint8, if they have the shapes of `y`."""
+    shapes, expected = [one.shape for one in images], [one.shape for one in y]
+    if shapes != expected:
+        raise ValueError(
+            f"`{name}` must have the shapes of y, {expected}. Received: {name} of shapes {shapes}"
+        )
+    return [to_rgb(np.asarray(one)) for one in images]
 
-    count, (height, width) = len(rows[0][1]), rows[0][1][0].shape[:2]
-    zoom = max(1, round(CELL / max(height, width)))
-    cell_height, cell_width = height * zoom, width * zoom
-    size = max(11, min(16, cell_height // 6))
-    text = font(size)
-    margin = GAP + round(max(text.getlength(line) for name, _ in rows for line in name.split("\n")))
-    head = max((GAP + (title.count("\n") + 1) * (size + 5) for title in titles), default=0)
-    canvas = Image.new(
-        "RGB",
-        (margin + GAP + count * (cell_width + GAP), head + GAP + len(rows) * (cell_height + GAP)),
-        BACKGROUND,
-    )
-    draw = ImageDraw.Draw(canvas)
-    lefts = [margin + GAP + column * (cell_width + GAP) for column in range(count)]
-    for title, left in zip(titles, lefts, strict=False):
-        place = (left + cell_width // 2, head)
-        draw.multiline_text(place, title, INK, text, "md", align="center")
-    for row, (name, pictures) in enumerate(rows):
-        top = head + GAP + row * (cell_height + GAP)
-        draw.multiline_text((margin, top + cell_height // 2), name, INK, text, "rm", align="right")
-        for left, picture in zip(lefts, pictures, strict=True):
-            if picture is None:
-                continue
-            enlarged = picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
-            canvas.paste(Image.fromarray(enlarged), (left, top))
-    return np.asarray(canvas)
+
+def _enlarge(cell, zoom):
+    return None if cell is None else cell.repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def _size(cell, axis):
+    return 0 if cell is None else cell.shape[axis]
+
+
+def _text_width(text):
+    """Width of text in pixels."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
+
+    font, widths = FontProperties(size=FONT_SIZE), []
+    for line in text.split("\n"):
+        widths.append(TextToPath().get_text_width_height_descent(line, font, ismath=False)[0])
+    return max(widths) * _DPI / 72

@@ -1,52 +1,59 @@
-"""How far reconstructions are from the clean images, how much they vary, and whether that variation
-is right.
+"""Scores of samples against true images: error, diversity, calibration.
 
-All of it in three steps: `image_sums` (one image and its K samples -> sums, float64), `Scores`
-(gathers the sums of any number of batches), and `Scores.result` (sums -> numbers). Images are taken
-one at a time, so that a number does not depend on the batch size; sums are kept per image, so that
-`Scores.bootstrap` can tell how far to trust a number.
+Scores are made in three steps: `image_sums` (one image and its K samples to sums in float64),
+`Scores` (collects the sums of any number of images), `Scores.result` (sums to numbers). A number
+does not depend on the batch size. Sums are kept per image, so that `Scores.bootstrap` can tell how
+far a number can be trusted. Images may have different sizes.
 
-With clean image `x`, samples `x_1 ... x_K` and their mean `m`, all in [-1, 1], over the values
-(pixels times channels) of all images together:
+With true image `x`, samples `x_1 ... x_K` and their mean `m`, over the values (pixels times
+channels) of all images together:
 
-| score | what it is |
+| score | definition |
 | --- | --- |
 | `mse`, `mse_missing` | mean of (x_k - x)^2 over all samples, all values or the missing ones |
+| `mse_missing_8bit` | `mse_missing` in squared units of 8-bit values: times 127.5^2 |
 | `psnr`, `ssim` | of one sample, averaged over samples and images (Wang et al. 2004) |
-| `mse_of_mean`, ... | the same four for m in place of x_k |
+| `mse_of_mean`, ... | the same five for m in place of x_k |
 | `std` | standard deviation of the K samples, averaged over missing values |
-| `crps` | see `crps`, averaged over missing values |
+| `crps` | see `errors.crps`, averaged over missing values |
 | `spread` | sqrt((K + 1) / K times the mean variance of the samples), missing values |
 | `skill` | root-mean-square error of m over missing values |
 | `spread_skill` | spread / skill: 1 = calibrated, below 1 = overconfident, 0 = z is ignored |
+| `spread_skill_1`, `_2_4`, `_5_16`, `_over_16` | by distance to the nearest observed pixel |
+| `coverage_90` | share of missing values in the 90% interval m +- t sqrt(1 + 1/K) std |
 
-`mse` and `std` are the paper's (section 3.4, which takes `std` with K = 10 over 1,000 images); it
-does not say how it divides: here, as in the variances, by K - 1. The (K + 1) / K of `spread` makes
-`spread_skill` 1 on average for a sampler that is right, whatever K (Fortin et al. 2014).
-`std`, `spread` and `spread_skill` need K of at least 2. A score without any value to average (no
-missing pixel in the whole data set) is NaN.
+`mse` and `std` are the paper's (section 3.4, which takes `std` with K = 10 over 1,000 images). The
+paper does not state its divisor; here, as in the variances, it is K - 1. The (K + 1) / K of `spread`
+makes `spread_skill` 1 on average for a calibrated sampler, whatever K (Fortin et al. 2014). t is the
+95% quantile of Student's distribution with K - 1 degrees of freedom, which makes the interval exact
+for normal samples of any K. Scores of spread need K of at least 2. Without any missing value, scores
+of missing values are NaN; bins of distance without any are left out.
 
-Where clean images are known in part only (`known`, as with `keras_uai.metrics.holdout`), everything
-is over the known values, and there is no `ssim`. Without clean images, `std` and `spread` are left.
+Where images are known in part only (`known`), everything is over the known values, and there is no
+`ssim`. Without true images, `std` and `spread` are left.
 """
+
+import functools
 
 import numpy as np
 
-from keras_uai.metrics import checks
+from keras_uai.metrics import calibration, checks
+from keras_uai.metrics.errors import SSIM_WINDOW, crps, psnr, ssim
 
-MAX_PSNR = 100.0  # dB; stands for the infinite PSNR of a reconstruction without any error
-SSIM_WINDOW, SSIM_SIGMA, SSIM_K1, SSIM_K2 = 11, 1.5, 0.01, 0.03
-DATA_RANGE = 2.0
+INTERVAL = 0.9  # nominal coverage of `coverage_90`
+_CHUNK = 1 << 18  # missing values handled at once, which bounds the memory
 _RESAMPLES_AT_ONCE = 250  # bounds the memory of the bootstrap: as many times images numbers
 
-# score: (sum to divide, what it is divided by, whether a square root follows)
+# score: (sum to divide, divisor, whether a square root follows)
 _RATIOS = {
     "mse": ("squares", "values", False),
     "mse_missing": ("squares_missing", "missing", False),
+    "mse_missing_8bit": ("squares_missing", "missing", False),
     "psnr": ("psnr", "images", False),
     "ssim": ("ssim", "ssim_images", False),
     "mse_of_mean": ("squares_of_mean", "values", False),
     "mse_missing_of_mean": ("squares_missing_of_mean", "missing", False),
+    "mse_missing_8bit_of_mean": ("squares_missing_of_mean", "missing", False),
     "psnr_of_mean": ("psnr_of_mean", "images", False),
     "ssim_of_mean": ("ssim_of_mean", "ssim_images", False),
     "std": ("deviations", "missing", False),
@@ -54,202 +61,210 @@ _RATIOS = {
     "spread": ("variances", "missing", True),
     "skill": ("squares_missing_of_mean", "missing", True),
     "spread_skill": ("variances", "squares_missing_of_mean", True),
+    **{
+        f"spread_skill_{label}": (f"variances_{label}", f"squares_of_mean_{label}", True)
+        for label in calibration.DISTANCE_BINS
+    },
+    "coverage_90": ("covered_90", "missing", False),
 }
-NEEDS_TWO_SAMPLES = ("std", "spread", "spread_skill")
+BY_DISTANCE = tuple(f"spread_skill_{label}" for label in calibration.DISTANCE_BINS)
+NEEDS_TWO_SAMPLES = ("std", "spread", "spread_skill", *BY_DISTANCE, "coverage_90")
 
 
-def psnr(mse):
-    """Peak signal-to-noise ratio in dB of a mean squared error of images in [-1, 1]; at most
-    `MAX_PSNR`.
-    """
-    mse = np.asarray(mse, dtype="float64")
-    floor = DATA_RANGE**2 * 10.0 ** (-MAX_PSNR / 10.0)
-    return 10.0 * np.log10(DATA_RANGE**2 / np.maximum(mse, floor))
-
-
-def ssim(x, y):
-    """Structural similarity of images in [-1, 1]: 11 x 11 Gaussian window of sigma 1.5, no padding
-    (Wang et al. 2004).
+def image_sums(x, samples, mask, known=None, stochastic=True):
+    """Returns the sums of one image that every score is made of.
 
     Args:
-        x, y: `(..., H, W, C)` that broadcast against each other, H and W at least 11.
-
-    Returns:
-        float64 `(...)`, averaged over positions and channels; equal to `tf.image.ssim`.
-    """
-    x, y = np.asarray(x, dtype="float64"), np.asarray(y, dtype="float64")
-    height, width = x.shape[-3:-1]
-    if min(height, width) < SSIM_WINDOW:
-        raise ValueError(
-            f"SSIM needs images of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels. "
-            f"Received: {height} x {width}"
-        )
-    rows, columns = _window_matrix(height), _window_matrix(width)
-
-    def blur(image):  # (..., H, W, C) -> (..., C, H - 10, W - 10)
-        return rows @ np.moveaxis(image, -1, -3) @ columns.T
-
-    c1, c2 = (SSIM_K1 * DATA_RANGE) ** 2, (SSIM_K2 * DATA_RANGE) ** 2
-    mean_x, mean_y = blur(x), blur(y)
-    product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
-    covariance = blur(x * y) - product
-    variances = blur(x * x) + blur(y * y) - squares
-    map_ = (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
-    return map_.mean(axis=(-3, -2, -1))
-
-
-def crps(samples, x):
-    """Fair continuous ranked probability score of K samples, a value each (Ferro 2014; Gneiting and
-    Raftery 2007).
-
-    Args:
-        samples: `(K, ...)`; the mean absolute error where K is 1.
-        x: `(...)`.
-
-    Returns:
-        float64 `(...)`.
-    """
-    samples, x = np.asarray(samples, dtype="float64"), np.asarray(x, dtype="float64")
-    k = len(samples)
-    error = np.abs(samples - x).mean(axis=0)
-    if k == 1:
-        return error
-    # sum over pairs of abs(x_j - x_k) = sum over ranks r = 1 ... K of (2 r - K - 1) x_(r)
-    weights = 2.0 * np.arange(1, k + 1) - k - 1.0
-    pairs = np.tensordot(weights, np.sort(samples, axis=0), axes=1)
-    return error - pairs / (k * (k - 1.0))
-
-
-def image_sums(x, samples, mask, known=None):
-    """The sums of one image that every score is made of.
-
-    Args:
-        x: clean image, `(H, W, C)`; or None, and only the sums of spread are returned.
+        x: true image, `(H, W, C)`; or None, and only the sums of spread are returned.
         samples: `(K, H, W, C)`.
-        mask: `(H, W, 1)` or `(H, W)`, 1 = observed.
-        known: like `mask`, 1 where x is known; None where it is known everywhere.
+        mask: `(H, W, 1)` or `(H, W, C)`, 1 = observed.
+        known: like `mask`, 1 where x is known and is to be scored; None for everywhere.
+        stochastic: whether samples differ; False makes the spread of a single one 0.
 
     Returns:
-        dict of floats, see the module's table.
+        dict of floats; with K of at least 2 and x, also of `ranks` `(K + 1,)` and `spread_bins`
+        `(3, bins)`, see `keras_uai.metrics.calibration`.
     """
-    samples = np.asarray(samples, dtype="float64")
-    shape = samples.shape[1:3]
-    inside = np.ones(shape, bool) if known is None else np.asarray(known).reshape(shape) > 0.5
-    missing = inside & (np.asarray(mask).reshape(shape) <= 0.5)
-    sums = _spread_sums(samples, missing)
+    shape = samples.shape[1:]
+    observed = np.asarray(mask) > 0.5
+    inside = np.ones(shape, bool) if known is None else np.broadcast_to(known, shape) > 0.5
+    missing = inside & ~observed
+    sums = {"images": 1.0, "missing": float(missing.sum())}
+    sums |= _missing_sums(x, samples, missing, observed, stochastic)
     if x is not None:
-        sums |= _error_sums(np.asarray(x, dtype="float64"), samples, missing, inside)
+        sums |= _error_sums(np.asarray(x, dtype="float64"), samples, inside)
     return sums
 
 
-def _spread_sums(samples, missing):
-    k, drawn = len(samples), samples[:, missing]  # (K, P, C)
-    variance = drawn.var(axis=0, ddof=1) if k > 1 else np.full(drawn.shape[1:], np.nan)
+def _missing_sums(x, samples, missing, observed, stochastic):
+    """Sums over missing values, some at a time."""
+    k, at = len(samples), np.flatnonzero(missing)
+    samples = samples.reshape(k, -1)
+    bins = calibration.distance_bins(observed)
+    bins = np.broadcast_to(bins, missing.shape).reshape(-1)
+    found = {}
+    for start in range(0, max(len(at), 1), _CHUNK):
+        part = at[start : start + _CHUNK]
+        drawn = samples[:, part].astype("float64")
+        true = None if x is None else np.asarray(x, dtype="float64").reshape(-1)[part]
+        for name, value in _value_sums(true, drawn, bins[part], stochastic).items():
+            found[name] = found.get(name, 0.0) + value
+    return found
+
+
+def _value_sums(true, drawn, bins, stochastic):
+    """Sums over values: `true` `(P,)` or None, `drawn` `(K, P)`, `bins` of distance `(P,)`."""
+    k = len(drawn)
+    if k > 1:
+        variance = drawn.var(axis=0, ddof=1)
+    else:
+        variance = np.full(drawn.shape[1], np.nan if stochastic else 0.0)
+    spread = (k + 1.0) / k * variance
+    sums = {"deviations": np.sqrt(variance).sum(), "variances": spread.sum()}
+    if true is None:
+        return sums
+    squares = (drawn.mean(axis=0) - true) ** 2
+    sums["squares_missing"] = ((drawn - true) ** 2).sum() / k
+    sums["squares_missing_of_mean"] = squares.sum()
+    sums["crps"] = crps(drawn, true).sum()
+    for position, label in enumerate(calibration.DISTANCE_BINS):
+        sums[f"missing_{label}"] = float((bins == position).sum())
+        sums[f"variances_{label}"] = spread[bins == position].sum()
+        sums[f"squares_of_mean_{label}"] = squares[bins == position].sum()
+    sums["covered_90"] = float((squares <= _quantile(k) ** 2 * spread).sum())
+    if k > 1:
+        sums["ranks"] = calibration.rank_counts(true, drawn)
+        sums["spread_bins"] = calibration.spread_sums(spread, squares)
+    return sums
+
+
+@functools.cache
+def _quantile(k):
+    """Student's t of the 90% interval; 0 for a single sample."""
+    from scipy import stats
+
+    return float(stats.t.ppf((1.0 + INTERVAL) / 2.0, k - 1)) if k > 1 else 0.0
+
+
+def _error_sums(x, samples, inside):
+    """Sums over all values of the image, one sample at a time."""
+    k, values = len(samples), inside.sum()
+    whole = inside.all() and min(x.shape[:2]) >= SSIM_WINDOW
+
+    def errors(image):
+        squares = ((image - x) ** 2)[inside].sum()
+        return np.array([squares, psnr(squares / max(values, 1)), ssim(image, x) if whole else 0.0])
+
+    of_samples = sum(errors(sample.astype("float64")) for sample in samples) / k
+    of_mean = errors(samples.mean(axis=0, dtype="float64"))
+    names = ("squares", "psnr", "ssim")
     return {
-        "images": 1.0,
-        "missing": float(variance.size),
-        "deviations": np.sqrt(variance).sum(),
-        "variances": (k + 1.0) / k * variance.sum(),
-    }
-
-
-def _error_sums(x, samples, missing, inside):
-    k = len(samples)
-    mean = samples.mean(axis=0)
-    squares, squares_of_mean = (samples - x) ** 2, (mean - x) ** 2
-    values = inside.sum() * x.shape[-1]
-    sums = {
         "values": float(values),
-        "squares": squares[:, inside].sum() / k,
-        "squares_missing": squares[:, missing].sum() / k,
-        "squares_of_mean": squares_of_mean[inside].sum(),
-        "squares_missing_of_mean": squares_of_mean[missing].sum(),
-        "psnr": psnr(squares[:, inside].sum(axis=(1, 2)) / max(values, 1)).mean(),
-        "psnr_of_mean": float(psnr(squares_of_mean[inside].sum() / max(values, 1))),
-        "crps": crps(samples[:, missing], x[missing]).sum(),
+        "ssim_images": float(whole),
+        **{name: float(v) for name, v in zip(names, of_samples, strict=True)},
+        **{f"{name}_of_mean": float(v) for name, v in zip(names, of_mean, strict=True)},
     }
-    large_enough = inside.all() and min(x.shape[:2]) >= SSIM_WINDOW
-    sums["ssim_images"] = float(large_enough)
-    sums["ssim"] = ssim(samples, x).mean() if large_enough else 0.0
-    sums["ssim_of_mean"] = float(ssim(mean, x)) if large_enough else 0.0
-    return sums
 
 
 class Scores:
-    """Gathers the scores of any number of batches; see the module for what each is.
+    """Collects the scores of any number of batches; see the module for their definitions.
+
+    Args:
+        bounded: whether images lie in [-1, 1], as 8 and 16-bit images do. Values of other fields,
+            scaled by their own location and scale, may lie outside.
+        stochastic: whether samples of an image differ. If not, scores of spread are 0, also from
+            a single sample.
 
     Example:
 
+    >>> import numpy as np
+    >>> x = np.zeros((1, 16, 16, 3), "float32")
+    >>> samples = np.random.default_rng(0).normal(0, 0.1, (1, 10, 16, 16, 3))
     >>> scores = keras_uai.metrics.Scores()
-    >>> scores.update(x, model.inpaint(y, num_samples=10, seed=0), mask)
-    >>> scores.result()["spread_skill"]
+    >>> scores.update(x, samples, mask=np.zeros((1, 16, 16, 1)))
+    >>> round(scores.result()["spread_skill"])
+    3
     """
 
-    def __init__(self):
-        self._rows = []
+    def __init__(self, bounded=True, stochastic=True):
+        self.bounded = bounded
+        self.stochastic = stochastic
         self.num_samples = None
+        self._rows = []
 
     def update(self, x, samples, mask, known=None):
-        """Adds a batch.
+        """Adds a batch of images of one size.
 
         Args:
-            x: clean images, `(N, H, W, C)` in [-1, 1]; or None (for all batches).
-            samples: `(N, K, H, W, C)` in [-1, 1]; K must be the same in all batches.
-            mask: `(N, H, W, 1)`, 1 = observed.
-            known: `(N, H, W, 1)`, 1 where x is known; None for everywhere.
+            x: true images, `(N, H, W, C)`; or None (for all batches).
+            samples: `(N, K, H, W, C)`; K must be the same in all batches.
+            mask: `(N, H, W, 1)` or `(N, H, W, C)`, 1 = observed.
+            known: like `mask`, 1 where x is known; None for everywhere.
         """
-        x, samples, mask, known = checks.scored(x, samples, mask, known, self.num_samples)
-        self.num_samples = samples.shape[1]
-        for image in range(len(samples)):
-            self._rows.append(
-                image_sums(
-                    None if x is None else x[image],
-                    samples[image],
-                    mask[image],
-                    None if known is None else known[image],
-                )
-            )
+        batch = checks.scored(x, samples, mask, known, self.num_samples, self.bounded)
+        self.num_samples = batch[1].shape[1]
+        for image in range(len(batch[1])):
+            parts = (None if part is None else part[image] for part in batch)
+            self._rows.append(image_sums(*parts, self.stochastic))
 
-    @classmethod
-    def from_table(cls, table, num_samples):
-        """The scores that `image_table` was taken from."""
-        scores = cls()
-        names = list(table)
-        columns = [table[name] for name in names]
-        scores._rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-        scores.num_samples = num_samples
-        return scores
+    def extend(self, table, num_samples):
+        """Adds the images of an `image_table` of other scores."""
+        rows = zip(*table.values(), strict=True)
+        self._rows += [dict(zip(table, row, strict=True)) for row in rows]
+        self.num_samples = num_samples
 
     def __len__(self):
         return len(self._rows)
 
     def image_table(self):
-        """The sums of `image_sums` as a dict of float64 arrays `(number of images,)`."""
+        """Returns the sums of `image_sums` as a dict of float64 arrays `(images, ...)`."""
         if not self._rows:
-            raise ValueError(
-                "No image has been scored yet: call `update` first. Received: 0 images."
-            )
+            raise ValueError("Scores need at least one image: call `update` first. Received: 0")
         return {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
 
     def result(self):
-        """All scores, and the `images` and `num_samples` they were made from; a dict."""
+        """Returns a dict of all scores, and of `images` and `num_samples`."""
         table = self.image_table()
-        totals = {name: column.sum() for name, column in table.items()}
+        totals = {name: column.sum(axis=0) for name, column in table.items()}
         scores = {name: float(_ratio(totals, name)) for name in self._names(totals)}
         return {**scores, "images": len(self), "num_samples": self.num_samples}
 
-    def bootstrap(self, confidence=0.95, resamples=2000, seed=0):
-        """Percentile bootstrap intervals over images: `{score: (low, high)}` (Efron 1979).
+    def calibration(self, resamples=200, seed=0):
+        """Returns `calibration.summarize` of the missing values, or None where there are none.
 
-        They say how far a score would move with other images of the same kind; not with another
-        training run.
+        `calibration_error_interval` holds the 95% bootstrap interval over images, if `resamples` is
+        above 0.
         """
-        table = self.image_table()
+        if "ranks" not in (table := self.image_table()):
+            return None
+        counts, sums = table["ranks"], table["spread_bins"]
+        filled = np.flatnonzero(counts.any(axis=1))
+        if not len(filled):
+            return None
+        result = calibration.summarize(counts.sum(axis=0), sums.sum(axis=0))
+        if not resamples:
+            return result
+        generator = np.random.default_rng(seed)
+        errors = []
+        for _ in range(resamples):
+            drawn = generator.choice(filled, len(filled))
+            found = calibration.summarize(counts[drawn].sum(axis=0), sums[drawn].sum(axis=0))
+            errors.append(found["calibration_error"])
+        interval = np.quantile(errors, (0.025, 0.975)).tolist()
+        return {**result, "calibration_error_interval": interval}
+
+    def bootstrap(self, confidence=0.95, resamples=2000, seed=0):
+        """Returns percentile bootstrap intervals over images, `{score: (low, high)}` (Efron 1979).
+
+        An interval tells how far a score would move with other images of the same kind. It does
+        not cover other training runs.
+        """
+        table = {name: column for name, column in self.image_table().items() if column.ndim == 1}
         generator = np.random.default_rng(seed)
         count = len(self)
         totals = {name: [] for name in table}
         for _ in range(0, resamples, _RESAMPLES_AT_ONCE):
-            # How often each image is drawn is all that matters: (resamples, images) of counts.
+            # Only the number of times that each image is drawn matters: (resamples, images).
             draws = generator.multinomial(
                 count, np.full(count, 1.0 / count), size=min(resamples, _RESAMPLES_AT_ONCE)
             )
@@ -257,17 +272,27 @@ class Scores:
                 totals[name].append(draws @ column)
         totals = {name: np.concatenate(parts) for name, parts in totals.items()}
         tails = [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0]
-        return {
-            name: tuple(float(v) for v in np.quantile(_ratio(totals, name), tails))
-            for name in self._names(totals)
-        }
+        return {name: _interval(_ratio(totals, name), tails) for name in self._names(totals)}
 
     def _names(self, totals):
-        without = set(NEEDS_TWO_SAMPLES) if self.num_samples < 2 else set()
+        one = self.num_samples < 2 and self.stochastic
+        without = set(NEEDS_TWO_SAMPLES) if one else set()
+        if not self.bounded:
+            without |= {"mse_missing_8bit", "mse_missing_8bit_of_mean"}
         if not np.any(totals.get("ssim_images", 0)):
             without |= {"ssim", "ssim_of_mean"}
+        empty = [n for n in calibration.DISTANCE_BINS if not np.any(totals.get(f"missing_{n}", 0))]
+        without |= {f"spread_skill_{label}" for label in empty}
         there = [name for name, (*sums, _) in _RATIOS.items() if set(sums) <= set(totals)]
         return [name for name in there if name not in without]
+
+
+def _interval(values, tails):
+    """Quantiles of the resamples that have a value (those with missing pixels in the bin)."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    return tuple(float(v) for v in np.quantile(values, tails))
 
 
 def _ratio(totals, name):
@@ -275,15 +300,6 @@ def _ratio(totals, name):
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.asarray(totals[numerator]) / np.asarray(totals[denominator])
     ratio = np.where(np.isfinite(ratio), ratio, np.nan)
+    if "_8bit" in name:
+        ratio = ratio * 127.5**2
     return np.sqrt(ratio) if root else ratio
-
-
-def _window_matrix(size):
-    """Gaussian window as a matrix `(size - 10, size)`: one row a position, no padding."""
-    offsets = np.arange(SSIM_WINDOW) - (SSIM_WINDOW - 1) / 2
-    window = np.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
-    window /= window.sum()
-    matrix = np.zeros((size - SSIM_WINDOW + 1, size))
-    for row in range(len(matrix)):
-        matrix[row, row : row + SSIM_WINDOW] = window
-    return matrix

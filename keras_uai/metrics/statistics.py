@@ -1,18 +1,20 @@
-"""Features -> statistics: streaming, float64, independent of the batch size, and stamped.
+"""Mean and covariance of features, in float64, with their provenance.
 
-The second of the three steps of a distance. `Moments` gathers the mean and the covariance of any
-number of features; `Statistics` is what it ends in, with the stamp that says where it came from.
-Rows are summed up in blocks of fixed size, so that how they arrive changes no bit of the result.
+This is the second step of a distance. `Moments` collects mean and covariance of any number of
+features. `Statistics` is the result, with its provenance. `compute` makes it of images, and
+`reference` finds it in a folder or makes it.
 """
 
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 
 import numpy as np
 
-from keras_uai.metrics import checks, stamps
+from keras_uai import files
+from keras_uai.metrics import feature_images, provenance
 from keras_uai.metrics.progress import bar
 
 FILE_VERSION = 1
@@ -21,46 +23,43 @@ _BLOCK = 512  # rows
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """Mean and covariance of a set of features, and where they came from.
+    """Mean and covariance of a set of features, and their provenance.
 
     Args:
-        stamp: dict of JSON-able values: `extractor`, `weights` (their digest), `resize`,
-            `image_size`, `dataset`, `split`, `seed`, `images`; others are carried along.
-        features: `(N, D)` float32 where they were kept, which the kernel distance needs and which
+        provenance: dict of JSON-able values: `extractor`, `weights` (their digest), `resize`,
+            `image_size`, `dataset`, `split`, `seed`, `images` (number of feature vectors), others.
+        features: `(N, D)` float32 where they are kept, which the kernel distance needs and which
             makes the Fréchet distance of fewer images than dimensions fast; else None.
-        moments: `(mean (D,), covariance (D, D))` float64; computed from `features` by default.
+        moments: `(mean (D,), covariance (D, D))` float64. Default: computed from `features`.
     """
 
-    stamp: dict
+    provenance: dict
     features: np.ndarray | None = None
     moments: tuple | None = None
 
     def __post_init__(self):
         if self.count < 2:
-            raise ValueError(
-                "A covariance needs at least 2 images, and a meaningful one more than there are "
-                f"dimensions. Received: images={self.count}"
-            )
+            raise ValueError(f"A covariance needs at least 2 images. Received: images={self.count}")
         if self.features is None and self.moments is None:
             raise ValueError("Statistics need `features` or `moments`. Received: neither")
 
     @property
     def count(self):
-        """How many images."""
-        return self.stamp["images"]
+        """Number of feature vectors."""
+        return self.provenance["images"]
 
     @property
     def dimension(self):
-        """How many features an image, D."""
+        """Number of features an image, D."""
         return (self.features if self.features is not None else self.moments[1]).shape[1]
 
     @functools.cached_property
     def _moments(self):
         if self.moments is not None:
             return self.moments
-        gathered = Moments()
-        gathered.update(self.features)
-        return gathered.mean_and_covariance()
+        moments = Moments()
+        moments.update(self.features)
+        return moments.mean_and_covariance()
 
     @functools.cached_property
     def mean(self):
@@ -80,34 +79,29 @@ class Statistics:
         return (self.features - self.mean) / np.sqrt(len(self.features) - 1.0)
 
     def save(self, path):
-        """Writes an `.npz` that `Statistics.load` reads; appears whole or not at all."""
-        header = json.dumps({"version": FILE_VERSION, **self.stamp}, sort_keys=True)
+        """Writes an `.npz` that `Statistics.load` reads; the file appears whole or not at all."""
+        header = json.dumps({"version": FILE_VERSION, **self.provenance}, sort_keys=True)
         arrays = {"header": np.frombuffer(header.encode(), "uint8")}
         if self.features is not None:
             arrays["features"] = self.features
         else:
             arrays["mean"], arrays["covariance"] = self.moments
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        temporary = f"{path}.{os.getpid()}.partial"
-        with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(temporary, path)
+        files.atomic_write(path, lambda file: np.savez(file, **arrays))
 
     @classmethod
     def load(cls, path, expected=None):
-        """Reads what `save` wrote.
+        """Reads a file that `save` wrote.
 
         Args:
             path: the file.
-            expected: stamp, or a part of one, that the file must have been made with.
+            expected: entries of the provenance that the file must have.
 
         Raises:
-            ValueError: where the file is no such file, or was made with anything else; the message
-                lists the differences.
+            ValueError: if the file is another one, or its provenance differs.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                stamp = json.loads(file["header"].tobytes().decode())
+                found = json.loads(file["header"].tobytes().decode())
                 arrays = {name: file[name] for name in file.files}
             features = arrays.get("features")
             moments = None if features is not None else (arrays["mean"], arrays["covariance"])
@@ -115,26 +109,28 @@ class Statistics:
             if isinstance(error, FileNotFoundError):
                 raise
             raise ValueError(
-                f"Not a file of statistics of keras_uai: make one with tools/reference_statistics. "
-                f"Received: {path} ({error})"
+                f"The file must be one of tools/reference_statistics. Received: {path} ({error})"
             ) from error
-        version = stamp.pop("version", None)
+        version = found.pop("version", None)
         if version != FILE_VERSION:
             raise ValueError(
-                f"Statistics of version {FILE_VERSION} are read: make them again with "
+                f"The file must have version {FILE_VERSION}: make it again with "
                 f"tools/reference_statistics. Received: {path} of version {version}"
             )
-        wrong = stamps.differences(stamp, expected or {})
+        wrong = provenance.differences(found, expected or {})
         if wrong:
             raise ValueError(
-                f"These statistics were made from something else ({'; '.join(wrong)}): make them "
-                f"again with tools/reference_statistics. Received: {path}"
+                "The statistics must be made of the same images in the same way: make them again "
+                f"with tools/reference_statistics. Received: {path}, in which {'; '.join(wrong)}"
             )
-        return cls(stamp, features, moments)
+        return cls(found, features, moments)
 
 
 class Moments:
-    """Mean and covariance of rows that arrive in any portions; float64, two-pass within blocks."""
+    """Mean and covariance of rows that arrive in any portions: float64, two passes within blocks.
+
+    Rows are summed in blocks of fixed size, so that the portions change no bit of the result.
+    """
 
     def __init__(self):
         self.count = 0
@@ -157,21 +153,21 @@ class Moments:
             self._waiting, self._waiting_rows = [rows[full:]], len(rows) - full
 
     def merge(self, other):
-        """Adds all rows of another `Moments`, as if they had arrived here, up to rounding."""
+        """Adds all rows of another `Moments`; the result differs from theirs together by rounding."""
         for moments in (self, other):
             moments.flush()
         if other.count:
             self._combine(other.count, other._mean, other._scatter)
 
     def mean_and_covariance(self):
-        """`(mean (D,), covariance (D, D))` of all rows so far; the covariance over N - 1."""
+        """Returns `(mean (D,), covariance (D, D))` of all rows; the covariance over N - 1."""
         self.flush()
         if self.count < 2:
             raise ValueError(f"A covariance needs at least 2 rows. Received: {self.count}")
         return self._mean, self._scatter / (self.count - 1.0)
 
     def flush(self):
-        """Sums up the rows that wait for their block to be full: nothing but sums is left."""
+        """Sums up the rows of the last, incomplete block."""
         if self._waiting_rows:
             self._add(np.concatenate(self._waiting))
             self._waiting, self._waiting_rows = [], 0
@@ -183,7 +179,7 @@ class Moments:
         self._combine(len(rows), mean, centred.T @ centred)
 
     def _combine(self, count, mean, scatter):
-        """Chan, Golub and LeVeque (1979): the moments of a union from those of its parts."""
+        """Merges the moments of two disjoint sets (Chan, Golub and LeVeque 1979)."""
         if self.count:
             total = self.count + count
             shift = mean - self._mean
@@ -194,88 +190,94 @@ class Moments:
         self._mean, self._scatter = mean, scatter
 
 
-class Gathering:
-    """Gathers features of images that arrive in any portions, which change nothing.
-
-    Args:
-        extractor: `keras_uai.metrics.extractors.Extractor`; it sees images in its own portions.
-        keep_features: whether to keep every feature vector (4 D bytes an image) and not only mean
-            and covariance.
-    """
-
-    def __init__(self, extractor, keep_features=True):
-        self.extractor = extractor
-        self.count = 0
-        self._size = None
-        self._waiting = []
-        self._kept = [] if keep_features else None
-        self._moments = Moments()
-
-    def update(self, images):
-        """Adds images `(N, H, W, C)` in [-1, 1]."""
-        images = checks.images("images", images)
-        self._size = self._size or images.shape[1:]
-        if images.shape[1:] != self._size:
-            raise ValueError(
-                "All images must have the same size. "
-                f"Received: {self._size} and then {images.shape[1:]}"
-            )
-        self.count += len(images)
-        self._waiting.extend(images)
-        chunk = self.extractor.chunk
-        while len(self._waiting) >= chunk:
-            self._extract(self._waiting[:chunk])
-            del self._waiting[:chunk]
-
-    def statistics(self, **stamp):
-        """`Statistics` of everything so far; `stamp` is added to what is known."""
-        if not self.count:
-            raise ValueError("There is no image to make statistics of. Received: no image")
-        if self._waiting:
-            self._extract(self._waiting)
-            self._waiting = []
-        stamp = {
-            **self.extractor.stamp(),
-            "image_size": "x".join(map(str, self._size)),
-            **stamp,
-            "images": self.count,
-        }
-        if self._kept is not None:
-            return Statistics(stamp, np.concatenate(self._kept))
-        return Statistics(
-            stamp, None, None if self.count < 2 else self._moments.mean_and_covariance()
-        )
-
-    def _extract(self, images):
-        features = self.extractor(np.stack(images))
-        if self._kept is not None:
-            self._kept.append(features)
-        else:
-            self._moments.update(features)
-
-
-def compute(extractor, batches, *, keep_features=True, max_images=None, progress=False, **stamp):
-    """Statistics of images.
+def compute(
+    extractor, batches, *, crop=None, keep_features=True, max_images=None, progress=False, **known
+):
+    """Computes the statistics of images.
 
     Args:
         extractor: `keras_uai.metrics.extractors.Extractor`.
         batches: iterable of images `(N, H, W, C)` in [-1, 1], or of dicts with `"clean"`.
-        keep_features: see `Gathering`.
-        max_images: stop after so many.
+        crop: see `feature_images.windows`; None for whole images.
+        keep_features: whether to keep every feature vector (4 D bytes an image), not only mean and
+            covariance.
+        max_images: number of images to use; None for all.
         progress: whether to show a progress bar.
-        **stamp: `dataset`, `split`, `seed`, and whatever else the images owe their selection to.
+        **known: entries of the provenance: `dataset`, `split`, `seed`, ...
 
     Returns:
         `Statistics`.
     """
-    gathering = Gathering(extractor, keep_features)
+    rows, moments, sizes, count = [], Moments(), set(), 0
     with bar(progress and extractor.name, max_images) as advance:
-        for batch in batches:
-            images = checks.to_numpy(batch["clean"] if isinstance(batch, dict) else batch)
-            if max_images is not None:
-                images = images[: max_images - gathering.count]
-            gathering.update(images)
-            advance(len(images))
-            if gathering.count == max_images:
-                break
-    return gathering.statistics(**stamp)
+        for number, images in feature_images.of_batches(batches, crop, max_images):
+            features = feature_images.extract(extractor, images)
+            sizes |= {image.shape for image in images}
+            count += len(images)
+            if keep_features:
+                rows.append(features)
+            else:
+                moments.update(features)
+            advance(number)
+    if not count:
+        raise ValueError("Statistics need at least 2 images. Received: no image")
+    size = feature_images.size_text(sizes)
+    found = {**extractor.provenance(), "image_size": size, **known, "images": count}
+    if keep_features:
+        return Statistics(found, np.concatenate(rows))
+    return Statistics(found, None, moments.mean_and_covariance() if count > 1 else None)
+
+
+def content(batches, crop=None, max_images=None):
+    """Returns `images`, `image_size` and `content`, a digest of the pixels, of what is extracted.
+
+    Args: see `compute`.
+    """
+    sha, count, sizes = hashlib.sha256(), 0, set()
+    for _, images in feature_images.of_batches(batches, crop, max_images):
+        count += len(images)
+        for image in images:
+            sizes.add(image.shape)
+            steps = np.rint((np.nan_to_num(image).astype("float64") + 1.0) * 127.5)
+            sha.update(steps.astype("int32").tobytes())
+    if not count:
+        raise ValueError("Statistics need at least 2 images. Received: no image")
+    size = feature_images.size_text(sizes)
+    return {"images": count, "image_size": size, "content": sha.hexdigest()[:12]}
+
+
+def reference(
+    directory, extractor, make_batches, *, crop=None, max_images=None, progress=False, **known
+):
+    """Returns statistics of reference images from a folder; they are made where they are missing.
+
+    Args:
+        directory: folder of the files, which `provenance.file_name` names.
+        extractor: `keras_uai.metrics.extractors.Extractor`.
+        make_batches: function without arguments that returns the batches, always in the same order.
+            It is called twice if the file does not exist, since the name holds the pixels' digest.
+        crop, max_images, progress: see `compute`.
+        **known: entries of the provenance: `dataset`, `split`, `seed`, ...
+
+    Returns:
+        `(Statistics, path of the file)`.
+
+    Raises:
+        ValueError: if the file of that name was made of something else.
+    """
+    known |= content(make_batches(), crop, max_images)
+    expected = {**extractor.provenance(), **known}
+    path = os.path.join(directory, provenance.file_name(expected))
+    if os.path.exists(path):
+        return Statistics.load(path, expected), path
+    options = {"crop": crop, "max_images": max_images, "progress": progress}
+    known = {name: known[name] for name in known if name not in ("images", "image_size")}
+    found = compute(extractor, make_batches(), **options, **known)
+    wrong = provenance.differences(found.provenance, expected)
+    if wrong:
+        raise ValueError(
+            "The images must be the same at every pass: load them without shuffling. "
+            f"Received: {'; '.join(wrong)}"
+        )
+    found.save(path)
+    return found, path

@@ -6,7 +6,7 @@ from PIL import Image
 
 from keras_uai import callbacks
 from keras_uai.metrics import figures
-from keras_uai.metrics.evaluation import image_seeds
+from keras_uai.metrics.batches import image_seeds
 from tests.callbacks.toy import Toy
 from tests.testing import images, observations
 

@@ -10,7 +10,7 @@ from keras_uai import tfgan
 from keras_uai.metrics import Statistics, distances, frechet_distance, kernel_distance
 from keras_uai.metrics.statistics import Moments
 
-STAMP = {"extractor": "e", "weights": "w", "resize": "none", "image_size": "4x4x3"}
+PROVENANCE = {"extractor": "e", "weights": "w", "resize": "none", "image_size": "4x4x3"}
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*images have no full covariance")
 
@@ -24,17 +24,17 @@ def features(count, dimension, seed, scale=1.0):
 
 
 def kept(rows):
-    return Statistics({**STAMP, "images": len(rows)}, rows)
+    return Statistics({**PROVENANCE, "images": len(rows)}, rows)
 
 
 def dropped(rows):
     moments = Moments()
     moments.update(rows)
-    return Statistics({**STAMP, "images": len(rows)}, None, moments.mean_and_covariance())
+    return Statistics({**PROVENANCE, "images": len(rows)}, None, moments.mean_and_covariance())
 
 
 def gaussian(mean, covariance):
-    return Statistics({**STAMP, "images": 10**6}, None, (np.array(mean), np.array(covariance)))
+    return Statistics({**PROVENANCE, "images": 10**6}, None, (np.array(mean), np.array(covariance)))
 
 
 def test_the_closed_form_of_diagonal_gaussians():
@@ -154,7 +154,7 @@ def test_kernel_needs_features_and_enough_of_them():
 
 def test_what_does_not_compare_is_refused():
     a = kept(features(30, 4, 1))
-    other = Statistics({**a.stamp, "extractor": "inception"}, a.features)
+    other = Statistics({**a.provenance, "extractor": "inception"}, a.features)
     for distance in (frechet_distance, kernel_distance):
         with pytest.raises(ValueError, match="extractor is 'e' and 'inception'"):
             distance(a, other)
@@ -188,9 +188,20 @@ def test_the_jackknifes_error_is_the_scatter_of_the_distance():
     assert np.median(errors) == pytest.approx(np.std(found), rel=0.4)
 
 
+def test_rows_of_one_image_are_left_out_together():
+    """Features that come in equal fours, as of windows of one image, are a quarter as many."""
+    a, b = features(40, 4, 1), features(40, 4, 2, 1.5)
+    single = distances.standard_error(frechet_distance, kept(a), kept(b))
+    repeated = [kept(np.repeat(rows, 4, axis=0)) for rows in (a, b)]
+    images = np.repeat(np.arange(40) + 7, 4)
+    found = distances.standard_error(frechet_distance, *repeated, images)
+    assert found == pytest.approx(single, rel=0.05)  # but for N - 1 in the covariances
+    assert distances.standard_error(frechet_distance, *repeated) < 0.7 * single
+
+
 def test_the_jackknife_needs_pairs():
     a, b = kept(features(30, 4, 1)), kept(features(29, 4, 2))
-    with pytest.raises(ValueError, match="Received: 30 and 29 images, groups=10"):
+    with pytest.raises(ValueError, match="Received: 30 and 29 features of 30 images, groups=10"):
         distances.standard_error(frechet_distance, a, b)
     with pytest.raises(ValueError, match="two a group"):
         distances.standard_error(frechet_distance, a, dropped(a.features))

@@ -1,10 +1,10 @@
-"""Grids show the right pixels at the right place, enlarged without smoothing."""
+"""Grids show the right pixels at the right place, at their own size or enlarged without smoothing."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_uai.metrics import Calibration, figures
+from keras_uai.metrics import Scores, figures
 
 
 def eight_bits(shape, seed=0):
@@ -16,20 +16,18 @@ def scaled(v):
 
 
 def cells(picture, size, rows, columns):
-    """The pictures in a grid, reduced to their own pixels again."""
+    """The images of a picture's last rows and columns, reduced to their own pixels again."""
     zoom = max(1, round(figures.CELL / size))
-    step = size * zoom + figures.GAP
-    left = picture.shape[1] - columns * step
-    found = []
-    for row in range(rows):
-        top = figures.GAP + row * step
-        for column in range(columns):
-            at = left + column * step
-            cell = picture[top : top + size * zoom, at : at + size * zoom]
-            blocks = cell.reshape(size, zoom, size, zoom, 3)
-            assert np.array_equal(blocks, np.broadcast_to(blocks[:, :1, :, :1], blocks.shape))
-            found.append(blocks[:, 0, :, 0])
-    return np.array(found).reshape(rows, columns, size, size, 3)
+    side = size * zoom
+    found = np.zeros((rows, columns, size, size, 3), "uint8")
+    for row, column in np.ndindex(rows, columns):
+        top = picture.shape[0] - (rows - row) * (side + figures.GAP)
+        left = picture.shape[1] - (columns - column) * (side + figures.GAP)
+        cell = picture[top : top + side, left : left + side]
+        blocks = cell.reshape(size, zoom, size, zoom, 3)
+        assert np.array_equal(blocks, np.broadcast_to(blocks[:, :1, :, :1], blocks.shape))
+        found[row, column] = blocks[:, 0, :, 0]
+    return found
 
 
 @pytest.mark.parametrize("size", [8, 32, 128])
@@ -49,18 +47,33 @@ def test_the_layout_of_figures_4_and_5(size):
     assert np.array_equal(found[5], x)
 
 
-def test_rows_that_need_more_than_is_there_are_left_out():
-    y, one = scaled(eight_bits((2, 8, 8, 3))), scaled(eight_bits((2, 1, 8, 8, 3)))
-    assert np.array_equal(
-        figures.sample_grid(y, one), figures.sample_grid(y, one, uncertainty=False)
+def test_images_of_any_sizes_at_their_own():
+    shapes = [(120, 90, 3), (70, 200, 3)]
+    y, x = ([eight_bits(s, seed + i) for i, s in enumerate(shapes)] for seed in (0, 2))
+    samples = [eight_bits((2, *s), 4) for s in shapes]
+    picture = figures.sample_grid(
+        [scaled(v) for v in y], [scaled(v) for v in samples], [scaled(v) for v in x]
     )
+    gap = figures.GAP
+    height, width = 6 * (120 + gap), 90 + gap + 200 + gap
+    picture = picture[-height:, -width:]
+    assert np.array_equal(picture[:120, :90], y[0])
+    assert np.array_equal(picture[:70, 94:294], y[1])
+    assert (picture[70:120, 94:294] == 255).all()
+    assert np.array_equal(picture[5 * 124 :][:70, 94:294], x[1])
+
+
+def test_rows_of_missing_parts_are_left_out():
+    y, one = scaled(eight_bits((2, 8, 8, 3))), scaled(eight_bits((2, 1, 8, 8, 3)))
     many = np.repeat(one, 3, axis=1)
     step = 96 + figures.GAP
     heights = [
         figures.sample_grid(y, samples, **kwargs).shape[0]
-        for samples, kwargs in ((one, {}), (many, {}), (many, {"uncertainty": False}))
-    ]
-    assert heights == [figures.GAP + rows * step for rows in (2, 6, 4)]
+        for samples, kwargs in (
+            (None, {}), (one, {}), (many, {}), (many, {"uncertainty": False}),
+        )
+    ]  # fmt: skip
+    assert heights == [figures.GAP + rows * step for rows in (1, 2, 6, 4)]
 
 
 def test_samples_that_do_not_differ_are_certain():
@@ -79,12 +92,16 @@ def test_other_channels_are_shown(channels):
 
 def test_methods_are_compared_row_by_row():
     y, x = eight_bits((3, 8, 8, 3)), eight_bits((3, 8, 8, 3), 1)
-    made = {"mean_colour": scaled(x[::-1]), "model, its own mean": scaled(y)}
-    found = cells(figures.comparison_grid(scaled(y), made, scaled(x)), 8, 4, 3)
+    made = {"mean_colour": scaled(x[::-1]), "model, predicted mean": scaled(y)}
+    found = cells(figures.sample_grid(scaled(y), None, scaled(x), others=made), 8, 4, 3)
     for row, expected in zip(found, (y, x[::-1], y, x), strict=True):
         assert np.array_equal(row, expected)
+    mean = cells(
+        figures.sample_grid(scaled(y), scaled(y[:, None].repeat(2, 1)), mean=scaled(x)), 8, 5, 3
+    )
+    assert np.array_equal(mean[3], x)  # a predicted one, in place of that of the samples
     with pytest.raises(ValueError, match="Received: nearest of shape"):
-        figures.comparison_grid(scaled(y), {"nearest": scaled(x)[:, :4]})
+        figures.sample_grid(scaled(y), others={"nearest": scaled(x)[:, :4]})
 
 
 def test_a_column_a_model():
@@ -106,8 +123,21 @@ def test_a_column_a_model():
         assert np.array_equal(first[3], x[image])
         for empty in (second[0], second[2], second[3]):
             assert len(np.unique(empty)) == 1
-    with pytest.raises(ValueError, match="Received: nearest of shape"):
+    with pytest.raises(ValueError, match="`nearest` must have shape"):
         figures.models_grid(scaled(y), {"nearest": scaled(x)})
+
+
+def test_texts_stand_beside_the_images():
+    rows = [[eight_bits((96, 96, 3))]] * 2
+    bare = figures.grid(rows)
+    named = figures.grid(rows, ["first", "second"], ["column"], "title")
+    assert bare.shape == (2 * 100 + 4, 104 + 4, 3)
+    assert np.array_equal(cells(named, 96, 2, 1), cells(bare, 96, 2, 1))
+    left, head = named.shape[1] - bare.shape[1], named.shape[0] - bare.shape[0]
+    assert (named[head:, :left] < 128).any()
+    assert (named[:, : left // 8] == 255).all() or left > 20  # nothing is cut off
+    assert (named[: head // 2] < 128).any()
+    assert (named[head // 2 : head] < 128).any()
 
 
 def test_the_colour_map_gets_lighter():
@@ -125,7 +155,7 @@ def test_png_is_lossless_and_makes_its_folder(tmp_path):
 
 def test_bad_images_are_named():
     y = scaled(eight_bits((2, 8, 8, 3)))
-    with pytest.raises(ValueError, match=r"\(2, K, 8, 8, 3\).*Received: samples of shape"):
+    with pytest.raises(ValueError, match=r"\(1, K, 8, 8, 3\).*Received: shape"):
         figures.sample_grid(y, y)
     with pytest.raises(ValueError, match="NaN"):
         figures.sample_grid(y, y[:, None] * np.nan)
@@ -133,13 +163,13 @@ def test_bad_images_are_named():
 
 def calibrated(scale):
     random = np.random.default_rng(0)
-    found = Calibration()
+    found = Scores()
     x, samples = random.normal(size=(2, 8, 8, 3)), random.normal(size=(2, 6, 8, 8, 3)) * scale
     found.update(np.clip(x / 5, -1, 1), np.clip(samples / 5, -1, 1), np.zeros((2, 8, 8, 1)))
-    return found.result()
+    return found.calibration()
 
 
-def test_the_calibration_plot_shows_what_it_is_given():
+def test_the_calibration_plot_shows_its_results():
     one, other = calibrated(1.0), calibrated(0.3)
     pictures = [
         figures.calibration_plot(results)

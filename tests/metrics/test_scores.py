@@ -40,64 +40,6 @@ def test_by_hand():
     assert "ssim" not in found  # too small for its window
 
 
-def test_ssim_is_tensorflows_and_scikit_images():
-    import tensorflow as tf
-
-    x = np.clip(normal((3, 20, 17, 3), 0, 0.5), -1, 1)
-    y = np.clip(x + normal(x.shape, 1, 0.2), -1, 1)
-    found = scores.ssim(x, y)
-    assert found == pytest.approx(tf.image.ssim(x, y, max_val=2.0).numpy(), abs=1e-6)
-    metrics = pytest.importorskip("skimage.metrics")
-    for i in range(3):
-        other = metrics.structural_similarity(
-            x[i], y[i], data_range=2, channel_axis=-1, gaussian_weights=True,
-            sigma=1.5, use_sample_covariance=False,
-        )  # fmt: skip
-        assert found[i] == pytest.approx(other, rel=1e-9)
-    assert scores.ssim(x, x) == pytest.approx(1)
-
-
-def test_ssim_needs_its_window():
-    with pytest.raises(ValueError, match="Received: 10 x 20"):
-        scores.ssim(np.zeros((10, 20, 1)), np.zeros((10, 20, 1)))
-
-
-def test_psnr_is_tensorflows_and_finite():
-    import tensorflow as tf
-
-    x, y = normal((2, 8, 8, 3), 0), normal((2, 8, 8, 3), 1)
-    mse = ((x - y) ** 2).mean(axis=(1, 2, 3))
-    assert scores.psnr(mse) == pytest.approx(tf.image.psnr(x, y, 2.0).numpy(), rel=1e-5)
-    assert scores.psnr(0.0) == scores.MAX_PSNR
-
-
-@pytest.mark.parametrize("k", [2, 3, 10])
-def test_crps_is_its_double_sum(k):
-    samples, x = normal((k, 50), 0), normal(50, 1)
-    pairs = np.abs(samples[:, None] - samples[None]).sum(axis=(0, 1))
-    expected = np.abs(samples - x).mean(axis=0) - pairs / (2 * k * (k - 1))
-    assert scores.crps(samples, x) == pytest.approx(expected, abs=1e-12)
-
-
-def test_crps_of_one_sample_is_its_absolute_error():
-    samples, x = normal((1, 50), 0), normal(50, 1)
-    assert scores.crps(samples, x) == pytest.approx(np.abs(samples[0] - x))
-
-
-@pytest.mark.parametrize("k", [2, 5, 20])
-def test_crps_is_fair_on_gaussians(k):
-    """For x, x_k ~ N(0, s^2) the CRPS of the distribution is s / sqrt(pi), whatever K."""
-    count, s = 40_000, 0.3
-    found = scores.crps(normal((k, count), 0, s), normal(count, 1, s))
-    assert found.mean() == pytest.approx(s / np.sqrt(np.pi), abs=4 * found.std() / np.sqrt(count))
-
-
-def test_crps_prefers_the_right_spread():
-    x = normal(20_000, 1, 0.3)
-    found = {s: scores.crps(normal((5, 20_000), 0, s), x).mean() for s in (0.1, 0.3, 0.6)}
-    assert found[0.3] < min(found[0.1], found[0.6])
-
-
 @pytest.mark.parametrize("k", [2, 4, 10])
 def test_an_oracle_sampler_has_spread_skill_one(k):
     """Samples and clean values from one Gaussian a pixel: 1 within the bootstrap's standard
@@ -144,34 +86,88 @@ def test_a_sampler_that_ignores_z_has_no_spread():
 def test_numbers_do_not_depend_on_batches():
     x, samples = normal((7, 12, 12, 3), 0), normal((7, 3, 12, 12, 3), 1)
     mask = (np.random.default_rng(2).random((7, 12, 12, 1)) < 0.3).astype("float32")
-    parts = Scores()
+    parts, whole = Scores(), gathered(x, samples, mask)
     for part in (slice(0, 1), slice(1, 5), slice(5, 7)):
         parts.update(x[part], samples[part], mask[part])
-    assert parts.result() == gathered(x, samples, mask).result()
+    assert same(parts, whole)
+    again = Scores()
+    again.extend(whole.image_table(), 3)
+    assert same(again, whole)
 
 
-def test_missing_pixels_weigh_the_same_wherever_they_are():
-    x = np.zeros((2, 2, 2, 1))
-    samples = np.zeros((2, 1, 2, 2, 1))
-    samples[0, 0, 0, 0] = 0.6  # the only missing pixel of the first image
-    mask = np.zeros((2, 2, 2, 1))
-    mask[0] = 1
-    mask[0, 0, 0] = 0
-    assert gathered(x, samples, mask).result()["mse_missing"] == pytest.approx(0.36 / 5)
+def same(a, b):
+    return str((a.result(), a.calibration(), a.bootstrap())) == str(
+        (b.result(), b.calibration(), b.bootstrap())
+    )
+
+
+def test_images_of_any_size_and_pieces_of_them(monkeypatch):
+    """Values weigh the same wherever they are, whatever is handled at once."""
+    found = Scores()
+    parts = [(1, 13, 40), (2, 30, 12)]
+    data = [
+        (normal((n, h, w, 2), 0), normal((n, 4, h, w, 2), 1), (normal((n, h, w, 1), 2) > 0) * 1.0)
+        for n, h, w in parts
+    ]
+    for batch in data:
+        found.update(*batch)
+    squares = np.concatenate(
+        [((s - x[:, None]) ** 2).mean(axis=1)[m[..., 0] < 0.5].ravel() for x, s, m in data]
+    )
+    assert found.result()["mse_missing"] == pytest.approx(squares.mean())
+    assert found.result()["mse_missing_8bit"] == pytest.approx(squares.mean() * 127.5**2)
+    monkeypatch.setattr(scores, "_CHUNK", 100)
+    pieces = Scores()
+    for batch in data:
+        pieces.update(*batch)
+    assert pieces.result() == pytest.approx(found.result(), rel=1e-12, nan_ok=True)
+    assert np.array_equal(pieces.image_table()["ranks"], found.image_table()["ranks"])
+
+
+def test_a_mask_a_channel():
+    """The same as two data sets of one channel, but for what is of whole images."""
+    x, samples = normal((3, 12, 12, 2), 0), normal((3, 4, 12, 12, 2), 1)
+    mask = (normal((3, 12, 12, 2), 2) > 0.1) * 1.0
+    both = gathered(x, samples, mask).result()
+    apart = Scores()
+    for c in (slice(0, 1), slice(1, 2)):
+        apart.update(x[..., c], samples[..., c], mask[..., c])
+    apart = apart.result()
+    names = ("mse", "mse_missing", "std", "crps", "spread_skill", "coverage_90", "spread_skill_2_4")
+    for name in names:
+        assert both[name] == pytest.approx(apart[name]), name
+
+
+def test_spread_by_distance():
+    """A sampler whose spread is half of its error next to observed pixels, and right elsewhere."""
+    mask = np.zeros((20, 9, 60, 1))
+    mask[:, :, 0] = 1
+    column = np.arange(60).reshape(1, 1, -1, 1)
+    width = np.where(column < 2, 0.05, 0.1)
+    samples = normal((20, 30, 9, 60, 1), 1, 1.0) * width
+    found = gathered(normal(mask.shape, 0), samples, mask).result()
+    assert found["spread_skill_1"] == pytest.approx(0.5, rel=0.15)
+    for name in ("spread_skill_2_4", "spread_skill_5_16", "spread_skill_over_16"):
+        assert found[name] == pytest.approx(1.0, rel=0.08)
 
 
 def test_one_sample_has_no_std():
     found = gathered(normal((2, 4, 4, 1), 0), normal((2, 1, 4, 4, 1), 1), np.zeros((2, 4, 4, 1)))
-    assert not {"std", "spread", "spread_skill"} & set(found.result())
-    assert not {"std", "spread", "spread_skill"} & set(found.bootstrap())
+    assert not set(scores.NEEDS_TWO_SAMPLES) & (set(found.result()) | set(found.bootstrap()))
+    certain = Scores(stochastic=False)
+    certain.update(normal((2, 4, 4, 1), 0), normal((2, 1, 4, 4, 1), 1), np.zeros((2, 4, 4, 1)))
+    assert all(certain.result()[n] == 0 for n in ("std", "spread", "spread_skill", "coverage_90"))
+    assert certain.result()["crps"] == found.result()["crps"]
 
 
 def test_nothing_missing_leaves_no_score_of_missing_pixels():
     x = normal((2, 4, 4, 1), 0)
-    found = gathered(x, np.repeat(x[:, None], 2, axis=1), np.ones((2, 4, 4, 1))).result()
-    assert found["mse"] == 0
-    assert np.isnan(found["mse_missing"])
-    assert np.isnan(found["spread_skill"])
+    found = gathered(x, np.repeat(x[:, None], 2, axis=1), np.ones((2, 4, 4, 1)))
+    assert found.result()["mse"] == 0
+    assert not set(scores.BY_DISTANCE) & set(found.result())
+    for name in ("mse_missing", "spread_skill", "coverage_90"):
+        assert np.isnan(found.result()[name])
+        assert np.isnan(found.bootstrap()[name]).all()
 
 
 def test_bootstrap_intervals_are_those_of_a_mean():
@@ -192,21 +188,25 @@ def test_bootstrap_intervals_are_those_of_a_mean():
 def test_bad_input_is_named():
     x, samples, mask = np.zeros((2, 4, 4, 1)), np.zeros((2, 3, 4, 4, 1)), np.zeros((2, 4, 4, 1))
     found = Scores()
-    with pytest.raises(ValueError, match="No image has been scored"):
+    with pytest.raises(ValueError, match=r"at least one image: call `update`"):
         found.result()
     found.update(x, samples, mask)
     cases = [
         ((x[0], samples, mask), r"`x` must have shape \(N, H, W, C\).*\(4, 4, 1\)"),
         ((x + 1.5, samples, mask), r"v / 127.5 - 1.*values from 1.5 to 1.5"),
-        ((x.astype("uint8"), samples, mask), "dtype uint8"),
-        ((x * np.nan, samples, mask), "NaN or infinite.*32 of them, the first at"),
-        ((x, samples[:1], mask), r"\(2, 3, 4, 4, 1\).*Received: samples of shape \(1, 3"),
-        ((x, samples[:, :2], mask), r"\(2, 3, 4, 4, 1\).*Received: samples of shape \(2, 2"),
-        ((x, samples[:, :, :3], mask), r"Received: samples of shape \(2, 3, 3, 4, 1\)"),
-        ((x, samples + np.inf, mask), "`samples` holds NaN or infinite"),
+        ((x.astype("uint8"), samples, mask), "an array of uint8"),
+        (
+            (x * np.nan, samples, mask),
+            r"must be finite.*32 NaN or infinite values, the first at \(0, 0",
+        ),
+        ((x, samples[:1], mask), r"\(2, 3, 4, 4, 1\). Received: shape \(1, 3"),
+        ((x, samples[:, :2], mask), r"\(2, 3, 4, 4, 1\). Received: shape \(2, 2"),
+        ((x, samples[:, :, :3], mask), r"Received: shape \(2, 3, 3, 4, 1\)"),
+        ((x, samples + np.inf, mask), "`samples` must be finite"),
         ((x, samples, mask[:, :2]), r"`mask` must have shape \(2, 4, 4, 1\)"),
         ((x, samples, mask + 0.5), "1 .observed. and 0 .missing. only.*0.5"),
-        ((x[:0], samples[:0], mask[:0]), "holds no image"),
+        ((x, samples, mask, mask + 2), "`known` must hold 1"),
+        ((x[:0], samples[:0], mask[:0]), "at least one image"),
     ]
     for arguments, message in cases:
         with pytest.raises(ValueError, match=message):
@@ -228,10 +228,20 @@ def test_known_values_only_are_scored():
     assert result["mse_missing"] == pytest.approx(squares[scored].mean())
     assert result["std"] == pytest.approx(samples.std(axis=1, ddof=1)[scored].mean())
     assert "ssim" not in result
-    elsewhere = np.where(known > 0.5, x, 0.9)
-    again = Scores()
-    again.update(elsewhere, samples, mask, known)
-    assert again.result() == result
+    for other in (0.9, np.nan):  # never-fill pixels are neither scored nor counted
+        again = Scores()
+        again.update(np.where(known > 0.5, x, other), samples, mask, known)
+        assert str(again.result()) == str(result)
+
+
+def test_values_of_fields_may_leave_the_range_of_images():
+    x, samples, mask = np.full((1, 4, 4, 1), 7.0), np.zeros((1, 2, 4, 4, 1)), np.zeros((1, 4, 4, 1))
+    with pytest.raises(ValueError, match="must lie in"):
+        Scores().update(x, samples, mask)
+    found = Scores(bounded=False)
+    found.update(x, samples, mask)
+    assert found.result()["mse"] == 49
+    assert "mse_missing_8bit" not in found.result()
 
 
 def test_spread_needs_no_clean_image():
@@ -243,12 +253,3 @@ def test_spread_needs_no_clean_image():
         name: found[name] for name in ("std", "spread", "images", "num_samples")
     }
     assert set(without.bootstrap()) == {"std", "spread"}
-
-
-def test_scores_of_a_table_are_the_same():
-    found = gathered(
-        normal((3, 12, 12, 2), 0), normal((3, 4, 12, 12, 2), 1), np.zeros((3, 12, 12, 1))
-    )
-    again = Scores.from_table(found.image_table(), found.num_samples)
-    assert again.result() == found.result()
-    assert again.bootstrap() == found.bootstrap()

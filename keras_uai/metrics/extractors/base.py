@@ -1,4 +1,4 @@
-"""What every feature extractor is: a network, the resize before it, and a name for both."""
+"""Feature extractors: a network, the resize before it, and a name for both."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ class Extractor:
     """Turns images into feature vectors: the first step of the Fréchet and the kernel distance.
 
     Args:
-        name: short name, part of the metrics' names and of the stamp of every number.
+        name: short name, part of the metrics' names and of every number's provenance.
         network: callable, float32 `(N, size, size, 3)` in [-1, 1] -> features `(N, D)`, or
             `(N, h, w, D)`, which are then averaged over positions. It must be in inference mode.
         size: side of the images the network takes, in pixels; None leaves images as they are.
@@ -34,28 +34,28 @@ class Extractor:
 
     @property
     def is_inception(self):
-        """Whether it is the network of the paper, and its distances may be called FID and KID."""
+        """Whether it is the paper's network, so that its distances may be called FID and KID."""
         return self.name == "inception"
 
     @property
     def frechet_name(self):
-        """`"fid"`, or `"frechet_<extractor>"` where the extractor is another than Inception."""
+        """`"fid"`, or `"frechet_<extractor>"` for another extractor than Inception."""
         return "fid" if self.is_inception else f"frechet_{self.name}"
 
     @property
     def kernel_name(self):
-        """`"kid"`, or `"kernel_<extractor>"` where the extractor is another than Inception."""
+        """`"kid"`, or `"kernel_<extractor>"` for another extractor than Inception."""
         return "kid" if self.is_inception else f"kernel_{self.name}"
 
     @property
     def resize(self):
-        """The resize in words, for stamps."""
+        """The resize as text, for the provenance."""
         if self.size is None:
             return "none"
         return f"bilinear{'-antialias' if self.antialias else ''}-{self.size}"
 
-    def stamp(self):
-        """What a number owes to the extractor, JSON-able."""
+    def provenance(self):
+        """Returns the entries of the provenance of its features, JSON-able."""
         return {"extractor": self.name, "weights": self.digest, "resize": self.resize}
 
     def __call__(self, images):
@@ -98,7 +98,7 @@ class Extractor:
         Args:
             model: `keras.Model` or path of one saved as `.keras`, from images `(N, H, W, C)` to
                 features; a spatial output is averaged over positions.
-            name: name in metrics and stamps; the model's name by default.
+            name: name in metrics and provenance; the model's name by default.
             size: side the images are resized to; the model's input size by default.
             scale: `(a, b)`: the model sees `a * images + b` instead of images in [-1, 1], such as
                 `(127.5, 127.5)` for one that takes [0, 255].
@@ -135,7 +135,7 @@ class Extractor:
 
 
 def infer(model, images):
-    """`model(images)` in inference mode, compiled once, by whichever backend there is."""
+    """Returns `model(images)` in inference mode, compiled once, on any backend."""
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -150,7 +150,7 @@ def infer(model, images):
 
 
 def weights_digest(arrays):
-    """Twelve hexadecimal digits that change with any value of a list of arrays."""
+    """Returns twelve hexadecimal digits that change with any value of a list of arrays."""
     sha = hashlib.sha256()
     for array in arrays:
         array = np.ascontiguousarray(array)
@@ -160,7 +160,7 @@ def weights_digest(arrays):
 
 
 def file_digest(path):
-    """Twelve hexadecimal digits that change with any byte of a file or of the files of a folder."""
+    """Returns twelve hexadecimal digits that change with any byte of a file, or of a folder's files."""
     import os
 
     paths = [path]

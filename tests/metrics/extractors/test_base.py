@@ -1,4 +1,4 @@
-"""Extractors resize as they say, never train, and change their stamp with their weights."""
+"""Extractors resize as they say, never train, and change their provenance with their weights."""
 
 import keras
 import numpy as np
@@ -32,14 +32,14 @@ def test_names_of_metrics():
     assert keras_inception.frechet_name == "frechet_inception_v3"
 
 
-def test_images_are_resized_as_the_stamp_says():
+def test_images_are_resized_as_the_provenance_says():
     import tensorflow as tf
 
     for size, antialias in ((16, True), (4, True), (4, False)):
         extractor = Extractor("e", flat, size, antialias)
         expected = tf.image.resize(images(), (size, size), "bilinear", antialias=antialias)
         assert extractor(images()) == pytest.approx(flat(expected), abs=1e-5)
-        assert extractor.stamp()["resize"] == f"bilinear{'-antialias' * antialias}-{size}"
+        assert extractor.provenance()["resize"] == f"bilinear{'-antialias' * antialias}-{size}"
     assert np.array_equal(Extractor("e", flat, 8)(images()), flat(images()))
     assert Extractor("e", flat, None).resize == "none"
 
@@ -79,7 +79,7 @@ def test_a_model_says_its_size_channels_and_weights():
     assert Extractor.from_model(same).digest != Extractor.from_model(other).digest
 
 
-def test_a_scale_reaches_the_model_and_the_stamp():
+def test_a_scale_reaches_the_model_and_the_provenance():
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, keras.layers.Flatten()(inputs))
     scaled = Extractor.from_model(model, scale=(127.5, 127.5))

@@ -63,7 +63,7 @@ def test_as_an_extractor(tensors):
     features = extractor(images)
     assert features.shape == (3, efficientnet_lite0.DIMENSION)
     assert extractor(images[1:2]) == pytest.approx(features[1:2], abs=1e-4)
-    assert extractor.stamp() == {
+    assert extractor.provenance() == {
         "extractor": "efficientnet_lite0",
         "weights": base.file_digest(efficientnet_lite0.weights_path()),
         "resize": "bilinear-antialias-224",

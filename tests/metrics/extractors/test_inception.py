@@ -63,7 +63,7 @@ def test_a_saved_model(tmp_path, signature_only):
     extractor = extractors.get(f"inception:{path}")
     assert extractor(images()) == pytest.approx(expected(images()), abs=1e-5)
     assert extractor.frechet_name == "fid"
-    assert extractor.stamp()["resize"] == "bilinear-299"
+    assert extractor.provenance()["resize"] == "bilinear-299"
     assert len(extractor.digest) == 12
 
 
@@ -127,7 +127,7 @@ def test_a_module_without_the_features_is_refused(tmp_path):
 
 
 def test_keras_inception_v3_has_another_name(tmp_path, monkeypatch):
-    """A path is handed to Keras, and the weights make the stamp; the network itself is Keras's."""
+    """A path is handed to Keras, and the weights make the provenance; the network itself is Keras's."""
     import keras
 
     def small(weights, include_top, pooling):

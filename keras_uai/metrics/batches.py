@@ -1,0 +1,127 @@
+"""Batches for evaluation: checked and in NumPy, with seeds of their images, or held-out pixels."""
+
+import numpy as np
+
+from keras_uai import random, rng_streams
+from keras_uai.measurements import Measurement
+from keras_uai.metrics import checks
+
+_KEYS = ("observation", "mask", "clean", "known", "never_fill")
+
+
+def unpacked(dataset, measurement=None, skip=0, max_images=None, needs_clean=True):
+    """Yields checked batches of NumPy arrays.
+
+    Args:
+        skip: number of images to leave out at the start.
+        Others: see `evaluate`.
+
+    Yields:
+        dict of `"observation"`, `"mask"`; `"clean"` where the data set has it, 0 where unknown;
+        `"known"`, 1 where values are to be scored, or None for everywhere; and `"is_partial"`,
+        whether true values are unknown at some pixels that are to be filled.
+    """
+    position = 0
+    for batch in dataset:
+        if max_images is not None and position >= max_images:
+            return
+        batch = _as_dict(batch, needs_clean)
+        room = None if max_images is None else max_images - position
+        rows = slice(max(0, skip - position), room)
+        given = {n: checks.to_numpy(batch[n]) for n in _KEYS if batch.get(n) is not None}
+        position += min(len(given["observation"]), room or len(given["observation"]))
+        given = {name: value[rows] for name, value in given.items()}
+        if len(given["observation"]):
+            yield _unpack(given, measurement)
+
+
+def _as_dict(batch, needs_clean):
+    if not isinstance(batch, dict) and not needs_clean:
+        batch = {"observation": batch[0] if isinstance(batch, (tuple, list)) else batch}
+    wanted = {"observation", "clean"} if needs_clean else {"observation"}
+    if not isinstance(batch, dict) or not wanted <= set(batch):
+        found = sorted(batch) if isinstance(batch, dict) else type(batch).__name__
+        raise ValueError(
+            'Scores need batches {"observation": y, "clean": x} (and "mask" where masks are '
+            "explicit): load the data set with clean=True, or hide pixels of damaged images with "
+            f"keras_uai.metrics.holdout. Received: {found}"
+        )
+    return batch
+
+
+def _unpack(batch, measurement):
+    y = checks.images("observation", batch["observation"], bounded=False)
+    mask = batch.get("mask")
+    mask = checks.to_numpy((measurement or Measurement()).recover(y)) if mask is None else mask
+    found = {"observation": y, "mask": checks.mask("mask", mask, y.shape), "is_partial": False}
+    known = batch.get("known")
+    if known is not None:
+        known = checks.mask("known", known, y.shape)
+        found["is_partial"] = True
+    if batch.get("never_fill") is not None:
+        fill = 1.0 - checks.mask("never_fill", batch["never_fill"], y.shape)
+        known = fill if known is None else known * fill
+    if batch.get("clean") is not None:
+        clean = batch["clean"]
+        if clean.shape != y.shape:
+            raise ValueError(
+                "`observation` and `clean` must have the same shape. Received: observation of "
+                f"shape {y.shape}, clean of shape {clean.shape}"
+            )
+        unknown = np.isnan(clean)
+        if unknown.any():
+            clean = np.where(unknown, np.float32(0), clean)
+            found["is_partial"] |= bool(
+                (unknown if known is None else unknown & (known > 0.5)).any()
+            )
+            known = (1.0 - unknown) * (1.0 if known is None else known)
+        found["clean"] = clean
+    found["known"] = known
+    return found
+
+
+def image_seeds(seed, positions):
+    """Returns one seed an image, int64 `(N,)` in [0, 2^31), from `seed` and their positions."""
+    keys = random.key(int(seed), np.asarray(positions, dtype="uint32"))
+    return (checks.to_numpy(keys)[:, 0] >> 1).astype("int64")
+
+
+def holdout(dataset, measurement, fraction=0.1, seed=0):
+    """Hides a part of the observed pixels of damaged images, so that they can be scored there.
+
+    About `fraction` of each image's observed pixels are hidden, in the shape of the measurement's
+    damage. The scores are of images damaged a little more than the data set's. They compare
+    predictors on one data set.
+
+    Args:
+        dataset: batches of y, or of `{"observation": y, "mask": mask}`.
+        measurement: `keras_uai.measurements.Measurement`, which splits the observed pixels.
+        fraction: float in (0, 1).
+        seed: integer. With the image's position it determines the hidden pixels.
+
+    Returns:
+        An iterable of batches for `evaluate`, which can be iterated as often as `dataset`.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"`fraction` must lie in (0, 1). Received: fraction={fraction!r}")
+    return _Holdout(dataset, measurement, fraction, seed)
+
+
+class _Holdout:
+    def __init__(self, dataset, measurement, fraction, seed):
+        self.dataset = dataset
+        self.measurement = measurement
+        self.fraction = fraction
+        self.seed = seed
+
+    def __iter__(self):
+        position = 0
+        for found in unpacked(self.dataset, self.measurement, needs_clean=False):
+            y, mask = found["observation"], found["mask"]
+            positions = np.arange(position, position + len(y), dtype="uint32")
+            keys = random.key(self.seed, rng_streams.HOLDOUT, positions)
+            left = checks.to_numpy(self.measurement.split(mask, keys, self.fraction))
+            position += len(y)
+            hidden = np.where(left > 0.5, y, np.float32(self.measurement.tau))
+            known = mask if found["known"] is None else mask * found["known"]
+            yield {"observation": hidden, "mask": left, "clean": y, "known": known}

@@ -1,0 +1,150 @@
+"""Predictors: trained models and baselines behind one interface, for evaluation and figures."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_uai import backend
+from keras_uai.metrics import baselines
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """A function that fills in images, and what is known about it.
+
+    Args:
+        sample: `(y, mask, num_samples, seed) -> (N, num_samples, H, W, C)`, where `seed` is an
+            integer array `(N,)`, one number an image.
+        name: name in tables.
+        digest: text that changes with its weights.
+        stochastic: whether samples of an image differ. If not, one sample is taken.
+        mean: `(y, mask) -> (N, H, W, C)`, the mean that it predicts in one pass; or None.
+        measurement: the damage it was trained for, or None.
+        image_shape: `(H, W, C)` that it takes; H and W are None for any; or None if not known.
+        values: its `ValueScaling`, or None if not known.
+        settings: data settings that it was trained with; `{}` if not known.
+    """
+
+    sample: Callable
+    name: str = "predictor"
+    digest: str = "unknown"
+    stochastic: bool = True
+    mean: Callable | None = None
+    measurement: object = None
+    image_shape: tuple | None = None
+    values: object = None
+    settings: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_bounded(self):
+        """Whether values lie in [-1, 1], as those of 8 and 16-bit images."""
+        return self.values is None or self.values.is_bounded
+
+
+def get(identifier):
+    """Returns a predictor from one, a model with `inpaint`, a baseline's name, or a function."""
+    if isinstance(identifier, Predictor):
+        return identifier
+    if isinstance(identifier, str):
+        return baseline(identifier)
+    if callable(getattr(identifier, "inpaint", None)):
+        return of_model(identifier)
+    if callable(identifier):
+        return Predictor(identifier)
+    raise ValueError(
+        "A predictor must be a model with `inpaint`, the name of a baseline, or a function "
+        f"(y, mask, num_samples, seed) -> samples. Received: {identifier!r}"
+    )
+
+
+def of_model(model, name=None, digest="unknown", settings=None):
+    """Returns a model of `keras_uai.models` as a predictor."""
+    stochastic = getattr(model, "stochastic", True)
+    sampler = getattr(model, "sampler", None)
+    predicts_mean = getattr(getattr(model, "generator", None), "predicts_mean", False)
+    return Predictor(
+        model.inpaint,
+        name or model.name,
+        digest if sampler is None else f"{digest} {sampler!r}",
+        stochastic,
+        getattr(model, "predict_mean", None) if predicts_mean else None,
+        getattr(model, "measurement", None),
+        getattr(model, "image_shape", None),
+        getattr(model, "values", None),
+        settings or {},
+    )
+
+
+def baseline(name):
+    """Returns a baseline of `keras_uai.metrics.baselines` as a predictor."""
+    fill = baselines.get(name)
+
+    def sample(y, mask=None, num_samples=1, seed=0):
+        x = fill(y, mask)
+        return np.broadcast_to(x[:, None], (len(x), num_samples, *x.shape[1:]))
+
+    name = name if isinstance(name, str) else fill.__name__
+    return Predictor(sample, name, name, stochastic=False)
+
+
+def predicted_mean(predictor):
+    """Returns the mean that a model predicts in one pass, as a deterministic predictor."""
+    predictor = get(predictor)
+
+    def sample(y, mask, num_samples=1, seed=0):
+        return np.asarray(predictor.mean(y, mask))[:, None]
+
+    return dataclasses.replace(predictor, sample=sample, stochastic=False)
+
+
+def load(path, sampler=None):
+    """Loads a trained model as a predictor.
+
+    Args:
+        path: a preset's name or folder, a run's folder (experiments/run.py), a saved model
+            (`*.keras`), or a SavedModel's folder (such as `saved_models/NAME/serving/1`).
+        sampler: text such as `"OneStage()"` or `"TwoStage(4, 1.2)"`, in place of the model's own.
+
+    Raises:
+        ValueError: if there is no such model, or it cannot use the sampler.
+    """
+    from keras_uai import presets  # presets build on models; only commands load them
+
+    path = os.fspath(path)
+    if os.path.isfile(os.path.join(path, "saved_model.pb")):
+        if sampler is not None:
+            raise ValueError(
+                "A SavedModel samples as it was exported; `sampler` must be None. "
+                f"Received: sampler={sampler!r} for {path!r}"
+            )
+        return _saved_model(path)
+    found = presets.load_model(path)
+    if sampler is not None:
+        found.model.sampler = sampler
+    return of_model(found.model, found.name, found.digest, found.settings)
+
+
+def _saved_model(path):
+    """The signature `serving_default`: image, mask and a seed an image to samples."""
+    from keras_uai.metrics.extractors.base import file_digest
+
+    tf = backend.tensorflow("A SavedModel is run by TensorFlow")
+    module = tf.saved_model.load(path)
+    signature = module.signatures["serving_default"]
+    inputs = signature.structured_input_signature[1]
+
+    def sample(y, mask, num_samples, seed):
+        given = {"image": y, "mask": mask, "seed": seed, "num_samples": num_samples}
+        feed = {}
+        for name, spec in inputs.items():
+            value = np.asarray(given.get(name, 0))
+            if value.ndim == 0 and spec.shape.rank == 1:
+                value = np.full(len(y), value)
+            feed[name] = tf.cast(tf.convert_to_tensor(value), spec.dtype)
+        return signature(**feed)["samples"].numpy()
+
+    sample.module = module  # a SavedModel's variables live as long as it does
+    name = os.path.splitext(os.path.basename(os.path.normpath(path)))[0]
+    return Predictor(sample, name, file_digest(path))

@@ -1,0 +1,65 @@
+"""Errors against TensorFlow, scikit-image, double sums and Gaussians of known answers."""
+
+import numpy as np
+import pytest
+
+from keras_uai.metrics import errors
+from tests.metrics.test_scores import normal
+
+
+def test_ssim_is_tensorflows_and_scikit_images():
+    import tensorflow as tf
+
+    x = np.clip(normal((3, 20, 17, 3), 0, 0.5), -1, 1)
+    y = np.clip(x + normal(x.shape, 1, 0.2), -1, 1)
+    found = errors.ssim(x, y)
+    assert found == pytest.approx(tf.image.ssim(x, y, max_val=2.0).numpy(), abs=1e-6)
+    metrics = pytest.importorskip("skimage.metrics")
+    for i in range(3):
+        other = metrics.structural_similarity(
+            x[i], y[i], data_range=2, channel_axis=-1, gaussian_weights=True,
+            sigma=1.5, use_sample_covariance=False,
+        )  # fmt: skip
+        assert found[i] == pytest.approx(other, rel=1e-9)
+    assert errors.ssim(x, x) == pytest.approx(1)
+
+
+def test_ssim_needs_its_window():
+    with pytest.raises(ValueError, match="Received: 10 x 20"):
+        errors.ssim(np.zeros((10, 20, 1)), np.zeros((10, 20, 1)))
+
+
+def test_psnr_is_tensorflows_and_finite():
+    import tensorflow as tf
+
+    x, y = normal((2, 8, 8, 3), 0), normal((2, 8, 8, 3), 1)
+    mse = ((x - y) ** 2).mean(axis=(1, 2, 3))
+    assert errors.psnr(mse) == pytest.approx(tf.image.psnr(x, y, 2.0).numpy(), rel=1e-5)
+    assert errors.psnr(0.0) == errors.MAX_PSNR
+
+
+@pytest.mark.parametrize("k", [2, 3, 10])
+def test_crps_is_its_double_sum(k):
+    samples, x = normal((k, 50), 0), normal(50, 1)
+    pairs = np.abs(samples[:, None] - samples[None]).sum(axis=(0, 1))
+    expected = np.abs(samples - x).mean(axis=0) - pairs / (2 * k * (k - 1))
+    assert errors.crps(samples, x) == pytest.approx(expected, abs=1e-12)
+
+
+def test_crps_of_one_sample_is_its_absolute_error():
+    samples, x = normal((1, 50), 0), normal(50, 1)
+    assert errors.crps(samples, x) == pytest.approx(np.abs(samples[0] - x))
+
+
+@pytest.mark.parametrize("k", [2, 5, 20])
+def test_crps_is_fair_on_gaussians(k):
+    """For x, x_k ~ N(0, s^2) the CRPS of the distribution is s / sqrt(pi), whatever K."""
+    count, s = 40_000, 0.3
+    found = errors.crps(normal((k, count), 0, s), normal(count, 1, s))
+    assert found.mean() == pytest.approx(s / np.sqrt(np.pi), abs=4 * found.std() / np.sqrt(count))
+
+
+def test_crps_prefers_the_right_spread():
+    x = normal(20_000, 1, 0.3)
+    found = {s: errors.crps(normal((5, 20_000), 0, s), x).mean() for s in (0.1, 0.3, 0.6)}
+    assert found[0.3] < min(found[0.1], found[0.6])
