@@ -111,7 +111,7 @@ def draw_figure(options):
     found = data.shown(options.get("first") or 0, images, options["seed"])
     count = options["num_samples"]
     found["clean"] = found["clean"] if options["clean"] else None
-    view = _view(options.get("view"))
+    view = figures.cutter(options.get("view"))
     y, clean = view(found["observation"]), view(found["clean"])
     if len(models) > 1 or options.get("names"):
         samples = [view(gallery.draw_samples(model, found, count), 1) for model in models]
@@ -215,26 +215,6 @@ def _pictures(options, data, methods):
 
 def _one_of(name, found):
     return [s[0] for s in gallery.draw_samples(predictors.baseline(name), found, 1)]
-
-
-def _view(text):
-    """Returns a function that cuts "ROW,COLUMN,HEIGHT,WIDTH" out of lists of images."""
-    try:
-        row, column, height, width = (
-            (int(n) for n in text.split(",")) if text else (0, 0, None, None)
-        )
-    except ValueError:
-        raise ValueError(
-            f"`--view` must be four numbers, ROW,COLUMN,HEIGHT,WIDTH. Received: --view={text}"
-        ) from None
-
-    def view(images, axis=0):
-        if images is None or height is None:
-            return images
-        window = (slice(row, row + height), slice(column, column + width))
-        return [image[(slice(None),) * axis + window] for image in images]
-
-    return view
 
 
 def _versions():

@@ -20,8 +20,8 @@ class EvaluationData:
 
     Args:
         options: dict of the flags `data`, `data_dir`, `split`, `split_seed`, `image_size`,
-            `center_crop`, `channels`, `measurement`, `mask_from`, `clean_data`, `holdout` and
-            `images`; None or absent if not given.
+            `center_crop`, `channels`, `measurement`, `mask_from`, `never_fill`, `clean_data`,
+            `holdout` and `images`; None or absent if not given.
         model: `Predictor`, whose settings and measurement are the defaults; or None.
         clean_only: bool, whether to load clean images without damage.
         scored: bool, whether to hide some observed pixels of images that are not known clean.
@@ -44,7 +44,9 @@ class EvaluationData:
             self.given["image_size"] = None if None in size else tuple(size) or None
         self.options = options
         self.clean_only = clean_only
-        self.is_damaged = self.given["mask_from"] is not None
+        has_holes = str(self.given["data"]).endswith((".npy", ".npz"))  # NaN
+        has_holes &= self.given["measurement"] is None and not clean_only
+        self.is_damaged = self.given["mask_from"] is not None or has_holes
         self.measurement = None if clean_only else self._measurement(model)
         self.clean_data = options.get("clean_data")
         if self.clean_data is not None:
@@ -152,6 +154,7 @@ class EvaluationData:
             **self._arguments(measurement),
             measurement=measurement,
             values=self.values,
+            never_fill=self.options.get("never_fill"),
             batch_size=64,
             shuffle=False,
             clean=measurement is not None,

@@ -174,6 +174,33 @@ def calibration_plot(results):
     return np.array(canvas.buffer_rgba())[..., :3]
 
 
+def cutter(text):
+    """Returns a function that cuts the same part out of each image of a list.
+
+    Args:
+        text: "ROW,COLUMN,HEIGHT,WIDTH" in pixels, or None for whole images.
+
+    Returns:
+        `(images, axis=0) -> images`; `axis` is that of the rows. None stays None.
+    """
+    try:
+        row, column, height, width = (
+            (int(n) for n in text.split(",")) if text else (0, 0, None, None)
+        )
+    except ValueError:
+        raise ValueError(
+            f"`--view` must be four numbers, ROW,COLUMN,HEIGHT,WIDTH. Received: --view={text}"
+        ) from None
+
+    def view(images, axis=0):
+        if images is None or height is None:
+            return images
+        window = (slice(row, row + height), slice(column, column + width))
+        return [image[(slice(None),) * axis + window] for image in images]
+
+    return view
+
+
 def brightest(deviations):
     """Returns the 99.5% quantile of some arrays together, or 1 if it is 0."""
     values = np.concatenate([deviation.ravel() for deviation in deviations])

@@ -36,12 +36,13 @@ def band(model, options, description=""):
     data = EvaluationData({**options, "images": None}, model, scored=False)
     found = data.shown(options["first"], options["images"], options["seed"])
     samples = draw_samples(model, found, max(options["num_samples"], NUM_SAMPLES))
+    cut = figures.cutter(options.get("view"))
     return {
         "title": f"{model.name}: {description}" if description else model.name,
-        "y": found["observation"],
-        "samples": samples,
-        "mean": draw_mean(model, found, samples),
-        "clean": found["clean"],
+        "y": cut(found["observation"]),
+        "samples": cut(samples, 1),
+        "mean": cut(draw_mean(model, found, samples)),
+        "clean": cut(found["clean"]),
     }
 
 

@@ -48,7 +48,7 @@ def everything(dataset, **kwargs):
 
 @pytest.mark.filterwarnings("ignore:.*images have no full covariance")
 def test_training_is_bit_equal_with_and_without():
-    models = [tiny_uai(average_decay=0.9), tiny_uai(average_decay=0.9)]
+    models = [tiny_uai(ema_decay=0.9), tiny_uai(ema_decay=0.9)]
     for a, b in zip(models[0].weights, models[1].weights, strict=True):
         b.assign(a)
     fit(models[0], None, epochs=2, shuffle=False)

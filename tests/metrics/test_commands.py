@@ -1,15 +1,16 @@
-"""The commands from options to files: right numbers, the same again, going on, damaged images."""
+"""The commands from options to files: numbers, resumption, whole images, damaged images."""
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from keras_uai import metrics
-from keras_uai.metrics import baselines, commands, report
+from keras_uai.metrics import baselines, commands, figures, predictors, report
 from keras_uai.metrics.extractors import Extractor
 from tests.metrics.test_evaluation_data import OPTIONS as DATA_OPTIONS
-from tests.metrics.test_evaluation_data import clean, folder  # noqa: F401
+from tests.metrics.test_evaluation_data import clean, folder, whole  # noqa: F401
 from tests.testing import tiny_uai
 
 
@@ -22,9 +23,14 @@ def blocks():
     return Extractor("blocks", network, 16, digest="0")
 
 
-def height(path):
+def read(path):
     with Image.open(path) as picture:
-        return picture.height
+        return np.asarray(picture)
+
+
+def rows(picture):
+    """Number of rows of images of 16 pixels, enlarged to 96."""
+    return (len(picture) - figures.GAP) / (96 + figures.GAP)
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ def options(tmp_path, clean):  # noqa: F811
         **DATA_OPTIONS, "data": clean, "measurement": "DropPixel(0.5)", "model": None,
         "baselines": ["nearest", "mean_colour"], "num_samples": 3, "seed": 0,
         "extractor": blocks(), "references": str(tmp_path / "references"), "grid": 4,
-        "out": str(tmp_path / "out"), "restart": False, "progress": False,
+        "out": str(tmp_path / "out"), "restart": False, "progress": False, "sampler": None,
     }  # fmt: skip
 
 
@@ -41,11 +47,11 @@ def test_baselines_alone(options, tmp_path):
     result, paths = commands.evaluate(options)
     assert set(result["methods"]) == {"nearest", "mean_colour"}
     data = commands.EvaluationData(options)
-    expected = metrics.evaluate(baselines.as_sampler("nearest"), data.batches(), 1)
+    expected = metrics.evaluate("nearest", data.batches())
     scores = result["methods"]["nearest"]["scores"]
     assert scores["mse"]["value"] == expected["mse"]
     assert scores["spread_skill"]["value"] == 0
-    batch = data.first(None)
+    batch = whole(data)
     filled = baselines.nearest(batch["observation"], batch["mask"])
     with pytest.warns(UserWarning, match="10 images have no full covariance in 12"):
         distance = metrics.frechet_distance(
@@ -57,58 +63,102 @@ def test_baselines_alone(options, tmp_path):
     assert {path.rsplit("/", 1)[1] for path in paths} == {
         "results.json", "table.md", "methods.png",
     }  # fmt: skip
-    read = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert read["data"]["measurement"] == "DropPixel(p=0.5, tau=0.0)"
-    assert read["extractor"]["extractor"] == "blocks"
-    assert height(tmp_path / "out" / "methods.png") == 4 + 4 * (96 + 4)  # y, two methods, x
+    written = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert written["data"]["measurement"] == "DropPixel(p=0.5, tau=0.0)"
+    assert written["extractor"]["extractor"] == "blocks"
+    assert rows(read(tmp_path / "out" / "methods.png")) == 4  # y, two methods, x
 
 
-def test_a_model_beside_them(options, tmp_path):
+@pytest.fixture
+def model(options, tmp_path):
     model = tiny_uai("DropPixel(0.5)", generator={"predicts_mean": True})
     model.save(tmp_path / "model.keras")
-    options |= {"model": str(tmp_path / "model.keras"), "measurement": None, "pairs": True}
-    result, paths = commands.evaluate(options)
-    pairs = "model, mean of 3 in antithetic pairs"
-    names = ["model", "model, its own mean", pairs, "nearest", "mean_colour"]
+    options |= {"model": str(tmp_path / "model.keras"), "measurement": None}
+    return model
+
+
+def test_a_model_beside_them(options, model):
+    result, paths = commands.evaluate({**options, "command": "tools/evaluate"})
+    names = ["model", "model, predicted mean", "nearest", "mean_colour"]
     assert list(result["methods"]) == names
     data = commands.EvaluationData({**options, "measurement": "DropPixel(0.5)"})
-    expected = metrics.evaluate(model.inpaint, data.batches(), 3)
+    expected = metrics.evaluate(model, data.batches(), 3)
     scores = result["methods"]["model"]["scores"]
-    for name in ("mse", "std", "crps", "spread_skill", "mse_of_mean"):
+    for name in ("mse", "std", "crps", "spread_skill", "mse_of_mean", "spread_skill_1"):
         assert scores[name]["value"] == pytest.approx(expected[name], rel=1e-4)
     assert {"frechet_blocks", "frechet_blocks_of_mean", "kernel_blocks"} <= set(scores)
-    in_pairs = metrics.evaluate(
-        lambda *a, **k: model.inpaint(*a, antithetic=True, **k), data.batches(), 3
-    )
-    found = result["methods"][pairs]["scores"]["mse"]["value"]
-    assert found == pytest.approx(in_pairs["mse_of_mean"], rel=1e-4)
+    mean = metrics.evaluate(predictors.predicted_mean(model), data.batches())
+    found = result["methods"]["model, predicted mean"]["scores"]["mse"]["value"]
+    assert found == pytest.approx(mean["mse"], rel=1e-4)
     assert result["methods"]["model"]["calibration"]["coverage"]
     written = {path.rsplit("/", 1)[1] for path in paths}
     assert {"samples.png", "methods.png", "calibration.png"} <= written
-    figure = {**options, "uncertainty": True, "clean": True, "out": str(tmp_path / "figure.png")}
-    assert commands.draw_figure(figure) == str(tmp_path / "figure.png")
-    rows = 1 + 3 + 2 + 1  # y, three samples, mean and std, x
-    assert height(tmp_path / "figure.png") == 4 + rows * 100
-    bare = {**figure, "uncertainty": False, "clean": False, "images": 2}
+    assert "`tools/evaluate`" in report.table(result)
+
+
+def test_figures(options, model, tmp_path):
+    out = str(tmp_path / "figure.png")
+    figure = {**options, "uncertainty": True, "clean": True, "out": out, "images": None}
+    assert commands.draw_figure({**figure, "baselines": ["telea"]}) == out
+    assert rows(read(out)) == 1 + 3 + 2 + 1 + 1  # y, three samples, mean and std, telea, x
+    bare = {**figure, "uncertainty": False, "clean": False, "images": 2, "baselines": None}
     commands.draw_figure(bare)
-    assert height(tmp_path / "figure.png") == 4 + 4 * 100
+    whole_picture = read(out)
+    assert rows(whole_picture) == 4
+    commands.draw_figure({**bare, "first": 1, "images": 1})
+    step = 96 + figures.GAP
+    assert np.array_equal(read(out)[:, -step:][:96], whole_picture[:, -step:][:96])
+    commands.draw_figure({**bare, "images": 1, "view": "4,2,8,8"})
+    view = read(out)[figures.GAP :, -step:][:96, :96]
+    y = whole_picture[figures.GAP :, -2 * step : -step][:96, :96]
+    assert np.array_equal(view[::12, ::12], y[::6, ::6][4:12, 2:10])
     several = {**bare, "model": [options["model"]] * 2, "names": ["one", "two"], "num_samples": 2}
     commands.draw_figure(several)
-    assert height(tmp_path / "figure.png") > 4 + 2 * 2 * 100  # two samples of two images, and names
+    assert rows(read(out)) > 4  # two samples of two images, and names
     with pytest.raises(ValueError, match="2 models, --names=one"):
         commands.draw_figure({**several, "names": ["one"]})
+    with pytest.raises(ValueError, match=r"ROW,COLUMN,HEIGHT,WIDTH. Received: --view=1,2"):
+        commands.draw_figure({**bare, "view": "1,2"})
+
+
+def test_whole_images_of_different_sizes(options, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i, size in enumerate([(150, 140), (130, 170)]):
+        pixels = np.random.default_rng(i).integers(0, 256, (*size, 3), "uint8")
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.png")
+    given = {"data": str(tmp_path / "photos"), "feature_crop": 16, "num_samples": 2}
+    result, _ = commands.evaluate({**options, **given})
+    assert (
+        "2 images of photos (all, seed 0), mixed, DropPixel(p=0.5, tau=0.0)"
+        in result["description"]
+    )
+    assert "16 windows of 16 pixels around damage" in result["description"]
+    scores = result["methods"]["nearest"]["scores"]
+    expected = baselines.nearest
+    errors = [
+        ((expected(b["observation"], b["mask"]) - b["clean"]) ** 2)[b["mask"][..., 0] < 0.5].ravel()
+        for b in metrics.batches.unpacked(commands.EvaluationData({**options, **given}).batches())
+    ]
+    error = np.concatenate(errors).mean() * 127.5**2
+    assert scores["mse_missing_8bit"]["value"] == pytest.approx(error)
+    assert read(tmp_path / "out" / "methods.png").shape[1] > 140 + 170
 
 
 def test_again_is_the_same_and_costs_nothing(options, monkeypatch):
     first, _ = commands.evaluate(options)
     monkeypatch.setattr(commands, "_pictures", lambda *_: {})
-    monkeypatch.setattr(
-        baselines, "as_sampler", lambda name: lambda *_, **__: pytest.fail("sampled again")
-    )
+    monkeypatch.setattr(predictors, "baseline", _fails)
     again, _ = commands.evaluate(options)
     assert report.plain(again) == report.plain(first)  # NaN differs from itself
     with pytest.raises(ValueError, match=r"--restart.*seed is 0 and not 1"):
         commands.evaluate({**options, "seed": 1})
+
+
+def _fails(name):
+    def sample(*_, **__):
+        pytest.fail("sampled again")
+
+    return predictors.Predictor(sample, name, name, stochastic=False)
 
 
 def test_restart_begins_anew(options):
@@ -135,21 +185,21 @@ def test_images_without_clean_originals(options, folder, tmp_path):  # noqa: F81
     assert "ssim" not in scores
 
 
-def test_nothing_to_evaluate_is_said(options):
-    with pytest.raises(ValueError, match="Name a --model or --baselines"):
-        commands.evaluate({**options, "baselines": []})
-    with pytest.raises(ValueError, match="A baseline is one of"):
-        commands.evaluate({**options, "baselines": ["median"]})
-
-
-def test_baselines_do_not_look(options):
-    with pytest.raises(ValueError, match=r"--model.*Received: --look=4 alone"):
-        commands.evaluate({**options, "look": "4"})
+def test_errors_of_users_are_named(options):
+    cases = [
+        ({"baselines": []}, "`--model` or `--baselines` must name a method"),
+        ({"baselines": ["median"]}, "A baseline must be one of"),
+        ({"sampler": "OneStage()"}, r"--model.*Received: --sampler=OneStage\(\) alone"),
+        ({"data": None}, "`--data` must name"),
+    ]
+    for change, message in cases:
+        with pytest.raises(ValueError, match=message):
+            commands.evaluate({**options, **change})
 
 
 def test_reference_statistics_are_found_by_an_evaluation(options, tmp_path):
     statistics, path = commands.reference_statistics(options)
-    assert statistics.stamp["dataset"] == "clean"
+    assert statistics.provenance["dataset"] == "clean"
     before = [p.name for p in (tmp_path / "references").iterdir()]
     commands.evaluate(options)
     assert [p.name for p in (tmp_path / "references").iterdir()] == before

@@ -1,18 +1,31 @@
-"""Which images, damaged how: flags before the run's settings before the model's."""
+"""The images of an evaluation: flags come before the run's settings, these before the model's."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_uai.measurements import DropPixel, Empirical
+from keras_uai.metrics import evaluate
+from keras_uai.metrics.batches import image_seeds, unpacked
 from keras_uai.metrics.evaluation_data import HOLDOUT, EvaluationData
-from keras_uai.metrics.samplers import Sampler
+from keras_uai.metrics.predictors import Predictor
 
 OPTIONS = {
     "data": None, "data_dir": None, "split": "all", "split_seed": None, "image_size": None,
-    "crop_size": None, "channels": None, "measurement": None, "mask_from": None, "holdout": None,
+    "center_crop": None, "channels": None, "measurement": None, "mask_from": None, "holdout": None,
     "images": None,
 }  # fmt: skip
+
+
+def whole(data):
+    """All images of an evaluation as one batch."""
+    return joined(unpacked(data.batches(), data.measurement, needs_clean=False))
+
+
+def joined(batches):
+    batches = list(batches)
+    names = [name for name, value in batches[0].items() if isinstance(value, np.ndarray)]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in names}
 
 
 @pytest.fixture
@@ -39,48 +52,83 @@ def clean(tmp_path):
     return str(path)
 
 
-def sampler(settings=None, measurement=None):
-    return Sampler("m", None, "0", measurement, (8, 8, 3), settings=settings or {})
+def predictor(settings=None, measurement=None, size=8):
+    shape = (size, size, 3)
+    return Predictor(None, measurement=measurement, image_shape=shape, settings=settings or {})
 
 
 def test_options_come_first_then_the_runs_settings_then_the_model(clean):
     run = {"data": clean, "split_seed": 4, "measurement": "DropPixel(0.5)", "image_size": 16}
-    data = EvaluationData(OPTIONS, sampler(run, DropPixel(0.75)))
+    data = EvaluationData(OPTIONS, predictor(run, DropPixel(0.75)))
     assert data.measurement == DropPixel(0.5)
     assert data.seed == 4
     assert data.given["image_size"] == 16
     data = EvaluationData(
-        {**OPTIONS, "measurement": "DropPixel(0.9)", "split_seed": 0}, sampler(run)
+        {**OPTIONS, "measurement": "DropPixel(0.9)", "split_seed": 0}, predictor(run)
     )
     assert data.measurement == DropPixel(0.9)
     assert data.seed == 0
-    data = EvaluationData({**OPTIONS, "data": clean}, sampler(None, DropPixel(0.75)))
+    data = EvaluationData({**OPTIONS, "data": clean}, predictor(None, DropPixel(0.75)))
     assert data.measurement == DropPixel(0.75)
-    assert data.given["image_size"] == 8
+    assert data.given["image_size"] == (8, 8)
+    data = EvaluationData({**OPTIONS, "data": clean}, predictor(None, DropPixel(0.75), None))
+    assert data.given["image_size"] is None
 
 
-def test_batches_and_their_stamp(clean):
+def test_batches_and_their_provenance(clean):
     options = {**OPTIONS, "data": clean, "measurement": "DropPixel(0.5)", "images": 6}
     data = EvaluationData(options)
-    stamp = data.stamp()
-    assert stamp.pop("content")
-    assert stamp == {
+    found = data.provenance()
+    assert found.pop("content")
+    assert found == {
         "dataset": "clean", "split": "all", "seed": 0, "images": 6, "image_size": "16x16x3",
         "measurement": repr(DropPixel(0.5)), "holdout": None,
     }  # fmt: skip
-    batch = data.first(4)
-    assert batch["observation"].shape == (4, 16, 16, 3)
+    batch = whole(data)
+    assert batch["observation"].shape == (6, 16, 16, 3)
     assert np.array_equal(batch["observation"], batch["clean"] * batch["mask"])
-    whole = data.first(None)
-    assert len(whole["clean"]) == 6
-    assert np.array_equal(whole["mask"][:4], batch["mask"])
-    again = EvaluationData(options).first(None)
-    assert all(np.array_equal(again[name], whole[name]) for name in whole)
+    again = whole(EvaluationData(options))
+    assert all(np.array_equal(again[name], batch[name]) for name in batch)
+    shown = data.shown(1, 3, seed=5)
+    for name in ("observation", "mask", "clean"):
+        assert np.array_equal(np.stack(shown[name]), batch[name][1:4])
+    assert np.array_equal(shown["seeds"], image_seeds(5, [1, 2, 3]))
+    with pytest.raises(ValueError, match=r"number of all images. Received: --first=6"):
+        data.shown(6, 1)
+
+
+def test_whole_images_of_different_sizes(tmp_path):
+    for i, size in enumerate([(20, 33), (20, 33), (41, 12)]):
+        pixels = np.random.default_rng(i).integers(0, 256, (*size, 3), "uint8")
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    data = EvaluationData({**OPTIONS, "data": str(tmp_path), "measurement": "DropPixel(0.5)"})
+    shown = data.shown(0, 3)
+    assert [x.shape for x in shown["clean"]] == [(20, 33, 3), (20, 33, 3), (41, 12, 3)]
+    assert data.provenance()["image_size"] == "mixed"
+    assert evaluate("nearest", data.batches(), measurement=data.measurement)["images"] == 3
+
+
+def test_fields_with_holes_and_pixels_never_to_be_filled(tmp_path):
+    fields = np.random.default_rng(0).normal(280, 5, (10, 16, 24, 1)).astype("float32")
+    fields[:, :8, :4] = np.nan
+    land = np.zeros((16, 24), bool)
+    land[12:] = True
+    np.save(tmp_path / "fields.npy", fields)
+    np.save(tmp_path / "land.npy", land)
+    options = {"data": str(tmp_path / "fields.npy"), "never_fill": str(tmp_path / "land.npy")}
+    data = EvaluationData({**OPTIONS, **options})
+    assert not data.values.is_bounded
+    batch = whole(data)
+    assert not batch["known"][:, 12:].any()
+    assert not batch["known"][:, :8, :4].any()
+    observed = batch["mask"] > 0.5
+    values = data.values.decode(batch["observation"])[observed]
+    assert values == pytest.approx(fields[observed], abs=1e-3)
 
 
 def test_clean_images_alone_need_no_measurement(clean):
     data = EvaluationData({**OPTIONS, "data": clean}, clean_only=True)
-    batch = data.first(None)
+    batch = whole(data)
     assert np.array_equal(batch["observation"], batch["clean"])
     assert batch["mask"].all()
 
@@ -91,14 +139,14 @@ def test_damaged_images_are_scored_on_held_out_pixels(folder, tmp_path):
     data = EvaluationData({**OPTIONS, "data": folder, "mask_from": "alpha"})
     assert not data.has_whole_images
     assert data.holdout == HOLDOUT
-    batch = data.first(None)
+    batch = whole(data)
     assert isinstance(data.measurement, Empirical)
     assert (batch["mask"] <= batch["known"]).all()
     hidden = 1 - batch["mask"].sum() / batch["known"].sum()
     assert 0.05 < hidden < 0.4
     as_they_are = EvaluationData({**OPTIONS, "data": folder, "mask_from": "alpha"}, scored=False)
     assert not as_they_are.has_whole_images
-    shown = as_they_are.first(None)
+    shown = whole(as_they_are)
     assert set(shown) == {"observation", "mask"}
     assert np.array_equal(shown["mask"], batch["known"])
 
@@ -114,46 +162,46 @@ def kept_aside(folder, tmp_path):
 
 
 def test_damaged_images_are_scored_against_clean_ones_that_were_kept_aside(kept_aside, tmp_path):
-    for options in (kept_aside, {**kept_aside, "split": "withheld", "image_size": 8}):
+    for options in (kept_aside, {**kept_aside, "split": "validation", "image_size": 8}):
         data = EvaluationData(options)
         assert data.has_whole_images
-        batch = data.first(None)
+        batch = whole(data)
         assert np.array_equal(batch["observation"], batch["clean"] * batch["mask"])
         assert 0 < batch["mask"].mean() < 1
-    whole = EvaluationData(kept_aside).first(None)["clean"]
-    for i, clean in enumerate(whole):
+    aside = whole(EvaluationData(kept_aside))["clean"]
+    for i, clean in enumerate(aside):
         with Image.open(tmp_path / "aside" / f"{i}.png") as file:
             assert np.array_equal(np.rint((clean + 1) * 127.5), file)
     assert isinstance(data.measurement, Empirical)
-    assert data.stamp()["holdout"] is None
+    assert data.provenance()["holdout"] is None
     none_hidden = EvaluationData({**kept_aside, "holdout": 0.0})
     assert none_hidden.has_whole_images
-    assert none_hidden.stamp()["holdout"] is None
+    assert none_hidden.provenance()["holdout"] is None
 
 
 def test_a_damaged_image_that_is_skipped_takes_its_clean_one_along(kept_aside, tmp_path):
-    before = EvaluationData(kept_aside).first(None)
+    before = whole(EvaluationData(kept_aside))
     path = tmp_path / "photos" / "3.png"
     with Image.open(path) as file:
         file.putalpha(0)  # no pixel is left
         file.save(path)
-    left = EvaluationData(kept_aside).first(None)
+    left = whole(EvaluationData(kept_aside))
     for name, values in before.items():
         assert np.array_equal(left[name], np.delete(values, 3, axis=0))
     (tmp_path / "aside" / "5.png").write_bytes(b"no image")
-    left = EvaluationData(kept_aside).first(None)
+    left = whole(EvaluationData(kept_aside))
     assert np.array_equal(left["clean"], np.delete(before["clean"], [3, 5], axis=0))
 
 
 def test_clean_images_that_are_not_those_behind_the_damaged_ones(kept_aside, tmp_path, clean):
-    with pytest.raises(ValueError, match=r"shows something else.*Received: a mean difference of 0"):
-        EvaluationData({**kept_aside, "clean_data": clean}).first(None)
+    with pytest.raises(ValueError, match=r"must show the same.*Received: a mean difference of 0"):
+        whole(EvaluationData({**kept_aside, "clean_data": clean}))
     (tmp_path / "aside" / "3.png").unlink()
     with pytest.raises(ValueError, match=r"10 damaged and 9 clean images; only in .* folders: 3"):
         EvaluationData(kept_aside)
-    with pytest.raises(ValueError, match=r"There is no such folder. Received: 'none'"):
+    with pytest.raises(ValueError, match=r"must be a folder. Received: 'none'"):
         EvaluationData({**kept_aside, "clean_data": "none"})
-    with pytest.raises(ValueError, match="goes with images that are damaged already"):
+    with pytest.raises(ValueError, match="is for images that are damaged already"):
         EvaluationData(
             {**OPTIONS, "data": clean, "measurement": "DropPixel(0.5)", "clean_data": clean}
         )
@@ -162,13 +210,13 @@ def test_clean_images_that_are_not_those_behind_the_damaged_ones(kept_aside, tmp
 def test_pixels_of_clean_images_can_be_held_out_too(clean):
     options = {**OPTIONS, "data": clean, "measurement": "DropPixel(0.5)", "holdout": 0.3}
     data = EvaluationData(options)
-    batch = data.first(None)
+    batch = whole(data)
     assert not data.has_whole_images
     assert batch["known"].mean() == pytest.approx(0.5)
 
 
-def test_what_is_not_said_is_asked_for(clean):
-    with pytest.raises(ValueError, match="Which images"):
+def test_missing_flags_are_named(clean):
+    with pytest.raises(ValueError, match="`--data` must name"):
         EvaluationData(OPTIONS)
-    with pytest.raises(ValueError, match="How are the images damaged"):
+    with pytest.raises(ValueError, match="`--measurement` must say"):
         EvaluationData({**OPTIONS, "data": clean})

@@ -4,36 +4,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_uai.metrics import evaluation, figures, gallery
+from keras_uai import presets
+from keras_uai.metrics import figures, gallery, predictors
+from keras_uai.metrics.batches import image_seeds
 from keras_uai.metrics.evaluation_data import EvaluationData
-from tests.metrics.test_evaluation_data import OPTIONS, clean  # noqa: F401
-from tests.metrics.test_figures import eight_bits, scaled
+from tests.metrics.test_evaluation_data import OPTIONS, clean, whole  # noqa: F401
+from tests.metrics.test_figures import cells, eight_bits, scaled
 from tests.testing import same_bits, tiny_uai
 
 STEP = figures.CELL + figures.GAP
 
 
-def cells(picture, size, rows, columns):
-    """The pictures of a gallery's last `rows` rows, reduced to their own pixels again."""
-    zoom = figures.CELL // size
-    found = np.zeros((rows, columns, size, size, 3), "uint8")
-    for row in range(rows):
-        for column in range(columns):
-            top = picture.shape[0] - (rows - row) * STEP
-            left = picture.shape[1] - (columns - column) * STEP
-            cell = picture[top : top + size * zoom, left : left + size * zoom]
-            blocks = cell.reshape(size, zoom, size, zoom, 3)
-            assert np.array_equal(blocks, np.broadcast_to(blocks[:, :1, :, :1], blocks.shape))
-            found[row, column] = blocks[:, 0, :, 0]
-    return found
-
-
-def band(name, count, size, seed, whole=True):
+def band(title, count, size, seed, is_whole=True):
     """A band of random pixels, and these, as the columns of its rows show them."""
     y, x, mean = (eight_bits((count, size, size, 3), seed + i) for i in range(3))
     samples = eight_bits((count, 4, size, size, 3), seed + 3)
     shown = {"y": scaled(y), "samples": scaled(samples), "mean": scaled(mean)}
-    shown |= {"name": name, "description": "what it is", "clean": scaled(x) if whole else None}
+    shown |= {"title": title, "clean": scaled(x) if is_whole else None}
     return shown, [y, samples[:, 0], samples[:, 1], mean, None, x]
 
 
@@ -48,16 +35,17 @@ def test_each_row_is_an_image_and_each_band_a_preset():
             assert np.array_equal(found[:, column], images)
     deviation = second["samples"].astype("float64").std(axis=1, ddof=1).mean(axis=-1)
     limit = np.quantile(deviation, 0.995)
-    for one, rows, size, at in ((second, 2, 16, 0), (first, 3, 32, 2 * STEP + figures.GAP)):
+    alone = gallery.gallery([second], max_samples=2)
+    head = len(figures.grid([[np.zeros((96, 96, 3), "uint8")]], None, None, "t")) - STEP
+    for one, rows, size, at in ((second, 2, 16, 0), (first, 3, 32, 2 * STEP + head)):
         deviation = one["samples"].astype("float64").std(axis=1, ddof=1).mean(axis=-1)
-        above = picture[: picture.shape[0] - at - (gallery.HEAD if at else 0)]
-        shown = cells(above, size, rows, 6)[:, 4].astype(int)
-        assert np.abs(shown - figures.colour_map(deviation / limit)).max() <= 1
-    assert picture.shape[1] == 6 * STEP + 2 * figures.GAP
+        shown = cells(picture[: picture.shape[0] - at], size, rows, 6)[:, 4]
+        assert np.array_equal(shown, figures.colour_map(deviation / limit))
+    assert picture.shape[1] == alone.shape[1]
 
 
-def test_what_is_not_known_is_left_white():
-    shown, _ = band("damaged", 1, 32, 0, whole=False)
+def test_an_unknown_truth_is_left_white():
+    shown, _ = band("damaged", 1, 32, 0, is_whole=False)
     assert (cells(gallery.gallery([shown]), 32, 1, 8)[0, -1] == 255).all()
 
 
@@ -65,10 +53,10 @@ def test_what_is_not_known_is_left_white():
 def options(tmp_path, clean):  # noqa: F811
     model = tiny_uai("DropPixel(0.5)", generator={"predicts_mean": True})
     about = {"description": "a tiny one"}
-    model.save_to_preset(tmp_path / "tiny", about, serving=False, float16=False)
+    presets.save(model, tmp_path / "tiny", about, serving=False, float16=False)
     return {
         **OPTIONS, "presets": [str(tmp_path / "tiny")], "data": clean, "first": 3, "images": 2,
-        "num_samples": 2, "seed": 5, "out": str(tmp_path / "pictures" / "gallery.png"),
+        "num_samples": 2, "seed": 5, "view": None, "out": str(tmp_path / "pictures" / "gallery.png"),
     }, model  # fmt: skip
 
 
@@ -77,15 +65,15 @@ def test_from_presets_to_a_picture(options, monkeypatch):
     monkeypatch.setattr(gallery, "gallery", lambda b, **kw: bands.extend(b) or drawn(b, **kw))
     path = gallery.draw(options)
     (found,) = bands
-    assert (found["name"], found["description"]) == ("tiny", "a tiny one")
-    data = EvaluationData({**options, "images": None, "measurement": "DropPixel(0.5)"}).first(None)
+    assert found["title"] == "tiny: a tiny one"
+    data = whole(EvaluationData({**options, "images": None, "measurement": "DropPixel(0.5)"}))
     assert len(data["clean"]) > 5  # of which the fourth and fifth are shown, whatever --images
     y, mask = data["observation"][3:5], data["mask"][3:5]
-    same_bits(found["y"], y)
-    same_bits(found["clean"], data["clean"][3:5])
-    seeds = evaluation.image_seeds(5, np.arange(3, 5))
+    same_bits(np.stack(found["y"]), y)
+    same_bits(np.stack(found["clean"]), data["clean"][3:5])
+    seeds = image_seeds(5, np.arange(3, 5))
     np.testing.assert_allclose(found["samples"], model.inpaint(y, mask, 10, seeds), atol=1e-5)
-    np.testing.assert_allclose(found["mean"], model.mean(y, mask), atol=1e-5)
+    np.testing.assert_allclose(found["mean"], model.predict_mean(y, mask), atol=1e-5)
     with Image.open(path) as picture:
         np.testing.assert_array_equal(drawn(bands, max_samples=2), picture)
 
@@ -93,25 +81,26 @@ def test_from_presets_to_a_picture(options, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"presets": []}, r"Name them \(--presets=A,B\). Received: none"),
-        ({"presets": ["none"]}, "There is no such preset.*Received: 'none'"),
-        ({"data": "a,b"}, "one data set for all presets, or one a preset: 1. Received: 2"),
-        ({"data": None}, "Which images"),
-        ({"first": 10}, "clean has fewer all images. Received: --first=10"),
+        ({"presets": []}, "`--presets` must name at least one preset. Received: none"),
+        ({"presets": ["none"]}, "A model must be a preset's name.*Received: 'none'"),
+        ({"data": "a,b"}, r"one data set for all presets, or one a preset \(1\). Received: 2"),
+        ({"data": None}, "`--data` must name"),
+        ({"first": 10}, "number of all images. Received: --first=10"),
     ],
 )
-def test_what_the_user_can_put_right(options, change, message):
+def test_errors_of_users_are_named(options, change, message):
     with pytest.raises(ValueError, match=message):
         gallery.draw({**options[0], **change})
 
 
 def test_presets_with_data_of_their_own_are_shown_these():
-    own = gallery._data("photos", ["drawn_faces_32_drop_pixel", "faces_32_drop_pixel"])
-    assert own == [None, "photos"]
+    models = [predictors.Predictor(None, settings={"data": d}) for d in ("drawn_faces", "photos")]
+    assert gallery._data("others", models) == [None, "others"]
+    assert gallery._data("a,b", models) == ["a", "b"]
 
 
 def test_a_crop_is_of_folders_alone():
-    options = {"crop_size": 64}
-    assert gallery._shown("drawn_faces", options) == {"data": "drawn_faces", "crop_size": None}
-    assert gallery._shown(None, options) == {"data": None, "crop_size": None}
-    assert gallery._shown("photos", options) == {"data": "photos", "crop_size": 64}
+    options = {"center_crop": 64}
+    assert gallery._shown("drawn_faces", options) == {"data": "drawn_faces", "center_crop": None}
+    assert gallery._shown(None, options) == {"data": None, "center_crop": None}
+    assert gallery._shown("photos", options) == {"data": "photos", "center_crop": 64}

@@ -6,10 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from keras_uai import metrics
-from keras_uai.metrics import gathering, report
-from tests.metrics.test_gathering import COUNT, Noise, batches, data  # noqa: F401
-from tests.metrics.test_statistics import images, pixels
+from keras_uai.metrics import Scores, report
 
 
 def interval(value, half=0.1):
@@ -72,62 +69,34 @@ def test_a_score_that_is_no_number_is_an_empty_cell_and_null():
     assert report.plain({"a": [math.nan, 1.0, (math.inf,)]}) == {"a": [None, 1.0, [None]]}
 
 
-def test_scores_come_with_intervals_around_them(data):  # noqa: F811
-    found = gathering.gather(Noise(), batches(data), None, {}, num_samples=3)
-    scores = report.method_scores(found)
-    for name, value in found.scores.result().items():
-        if name in scores:
-            assert scores[name]["value"] == value
-            assert scores[name]["low"] < value < scores[name]["high"]
-    assert {"mse", "std", "crps", "spread_skill", "mse_of_mean"} <= set(scores)
+def test_spread_by_distance_is_one_column():
+    found = result()
+    found["methods"]["model"]["scores"] |= {
+        "spread_skill_1": interval(0.987), "spread_skill_2_4": interval(math.nan),
+        "mse_missing_8bit": interval(421.04, 3.0), "coverage_90": interval(0.9),
+    }  # fmt: skip
+    found["command"] = "tools/evaluate --model=mine"
+    lines = report.table(found).splitlines()
+    assert lines[:3] == ["Two images.", "", "`tools/evaluate --model=mine`"]
+    assert lines[4] == (
+        "| method | Fréchet (small) | squared error, missing (8 bit) | MSE | std | coverage of 90% | "
+        "spread-skill at 1, 2-4, 5-16, >16 pixels |"
+    )
+    assert (
+        "| 421.0 ± 3.0 | 0.5000 ± 0.1000 | 0.200 ± 0.100 | 0.90 ± 0.10 | 0.99 / - / - / - |"
+        in lines[6]
+    )
+    assert lines[8].endswith("| - / - / - / - |")
 
 
-def test_a_method_without_z_has_no_spread(data):  # noqa: F811
-    found = gathering.gather(Noise(), batches(data), None, {}, num_samples=1)
-    scores = report.method_scores(found, stochastic=False)
-    for name in ("std", "spread_skill"):
-        assert scores[name] == {"value": 0.0, "low": 0.0, "high": 0.0}
-    assert not {"std", "spread_skill"} & set(report.method_scores(found))  # of one sample of many
-
-
-@pytest.mark.filterwarnings("ignore:.*images have no full covariance")
-@pytest.mark.parametrize("count", [120, 20])
-def test_distances_are_those_of_metrics_with_errors_where_there_are_enough_images(count):
-    x, extractor = images(count), pixels()
-    reference = metrics.statistics.compute(extractor, [x])
-    other = np.clip(x + 0.1, -1, 1)
-    found = report.method_distances(other.reshape(count, -1), reference, extractor)
-    statistics = metrics.statistics.compute(extractor, [other])
-    score = found["frechet_pixels"]
-    assert score["value"] == metrics.frechet_distance(statistics, reference)
-    assert found["kernel_pixels"]["value"] == metrics.kernel_distance(statistics, reference)[0]
-    if count >= report.JACKKNIFE_FROM:
-        assert score["low"] < score["value"] < score["high"]
-    else:
-        assert math.isnan(score["low"])
-
-
-def test_calibration_has_an_interval(data):  # noqa: F811
-    found = gathering.gather(Noise(), batches(data), None, {}, num_samples=3)
-    calibrated = report.calibration_result(found)
-    low, high = calibrated["calibration_error_interval"]
-    assert low <= calibrated["calibration_error"] <= high
-    one = gathering.gather(Noise(), batches(data), None, {}, num_samples=1)
-    assert report.calibration_result(one) is None
-    holes = np.arange(COUNT)[:, None, None, None] == 0
-    data["mask"] = np.where(holes, data["mask"], 1.0).astype("float32")
-    single = gathering.gather(Noise(), batches(data), None, {}, num_samples=3)
-    low, high = report.calibration_result(single)["calibration_error_interval"]
-    assert low == high  # the other images have no missing pixel, and no say
-    data["mask"] = np.ones_like(data["mask"])
-    nothing = gathering.gather(Noise(), batches(data), None, {}, num_samples=3)
-    assert report.calibration_result(nothing) is None
-
-
-def test_what_is_written_is_whole(tmp_path, data):  # noqa: F811
+def test_written_files_are_whole(tmp_path):
     made = result()
-    found = gathering.gather(Noise(), batches(data), None, {}, num_samples=3)
-    made["methods"]["model"]["calibration"] = report.calibration_result(found)
+    random = np.random.default_rng(0)
+    scores = Scores()
+    scores.update(
+        *(random.uniform(-1, 1, n) for n in ((2, 6, 6, 1), (2, 3, 6, 6, 1))), np.zeros((2, 6, 6, 1))
+    )
+    made["methods"]["model"]["calibration"] = scores.calibration()
     made["methods"]["nearest"]["scores"]["mse"] = interval(math.nan)
     picture = np.zeros((4, 5, 3), "uint8")
     paths = report.write(tmp_path / "out", made, {"samples": picture})
@@ -139,4 +108,4 @@ def test_what_is_written_is_whole(tmp_path, data):  # noqa: F811
     assert read["methods"]["nearest"]["scores"]["mse"]["value"] is None
     assert read["methods"]["model"]["scores"]["mse"] == interval(0.5)
     assert (tmp_path / "out" / "table.md").read_text() == report.table(made)
-    assert len(found.scores) == COUNT
+    assert report.table(read) == report.table(made)  # also from the file
