@@ -100,7 +100,6 @@ class Scores(Periodic):
             self.dataset,
             self.num_samples,
             self.seed,
-            measurement=getattr(self.model, "measurement", None),
             max_images=self.max_images,
             extractor=self.extractor,
             clean_features=owns_reference,

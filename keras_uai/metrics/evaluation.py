@@ -23,10 +23,8 @@ JACKKNIFE_FROM = 100  # images: with fewer, the intervals would say more of chan
 
 
 def evaluate(
-    predictor, dataset, num_samples=10, seed=0, *, measurement=None, max_images=None,
-    extractor=None, reference=None, kernel=False, feature_crop=FEATURE_CROP, needs_clean=True,
-    progress=False,
-):  # fmt: skip
+    predictor, dataset, num_samples=10, seed=0, *, reference=None, kernel=False, **options
+):
     """Scores a predictor on damaged images whose true values are known.
 
     Args:
@@ -34,21 +32,16 @@ def evaluate(
             function `(y, mask, num_samples, seed) -> (N, num_samples, H, W, C)`, where `seed` is an
             int64 array `(N,)`, one number an image.
         dataset: iterable of batches `{"observation": y, "clean": x}`, with `"mask"` where masks are
-            explicit, `"known"` where x is known in part only (see `metrics.holdout`), and `"never_fill"`
-            where pixels are neither to be filled nor scored. Images `(N, H, W, C)` are float in
-            network units. Batches may differ in H, W and N.
+            explicit, `"known"` where x is known in part only (see `metrics.holdout`), and
+            `"never_fill"` where pixels are neither to be filled nor scored. Images `(N, H, W, C)`
+            are float in network units. Batches may differ in H, W and N.
         num_samples: samples an image, K. The paper: 10.
         seed: integer. With the image's position in the data set it makes the image's own seed, so
             that samples do not depend on the batch size.
-        measurement: its `recover` finds masks that are not explicit. Default: missing is where all
-            channels are 0.
-        max_images: number of images to use; None for all. The paper: 1,000 for `std`.
-        extractor: adds the Fréchet distance in its features; see `extractors.get`. Default: none.
         reference: `Statistics` of true images, or their file. Default: those of the data set.
         kernel: whether to add the kernel distance.
-        feature_crop: see `feature_images.windows`; None for whole images.
-        needs_clean: False scores the spread alone where batches have no `"clean"`.
-        progress: whether to show a progress bar, or the text before it.
+        **options: `measurement`, `max_images`, `extractor`, `feature_crop`, `needs_clean` and
+            `progress` of `run`.
 
     Returns:
         dict of floats: the scores of `keras_uai.metrics.scores`, distances under the names of the
@@ -64,22 +57,38 @@ def evaluate(
     >>> scores["mse"] < scores["mse_missing"]
     True
     """
-    return run(
-        predictor, dataset, num_samples, seed, measurement=measurement, max_images=max_images,
-        extractor=extractor, clean_features=reference is None, feature_crop=feature_crop,
-        needs_clean=needs_clean, progress=progress,
-    ).result(_statistics(reference), kernel)  # fmt: skip
+    options = {"clean_features": reference is None, **options}
+    return run(predictor, dataset, num_samples, seed, **options).result(reference, kernel)
 
 
 def run(
-    predictor, dataset, num_samples=10, seed=0, *, measurement=None, max_images=None,
-    extractor=None, clean_features=False, feature_crop=FEATURE_CROP, needs_clean=True,
-    progress=False, path=None, settings=None,
-):  # fmt: skip
-    """Evaluates a predictor, or continues an interrupted evaluation; see `evaluate`.
+    predictor,
+    dataset,
+    num_samples=10,
+    seed=0,
+    *,
+    measurement=None,
+    max_images=None,
+    extractor=None,
+    feature_crop=FEATURE_CROP,
+    clean_features=False,
+    needs_clean=True,
+    progress=False,
+    path=None,
+    settings=None,
+):
+    """Evaluates a predictor, or continues an interrupted evaluation.
 
-    Args (others: see `evaluate`):
+    Args:
+        predictor, dataset, num_samples, seed: see `evaluate`.
+        measurement: its `recover` finds masks that are not explicit. Default: the model's, or
+            missing is where all channels are 0.
+        max_images: number of images to use; None for all. The paper: 1,000 for `std`.
+        extractor: of the features for distances; see `extractors.get`. Default: no distances.
+        feature_crop: see `feature_images.windows`; None for whole images.
         clean_features: whether to extract the features of true images, too.
+        needs_clean: False scores the spread alone where batches have no `"clean"`.
+        progress: whether to show a progress bar, or the text before it.
         path: `.npz` file of the state, saved every 30 seconds and at the end; None keeps none.
         settings: dict of JSON-able values that the numbers depend on. A file of other settings is
             refused.
@@ -88,6 +97,7 @@ def run(
         `Evaluation`.
     """
     predictor = predictors.get(predictor)
+    measurement = measurement or predictor.measurement
     extractor = None if extractor is None else extractors.get(extractor)
     num_samples = num_samples if predictor.stochastic else 1
     found = Evaluation(predictor, num_samples, extractor, feature_crop, clean_features, settings)
@@ -112,12 +122,6 @@ def run(
     return found
 
 
-def _statistics(reference):
-    """Statistics from a file, or as they are."""
-    is_path = isinstance(reference, (str, os.PathLike))
-    return Statistics.load(reference) if is_path else reference
-
-
 class Evaluation:
     """Scores and features of one predictor, image by image.
 
@@ -136,9 +140,8 @@ class Evaluation:
     """
 
     def __init__(
-        self, predictor, num_samples, extractor=None, feature_crop=FEATURE_CROP,
-        clean_features=False, settings=None,
-    ):  # fmt: skip
+        self, predictor, num_samples, extractor, feature_crop, clean_features=False, settings=None
+    ):
         self.predictor = predictor
         self.num_samples = num_samples
         self.extractor = extractor
@@ -200,6 +203,8 @@ class Evaluation:
         """Returns all scores as a dict of floats; see `evaluate`."""
         found = self.scores.result()
         if self.features:
+            if isinstance(reference, (str, os.PathLike)):
+                reference = Statistics.load(reference)
             reference = self.statistics("clean") if reference is None else reference
             samples = self.statistics()
             found[self.extractor.frechet_name] = distances.frechet_distance(reference, samples)

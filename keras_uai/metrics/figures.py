@@ -16,9 +16,16 @@ _DPI = 100
 
 
 def sample_grid(
-    y, samples=None, clean=None, *, mean=None, others=None, max_samples=None, uncertainty=True,
+    y,
+    samples=None,
+    clean=None,
+    *,
+    mean=None,
+    others=None,
+    max_samples=None,
+    uncertainty=True,
     limit=None,
-):  # fmt: skip
+):
     """Draws observations and their reconstructions, one column an image.
 
     Args:

@@ -87,7 +87,7 @@ def image_sums(x, samples, mask, known=None, stochastic=True):
     """
     shape = samples.shape[1:]
     observed = np.asarray(mask) > 0.5
-    inside = np.ones(shape, bool) if known is None else np.broadcast_to(known, shape) > 0.5
+    inside = np.broadcast_to(True if known is None else known, shape) > 0.5
     missing = inside & ~observed
     sums = {"images": 1.0, "missing": float(missing.sum())}
     sums |= _missing_sums(x, samples, missing, observed, stochastic)
@@ -201,10 +201,17 @@ class Scores:
             mask: `(N, H, W, 1)` or `(N, H, W, C)`, 1 = observed.
             known: like `mask`, 1 where x is known; None for everywhere.
         """
-        batch = checks.scored(x, samples, mask, known, self.num_samples, self.bounded)
-        self.num_samples = batch[1].shape[1]
-        for image in range(len(batch[1])):
-            parts = (None if part is None else part[image] for part in batch)
+        samples = checks.samples("samples", samples, (None,) * 4, self.num_samples, self.bounded)
+        shape = (samples.shape[0], *samples.shape[2:])
+        known = None if known is None else checks.mask("known", known, shape) > 0.5
+        if x is not None:
+            x = checks.to_numpy(x)
+            scored = x if known is None else np.where(known, x, np.zeros((), x.dtype))
+            checks.images("x", scored, shape, self.bounded)
+        mask = checks.mask("mask", mask, shape)
+        self.num_samples = samples.shape[1]
+        for image in range(len(samples)):
+            parts = (None if part is None else part[image] for part in (x, samples, mask, known))
             self._rows.append(image_sums(*parts, self.stochastic))
 
     def extend(self, table, num_samples):

@@ -152,25 +152,14 @@ class Moments:
                 self._add(rows[start : start + _BLOCK])
             self._waiting, self._waiting_rows = [rows[full:]], len(rows) - full
 
-    def merge(self, other):
-        """Adds all rows of another `Moments`; the result differs from theirs together by rounding."""
-        for moments in (self, other):
-            moments.flush()
-        if other.count:
-            self._combine(other.count, other._mean, other._scatter)
-
     def mean_and_covariance(self):
         """Returns `(mean (D,), covariance (D, D))` of all rows; the covariance over N - 1."""
-        self.flush()
+        if self._waiting_rows:  # the last, incomplete block
+            self._add(np.concatenate(self._waiting))
+            self._waiting, self._waiting_rows = [], 0
         if self.count < 2:
             raise ValueError(f"A covariance needs at least 2 rows. Received: {self.count}")
         return self._mean, self._scatter / (self.count - 1.0)
-
-    def flush(self):
-        """Sums up the rows of the last, incomplete block."""
-        if self._waiting_rows:
-            self._add(np.concatenate(self._waiting))
-            self._waiting, self._waiting_rows = [], 0
 
     def _add(self, rows):
         rows = rows.astype("float64")

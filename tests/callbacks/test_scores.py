@@ -127,9 +127,14 @@ def test_only_inception_makes_an_fid_and_each_has_its_provenance(extractor, name
     assert callback.provenance is None
     assert name in fit(model, [callback], epochs=2).history
     assert callback.provenance == {
-        "extractor": extractor, "weights": "0", "resize": "bilinear-antialias-16",
-        "image_size": "16x16x3", "images": COUNT, "reference_images": COUNT, "seed": 3,
-    }  # fmt: skip
+        "extractor": extractor,
+        "weights": "0",
+        "resize": "bilinear-antialias-16",
+        "image_size": "16x16x3",
+        "images": COUNT,
+        "reference_images": COUNT,
+        "seed": 3,
+    }
     (line,) = [line for line in capsys.readouterr().out.splitlines() if name in line]
     assert f"{name}: extractor {extractor}, weights 0, resize" in line
     assert line.endswith("seed 3")

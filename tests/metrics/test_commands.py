@@ -36,11 +36,21 @@ def rows(picture):
 @pytest.fixture
 def options(tmp_path, clean):  # noqa: F811
     return {
-        **DATA_OPTIONS, "data": clean, "measurement": "DropPixel(0.5)", "model": None,
-        "baselines": ["nearest", "mean_colour"], "num_samples": 3, "seed": 0,
-        "extractor": blocks(), "references": str(tmp_path / "references"), "grid": 4,
-        "out": str(tmp_path / "out"), "restart": False, "progress": False, "sampler": None,
-    }  # fmt: skip
+        **DATA_OPTIONS,
+        "data": clean,
+        "measurement": "DropPixel(0.5)",
+        "model": None,
+        "baselines": ["nearest", "mean_colour"],
+        "num_samples": 3,
+        "seed": 0,
+        "extractor": blocks(),
+        "references": str(tmp_path / "references"),
+        "grid": 4,
+        "out": str(tmp_path / "out"),
+        "restart": False,
+        "progress": False,
+        "sampler": None,
+    }
 
 
 def test_baselines_alone(options, tmp_path):
@@ -61,8 +71,10 @@ def test_baselines_alone(options, tmp_path):
     assert scores["frechet_blocks"]["value"] == pytest.approx(distance)
     assert "So few images have no full covariance in 12 dimensions" in result["description"]
     assert {path.rsplit("/", 1)[1] for path in paths} == {
-        "results.json", "table.md", "methods.png",
-    }  # fmt: skip
+        "results.json",
+        "table.md",
+        "methods.png",
+    }
     written = json.loads((tmp_path / "out" / "results.json").read_text())
     assert written["data"]["measurement"] == "DropPixel(p=0.5, tau=0.0)"
     assert written["extractor"]["extractor"] == "blocks"

@@ -7,26 +7,14 @@ from keras_uai.metrics import errors
 from tests.metrics.test_scores import normal
 
 
-def test_ssim_is_tensorflows_and_scikit_images():
+def test_ssim_is_tensorflows():
     import tensorflow as tf
 
     x = np.clip(normal((3, 20, 17, 3), 0, 0.5), -1, 1)
     y = np.clip(x + normal(x.shape, 1, 0.2), -1, 1)
-    found = errors.ssim(x, y)
+    found = [errors.ssim(*pair) for pair in zip(x, y, strict=True)]
     assert found == pytest.approx(tf.image.ssim(x, y, max_val=2.0).numpy(), abs=1e-6)
-    metrics = pytest.importorskip("skimage.metrics")
-    for i in range(3):
-        other = metrics.structural_similarity(
-            x[i], y[i], data_range=2, channel_axis=-1, gaussian_weights=True,
-            sigma=1.5, use_sample_covariance=False,
-        )  # fmt: skip
-        assert found[i] == pytest.approx(other, rel=1e-9)
-    assert errors.ssim(x, x) == pytest.approx(1)
-
-
-def test_ssim_needs_its_window():
-    with pytest.raises(ValueError, match="Received: 10 x 20"):
-        errors.ssim(np.zeros((10, 20, 1)), np.zeros((10, 20, 1)))
+    assert errors.ssim(x[0], x[0]) == pytest.approx(1)
 
 
 def test_psnr_is_tensorflows_and_finite():

@@ -11,10 +11,18 @@ from keras_uai.metrics.evaluation_data import HOLDOUT, EvaluationData
 from keras_uai.metrics.predictors import Predictor
 
 OPTIONS = {
-    "data": None, "data_dir": None, "split": "all", "split_seed": None, "image_size": None,
-    "center_crop": None, "channels": None, "measurement": None, "mask_from": None, "holdout": None,
+    "data": None,
+    "data_dir": None,
+    "split": "all",
+    "split_seed": None,
+    "image_size": None,
+    "center_crop": None,
+    "channels": None,
+    "measurement": None,
+    "mask_from": None,
+    "holdout": None,
     "images": None,
-}  # fmt: skip
+}
 
 
 def whole(data):
@@ -81,9 +89,14 @@ def test_batches_and_their_provenance(clean):
     found = data.provenance()
     assert found.pop("content")
     assert found == {
-        "dataset": "clean", "split": "all", "seed": 0, "images": 6, "image_size": "16x16x3",
-        "measurement": repr(DropPixel(0.5)), "holdout": None,
-    }  # fmt: skip
+        "dataset": "clean",
+        "split": "all",
+        "seed": 0,
+        "images": 6,
+        "image_size": "16x16x3",
+        "measurement": repr(DropPixel(0.5)),
+        "holdout": None,
+    }
     batch = whole(data)
     assert batch["observation"].shape == (6, 16, 16, 3)
     assert np.array_equal(batch["observation"], batch["clean"] * batch["mask"])

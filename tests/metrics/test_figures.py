@@ -70,9 +70,12 @@ def test_rows_of_missing_parts_are_left_out():
     heights = [
         figures.sample_grid(y, samples, **kwargs).shape[0]
         for samples, kwargs in (
-            (None, {}), (one, {}), (many, {}), (many, {"uncertainty": False}),
+            (None, {}),
+            (one, {}),
+            (many, {}),
+            (many, {"uncertainty": False}),
         )
-    ]  # fmt: skip
+    ]
     assert heights == [figures.GAP + rows * step for rows in (1, 2, 6, 4)]
 
 

@@ -55,9 +55,16 @@ def options(tmp_path, clean):  # noqa: F811
     about = {"description": "a tiny one"}
     presets.save(model, tmp_path / "tiny", about, serving=False, float16=False)
     return {
-        **OPTIONS, "presets": [str(tmp_path / "tiny")], "data": clean, "first": 3, "images": 2,
-        "num_samples": 2, "seed": 5, "view": None, "out": str(tmp_path / "pictures" / "gallery.png"),
-    }, model  # fmt: skip
+        **OPTIONS,
+        "presets": [str(tmp_path / "tiny")],
+        "data": clean,
+        "first": 3,
+        "images": 2,
+        "num_samples": 2,
+        "seed": 5,
+        "view": None,
+        "out": str(tmp_path / "pictures" / "gallery.png"),
+    }, model
 
 
 def test_from_presets_to_a_picture(options, monkeypatch):

@@ -8,9 +8,15 @@ import pytest
 from keras_uai.metrics import Statistics, provenance
 
 ENTRIES = {
-    "extractor": "efficientnet_lite0", "weights": "409d28f93551", "resize": "bilinear-224",
-    "image_size": "64x64x3", "dataset": "faces", "split": "validation", "seed": 0, "images": 40,
-}  # fmt: skip
+    "extractor": "efficientnet_lite0",
+    "weights": "409d28f93551",
+    "resize": "bilinear-224",
+    "image_size": "64x64x3",
+    "dataset": "faces",
+    "split": "validation",
+    "seed": 0,
+    "images": 40,
+}
 
 
 def made(dimension=4, **changes):

@@ -72,9 +72,11 @@ def test_a_score_that_is_no_number_is_an_empty_cell_and_null():
 def test_spread_by_distance_is_one_column():
     found = result()
     found["methods"]["model"]["scores"] |= {
-        "spread_skill_1": interval(0.987), "spread_skill_2_4": interval(math.nan),
-        "mse_missing_8bit": interval(421.04, 3.0), "coverage_90": interval(0.9),
-    }  # fmt: skip
+        "spread_skill_1": interval(0.987),
+        "spread_skill_2_4": interval(math.nan),
+        "mse_missing_8bit": interval(421.04, 3.0),
+        "coverage_90": interval(0.9),
+    }
     found["command"] = "tools/evaluate --model=mine"
     lines = report.table(found).splitlines()
     assert lines[:3] == ["Two images.", "", "`tools/evaluate --model=mine`"]

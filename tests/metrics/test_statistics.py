@@ -55,25 +55,6 @@ def test_moments_may_be_asked_for_in_between():
     )
 
 
-@pytest.mark.parametrize("at", [0, 1, 300, 699, 700])
-def test_merged_moments_are_those_of_all_rows(at):
-    rows = features()
-    first, second = Moments(), Moments()
-    for moments, part in ((first, rows[:at]), (second, rows[at:])):
-        if len(part):
-            moments.update(part)
-    first.merge(second)
-    first.update(rows[:50])
-    mean, covariance = first.mean_and_covariance()
-    everything = np.concatenate([rows, rows[:50]]).astype("float64")
-    assert mean == pytest.approx(everything.mean(axis=0), rel=1e-12)
-    assert covariance == pytest.approx(np.cov(everything, rowvar=False), abs=1e-11)
-    if at < 699:  # what was merged stays as it is
-        assert second.mean_and_covariance()[0] == pytest.approx(
-            rows[at:].mean(axis=0, dtype="float64")
-        )
-
-
 def test_kept_features_and_moments_agree():
     rows = features()
     kept = Statistics({**ENTRIES, "images": 700}, rows)
@@ -101,9 +82,15 @@ def test_the_provenance_of_statistics():
         pixels(), [images()], dataset="faces", split="validation", seed=3, max_images=7
     )
     assert found.provenance == {
-        "extractor": "pixels", "weights": "0", "resize": "none", "image_size": "4x4x3",
-        "dataset": "faces", "split": "validation", "seed": 3, "images": 7,
-    }  # fmt: skip
+        "extractor": "pixels",
+        "weights": "0",
+        "resize": "none",
+        "image_size": "4x4x3",
+        "dataset": "faces",
+        "split": "validation",
+        "seed": 3,
+        "images": 7,
+    }
     assert len(found.features) == found.count == 7
 
 

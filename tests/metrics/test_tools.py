@@ -25,9 +25,15 @@ def run(tool, *arguments, cwd):
 
 def test_evaluate(clean, tmp_path):  # noqa: F811
     done = run(
-        "evaluate", f"--data={clean}", "--measurement=DropPixel(0.5)", "--split=all",
-        "--baselines=nearest", "--extractor=none", "--noprogress", cwd=tmp_path,
-    )  # fmt: skip
+        "evaluate",
+        f"--data={clean}",
+        "--measurement=DropPixel(0.5)",
+        "--split=all",
+        "--baselines=nearest",
+        "--extractor=none",
+        "--noprogress",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert "10 images of clean (all, seed 0), 16x16x3, DropPixel(p=0.5, tau=0.0)" in done.stdout
     assert "| nearest |" in done.stdout

@@ -1,15 +1,12 @@
-"""Reads a PyTorch state dict without PyTorch, and without running what a pickle may carry.
+"""Reading of PyTorch state dicts without PyTorch, and without running code in a pickle.
 
-Both containers are read: the stream of torch before 1.6 and the zip of later ones. The unpickler
-knows the handful of names a state dict needs and refuses any other, so that a file can hold data
-and nothing else. Tensors may be stored with any strides (channels last, for instance): these are
-honoured.
+The format is that of torch before 1.6: a stream of pickles and raw data. The unpickler knows the
+names that a state dict needs and refuses any other. Tensors may have any strides (channels last, for
+instance).
 """
 
 import collections
-import io
 import pickle
-import zipfile
 
 import numpy as np
 
@@ -24,7 +21,7 @@ _DTYPES = {
     "ByteStorage": "u1",
     "BoolStorage": "?",
 }
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_MAGIC = 0x1950A86A20F9469CFC6C
 
 
 def read_state_dict(path):
@@ -35,8 +32,7 @@ def read_state_dict(path):
     """
     try:
         with open(path, "rb") as file:
-            read = _read_zip if zipfile.is_zipfile(path) else _read_legacy
-            lazy = read(file)
+            lazy = _read(file)
     except (pickle.UnpicklingError, EOFError, KeyError, IndexError) as error:
         raise ValueError(
             f"Not a PyTorch state dict, or one that holds more than tensors ({error}). "
@@ -77,7 +73,7 @@ class _Unpickler(pickle.Unpickler):
         return self._load_storage(kind, key, count)
 
 
-def _read_legacy(file):
+def _read(file):
     storages = {}
 
     def load_storage(kind, key, count):
@@ -85,7 +81,7 @@ def _read_legacy(file):
 
     # The stream: a magic number, the protocol, system information, the state, keys, then raw data.
     magic, _, _, state, keys = (_Unpickler(file, load_storage).load() for _ in range(5))
-    if magic != _LEGACY_MAGIC:
+    if magic != _MAGIC:
         raise pickle.UnpicklingError("its first number is not PyTorch's")
     for key in keys:
         storage = storages[key]
@@ -95,15 +91,3 @@ def _read_legacy(file):
         dtype = np.dtype(storage["dtype"])
         storage["data"] = np.frombuffer(file.read(count * dtype.itemsize), dtype)
     return state
-
-
-def _read_zip(file):
-    archive = zipfile.ZipFile(file)
-    (pickled,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-    folder = pickled.removesuffix("data.pkl")
-
-    def load_storage(kind, key, count):
-        data = np.frombuffer(archive.read(f"{folder}data/{key}"), _DTYPES[kind])
-        return {"data": data, "count": count}
-
-    return _Unpickler(io.BytesIO(archive.read(pickled)), load_storage).load()
