@@ -1,0 +1,71 @@
+"""Scores a trained model on images it has not seen, and baselines beside it.
+
+    tools/evaluate --model=runs/0007-uai-faces-drop_pixel_0.9-seed0 --out=evaluations/0007
+    tools/evaluate --model=my.keras --data=my/photos --measurement="DropPixel(0.9)" --out=scores
+    tools/evaluate --data=my/photos --measurement="Patch(90, 10)" --out=scores   # baselines only
+    tools/evaluate --model=runs/0008-... --clean_data=kept/aside   # damaged images
+
+Writes into --out: results.json (scores with 95% intervals, data, seeds, versions), table.md,
+samples.png, methods.png and calibration.png. The same command resumes an interrupted evaluation.
+"""
+
+import os
+import shlex
+import sys
+
+from absl.flags import DEFINE_bool, DEFINE_float, DEFINE_integer, DEFINE_list, DEFINE_string
+
+from keras_uai.cli import flags
+
+EXTRACTOR_HELP = (
+    "Features of the Fréchet and kernel distances: inception[:path], inception_v3[:path], "
+    "efficientnet_lite0, a Keras model (*.keras), or none. auto: inception where its weights are on "
+    "this machine, else efficientnet_lite0."
+)
+
+
+def define_feature_crop():
+    DEFINE_integer(
+        "feature_crop",
+        64,
+        "Side of the crops of images whose features are compared; 0: whole images.",
+        lower_bound=0,
+    )
+
+
+def define():
+    flags.define_model_flags(
+        sampler=True,
+        or_else=", or a SavedModel's folder. A run's folder or a "
+        "preset also names its data. Default: none, only baselines are scored",
+    )
+    flags.define_data_flags()
+    DEFINE_float(
+        "holdout",
+        None,
+        "Share of the observed pixels to hide and to score on, for images without clean originals. "
+        "Default: 0.2 with --mask_from, else none.",
+    )
+    DEFINE_list(
+        "baselines",
+        "mean_colour,nearest,linear_interpolation,telea,navier_stokes,biharmonic",
+        "Baselines to score.",
+    )
+    DEFINE_integer("num_samples", 10, "Samples per image.", lower_bound=1)
+    DEFINE_integer("seed", 0, "Seed of the samples.")
+    DEFINE_string("extractor", "auto", EXTRACTOR_HELP)
+    define_feature_crop()
+    DEFINE_string("references", ".cache/references", "Folder of reference statistics.")
+    DEFINE_integer("grid", 8, "Images in the pictures; 0: no pictures.", lower_bound=0)
+    DEFINE_string("out", "evaluation", "Folder of the results.")
+    DEFINE_bool("restart", False, "Start anew instead of resuming what is in --out.")
+    DEFINE_bool("progress", True, "Show progress bars.")
+
+
+def run(options):
+    """Evaluates; returns the table."""
+    from keras_uai.metrics import commands, report
+
+    command = shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+    result, paths = commands.evaluate({**options, "command": command})
+    return f"{report.table(result)}\nWritten: {', '.join(paths)}"

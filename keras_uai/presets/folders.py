@@ -1,0 +1,125 @@
+"""Preset folders: where they are looked up, and their JSON files.
+
+```
+NAME/
+  config.json        class and arguments of the constructor and of compile
+  model.weights.h5   inference networks: kernels in float16, everything else in float32
+  metadata.json      description, layout, data, licence, training, scores, versions
+  README.md          model card
+  serving/1/         SavedModel (optional)
+```
+"""
+
+import json
+import os
+import pathlib
+
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+METADATA = "metadata.json"
+CARD = "README.md"
+SERVING = os.path.join("serving", "1")
+#: Environment variable with further folders of presets, separated as in PATH.
+VARIABLE = "KERAS_UAI_PRESETS"
+
+
+def search_path():
+    """Returns the folders in which names are looked up: those of KERAS_UAI_PRESETS come first."""
+    package = pathlib.Path(__file__).resolve().parent.parent
+    named = [folder for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder]
+    # A checkout has the shipped presets beside the package, an installation inside it.
+    return [*named, str(package.parent / "saved_models"), str(package / "saved_models")]
+
+
+def available():
+    """Returns `{name: folder}` of all presets. The first folder of the search path wins."""
+    found = {}
+    for root in search_path():
+        for name in sorted(os.listdir(root)) if os.path.isdir(root) else ():
+            if is_preset(os.path.join(root, name)):
+                found.setdefault(name, os.path.join(root, name))
+    return found
+
+
+def is_preset(path):
+    """Returns whether a folder holds a preset."""
+    return os.path.isfile(os.path.join(path, CONFIG))
+
+
+def find(name_or_path):
+    """Returns the folder of a preset.
+
+    Args:
+        name_or_path: string or path; a preset's folder, or a name of `available()`.
+
+    Raises:
+        ValueError: If there is no such preset. The message lists the presets there are.
+    """
+    name = os.fspath(name_or_path)
+    if is_preset(name):
+        return name
+    known = available()
+    if name in known:
+        return known[name]
+    raise ValueError(
+        f"`name_or_path` must be a preset's folder or one of: {', '.join(known) or 'none'} (found "
+        f"in {', '.join(search_path())}; {VARIABLE} adds folders). Received: {name!r}"
+    )
+
+
+def metadata(name_or_path):
+    """Returns the dict in a preset's `metadata.json`; `{}` where the file is missing."""
+    path = os.path.join(find(name_or_path), METADATA)
+    return read_json(path) if os.path.exists(path) else {}
+
+
+def names(cls=None):
+    """Returns `{name: description}` of the available presets.
+
+    Args:
+        cls: a model class; only its presets are listed. Default: all presets.
+    """
+    found = {}
+    for name, folder in available().items():
+        if cls is None or _holds(folder, cls):
+            found[name] = _description(folder)
+    return found
+
+
+def read_json(path):
+    """Returns the JSON object in a file, or raises a ValueError that names the file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            value = json.load(file)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"The file of a preset cannot be read: {error}. Received: {path}"
+        ) from error
+    if not isinstance(value, dict):
+        raise ValueError(f"The file of a preset must hold a JSON object. Received: {path}")
+    return value
+
+
+def model_class(config):
+    """Returns the model class that a preset's config names; None where it is not registered."""
+    import keras
+
+    from keras_uai.models import InpaintingModel
+
+    found = keras.saving.get_registered_object(str(config.get("class_name")))
+    return found if isinstance(found, type) and issubclass(found, InpaintingModel) else None
+
+
+def _holds(folder, cls):
+    try:
+        found = model_class(read_json(os.path.join(folder, CONFIG)))
+    except ValueError:
+        return False
+    return found is not None and issubclass(found, cls)
+
+
+def _description(folder):
+    try:
+        return str(metadata(folder).get("description") or "no description")
+    except ValueError as error:
+        return f"unreadable: {error}"

@@ -1,0 +1,54 @@
+"""Every shipped preset is loaded, samples, and meets the scores that were stored with fixtures.
+
+A fixture holds 8 drawn faces, their masks, the mean that version 0.1 predicted from them, and the
+scores of its samples. The presets of 0.1 were converted, so that their predicted mean is the same.
+"""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from keras_uai import presets
+from tests.testing import ROOT, same_bits
+
+FIXTURES = pathlib.Path(__file__).parent / "fixtures"
+NAMES = sorted(path.name for path in (ROOT / "saved_models").iterdir() if path.is_dir())
+
+
+def test_every_shipped_preset_has_a_fixture():
+    assert NAMES == sorted(path.stem for path in FIXTURES.glob("*.npz"))
+    assert set(NAMES) <= set(presets.names())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_predicts_and_samples_as_it_did(name):
+    stored = np.load(FIXTURES / f"{name}.npz")
+    found = presets.load_model(name)
+    assert found.layout == presets.metadata(name)["layout"] == "fixed"
+    assert found.settings["image_size"] == 32
+    clean = stored["clean"] / np.float32(127.5) - 1.0
+    mask = stored["mask"].astype("float32")
+    y = clean * mask
+    mean = found.model.predict_mean(y, mask)
+    np.testing.assert_allclose(mean, stored["predicted_mean"], atol=1e-4)
+    samples = found.model.inpaint(y, mask, num_samples=10, seed=0)
+    same_bits(samples[:, 0] * mask, y)
+    missing = np.broadcast_to(mask == 0, y.shape)
+    error = np.square(samples.mean(axis=1) - clean)[missing].mean()
+    variance = samples.var(axis=1, ddof=1)[missing].mean()
+    # Other noise than 0.1's: 8 images of 10 samples tell scores within some 5%.
+    assert np.square(mean - clean)[missing].mean() == pytest.approx(
+        float(stored["mse_missing_of_predicted_mean"]), rel=1e-3
+    )
+    assert samples.std(axis=1, ddof=1)[missing].mean() == pytest.approx(
+        float(stored["std"]), rel=0.06
+    )
+    assert np.sqrt(1.1 * variance / error) == pytest.approx(float(stored["spread_skill"]), rel=0.08)
+
+
+def test_all_of_them_are_small():
+    """Everyone who clones the repository gets them."""
+    files = [file for file in (ROOT / "saved_models").rglob("*") if file.is_file()]
+    assert {"config.json", "metadata.json", "model.weights.h5"} <= {file.name for file in files}
+    assert sum(file.stat().st_size for file in files) < 20e6

@@ -1,0 +1,162 @@
+"""An interrupted training ends in the same bits as an uninterrupted one."""
+
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_uai.training import configuration, factory, loop, run_folder
+from keras_uai.training.data import Data
+
+
+class SignalAt(keras.callbacks.Callback):
+    """Sends this process a signal after a step."""
+
+    def __init__(self, step, number=signal.SIGINT):
+        super().__init__()
+        self.step = step
+        self.number = number
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.step) == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+class MeanColour(keras.Model):
+    """Stands for a model where only the loop matters: learns the mean colour of its images."""
+
+    def __init__(self):
+        super().__init__()
+        self.colour = self.add_weight(shape=(3,), initializer="zeros", name="colour")
+        self.step = self.add_weight(shape=(), dtype="int32", initializer="zeros", name="step")
+        self.loss_tracker = keras.metrics.Mean(name="g_loss")
+        self.built = True
+
+    def train_step(self, data):
+        images = tf.cast(data["observation"] if isinstance(data, dict) else data, "float32")
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(images - self.colour))
+        self.optimizer.apply(tape.gradient(loss, [self.colour.value]), [self.colour])
+        self.step.assign_add(1)
+        self.loss_tracker.update_state(loss)
+        return {"g_loss": self.loss_tracker.result()}
+
+
+def mean_colour(settings, data):
+    model = MeanColour()
+    rate = factory.learning_rate(settings, 0.1, factory.total_steps(settings, 5))
+    model.compile(optimizer=keras.optimizers.Adam(rate))
+    model.optimizer.build([model.colour])  # otherwise its state is not loaded
+    model.discriminator_optimizer = keras.optimizers.Adam(0.1)
+    return model
+
+
+def train(given, folder, *monitors, make_model=mean_colour):
+    resolved = configuration.resolve(given)
+    data = Data(resolved)
+    model = make_model(resolved, data)
+    os.makedirs(folder, exist_ok=True)
+    return model, *loop.train(resolved, data, str(folder), model, monitors)
+
+
+def assert_same(a, b):
+    """Compares all that a training changes: weights, statistics, EMA, both optimizers, the step."""
+    a, b = (
+        [*m.variables, *m.optimizer.variables, *m.discriminator_optimizer.variables] for m in (a, b)
+    )
+    assert len(a) == len(b)
+    for x, y in zip(a, b, strict=True):
+        x, y = keras.ops.convert_to_numpy(x), keras.ops.convert_to_numpy(y)
+        np.testing.assert_array_equal(x, y)
+
+
+def rows(folder):
+    lines = (folder / "log.csv").read_text(encoding="utf-8").splitlines()
+    return [line.split(",")[:3] for line in lines]
+
+
+def test_resumed_is_bit_equal_to_uninterrupted(tiny, tmp_path):
+    whole, state, interrupted = train(tiny, tmp_path / "whole", make_model=factory.make_model)
+    assert interrupted is None
+    assert (state["steps"], state["images"]) == (12, 96)
+    folder = tmp_path / "parts"  # interrupted within the second epoch of 5 steps
+    _, state, interrupted = train(tiny, folder, SignalAt(7), make_model=factory.make_model)
+    assert interrupted == signal.SIGINT
+    assert state["steps"] == 7
+    assert os.listdir(folder / "checkpoints") == ["000007"]
+    resumed, state, interrupted = train(tiny, folder, make_model=factory.make_model)
+    assert interrupted is None
+    assert state["steps"] == 12
+    assert_same(whole, resumed)
+    resolved = configuration.resolve(tiny)
+    fresh = factory.make_model(resolved, Data(resolved))
+    with pytest.raises(AssertionError):  # the comparison compares something
+        assert_same(whole, fresh)
+
+
+def test_interrupted_anywhere_and_again(tiny, tmp_path):
+    whole, *_ = train(tiny, tmp_path / "whole")
+    folder = tmp_path / "parts"
+    # 5 steps per epoch: in the first, at its end, in the second, in the third.
+    for step, number in ((2, signal.SIGINT), (5, signal.SIGTERM), (8, signal.SIGINT), (11, 15)):
+        _, state, interrupted = train(tiny, folder, SignalAt(step, number))
+        assert (state["steps"], interrupted) == (step, number)
+    resumed, *_ = train(tiny, folder)
+    np.testing.assert_array_equal(resumed.colour, whole.colour)
+    # A row counts the whole epoch; its means are of the part since the resume.
+    expected = [["epoch", "step", "images"], ["1", "5", "40"], ["2", "10", "80"], ["3", "12", "96"]]
+    assert rows(tmp_path / "whole") == rows(folder) == expected
+
+
+def test_rows_of_the_log_between_epochs(tiny, tmp_path):
+    train({**tiny, "steps_per_epoch": 3, "steps": 7}, tmp_path)
+    assert [row[1] for row in rows(tmp_path)] == ["step", "3", "6", "7"]
+
+
+def test_epochs_or_steps_whichever_is_first(tiny, tmp_path):
+    _, state, _ = train({**tiny, "epochs": 1}, tmp_path)
+    assert state["steps"] == 5
+
+
+def test_minutes_end_it_and_survive_an_interruption(tiny, tmp_path, monkeypatch):
+    """A clock on which a second passes with every question; the budget is 6 seconds.
+
+    The first step of a process takes no time: it compiles.
+    """
+    seconds = iter(range(10**6))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(seconds)))
+    given = {**tiny, "steps": None, "minutes": 0.1, "limit": 800, "learning_rate": 0.001}
+    model, state, _ = train(given, tmp_path, SignalAt(2))
+    assert (state["steps"], state["seconds"]) == (2, 1.0)
+    used = [float(model.optimizer.learning_rate)]
+    model, state, interrupted = train(given, tmp_path)
+    assert interrupted is None
+    assert (state["steps"], state["seconds"]) == (8, 6.0)
+    # The rates of the last steps: after 0 and 5 of 6 seconds, 2 and 8 of 100 steps of warm-up.
+    used.append(float(model.optimizer.learning_rate))
+    cosine = [0.5 * (1 + np.cos(np.pi * progress)) for progress in (0 / 6, 5 / 6)]
+    assert used == pytest.approx([1e-3 * 0.02 * cosine[0], 1e-3 * 0.08 * cosine[1]], rel=1e-5)
+
+
+def test_divergence_is_an_error_and_saves_nothing(tiny, tmp_path):
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["g_loss"] = float("nan")
+
+    with pytest.raises(FloatingPointError, match="diverged: g_loss not finite by step 5"):
+        train(tiny, tmp_path, Spoil())
+    assert run_folder.last_checkpoint(str(tmp_path)) is None
+    # Nor after an interruption: the earlier checkpoint stays.
+    train({**tiny, "steps": 2}, tmp_path / "seen")
+    with pytest.raises(FloatingPointError, match="diverged: g_loss not finite by step 4"):
+        train(tiny, tmp_path / "seen", SignalAt(4), Spoil())
+    assert run_folder.last_checkpoint(str(tmp_path / "seen")).endswith("000002")
+
+
+def test_handlers_are_put_back(tiny, tmp_path):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    train({**tiny, "steps": 2}, tmp_path, SignalAt(1))
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
