@@ -1,0 +1,208 @@
+"""A whole run, from flags to scores: its files, its resume, its refusals."""
+
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_uai import files, models, sampling
+from keras_uai.training import evaluation, run_folder, runner
+from keras_uai.training.runner import main
+from tests.training.test_loop import SignalAt
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Makes the next runs stop after a step, as Ctrl-C does."""
+
+    def at(step):
+        class Monitor(evaluation.Monitor):
+            def on_train_batch_end(self, batch, logs=None):
+                SignalAt.on_train_batch_end(self, batch, logs)
+
+        Monitor.step, Monitor.number = step, signal.SIGINT
+        monkeypatch.setattr(runner.evaluation, "Monitor", Monitor)
+
+    yield at
+    monkeypatch.undo()
+
+
+def only_run(tiny):
+    (name,) = (name for name in os.listdir(tiny["runs"]) if name != ".lock")
+    return os.path.join(tiny["runs"], name)
+
+
+def test_a_run_leaves_its_files(tiny, capsys, monkeypatch):
+    # Samples of a run of seconds hardly differ: no inflation gives them all of their spread.
+    fit = sampling.calibrate_spread
+    monkeypatch.setattr(
+        models.UAI, "calibrate_spread", lambda *given: fit(*given, spread_skill=0.2)
+    )
+    assert main(tiny, "run.py --x") == 0
+    folder = only_run(tiny)
+    assert os.path.basename(folder) == "0000-uai-drawn_faces-drop_pixel_0.5-seed0"
+    names = {"settings.json", "log.csv", "tensorboard", "grids", "model.keras", "scores.json"}
+    assert set(os.listdir(folder)) - {".lock"} == names
+    assert sorted(os.listdir(os.path.join(folder, "grids"))) == ["000010.png", "final.png"]
+    picture = np.asarray(Image.open(os.path.join(folder, "grids", "final.png")))
+    assert picture.std() > 10
+    saved = files.read_json(os.path.join(folder, "settings.json"))
+    assert saved["settings"]["batch_size"] == 8
+    assert saved["command"] == "run.py --x"
+    record = files.read_json(os.path.join(folder, "scores.json"))
+    assert record["images_seen"] == 96
+    assert record["scores"]["model"]["num_samples"] == 2
+    assert record["spread_calibration"]["images"] == 40
+    assert set(record["scores"]) >= {"model", "linear_interpolation", "nearest", "mean_colour"}
+    assert record["versions"]["keras"] == keras.__version__
+    assert record["hardware"]["cores"] >= 1
+    with open(os.path.join(folder, "log.csv"), encoding="utf-8") as file:
+        header, *lines = file.read().splitlines()
+    assert {"epoch", "step", "images", "minutes", "g_loss", "val_mse"} <= set(header.split(","))
+    assert len(lines) == 3
+    printed = capsys.readouterr().out
+    assert "this model, mean of 2" in printed
+    assert os.path.join(folder, "grids", "final.png") in printed
+    assert '"measurement": "DropPixel(p=0.5, tau=0.0)"' in printed
+    model = keras.saving.load_model(os.path.join(folder, "model.keras"))
+    y = np.zeros((2, 16, 16, 3), "float32")
+    assert model.inpaint(y, num_samples=3).shape == (2, 3, 16, 16, 3)
+    assert model.sampler.inflation == record["spread_calibration"]["inflation"]
+    assert int(model.step) == 12
+    # Resuming a finished run changes nothing.
+    assert main({"resume": folder}) == 0
+    assert "nothing to resume" in capsys.readouterr().out
+
+
+def test_interrupted_resumed_refused(tiny, interrupt, capsys):
+    interrupt(7)
+    assert main(tiny) == 128 + signal.SIGINT
+    folder = only_run(tiny)
+    printed = capsys.readouterr().out
+    assert "SIGINT: saving after this step" in printed
+    assert f"--resume={folder}" in printed
+    assert not os.path.exists(os.path.join(folder, "scores.json"))
+
+    changed = {**tiny, "resume": folder, "batch_size": 4, "generator": "width=8", "seed": 0}
+    assert main(changed) == 2
+    error = capsys.readouterr().err
+    assert "--batch_size: saved 8, given 4" in error
+    assert "--generator=width: saved 4, given 8" in error
+    assert "--seed" not in error
+
+    # No two commands work in one folder.
+    with run_folder.locked(folder):
+        assert main({"resume": folder}) == 2
+    assert f"Another command works in {folder}. Wait for it" in capsys.readouterr().err
+
+    interrupt(None)
+    assert main({**tiny, "resume": folder}) == 0  # the same settings, given again
+    assert os.path.exists(os.path.join(folder, "scores.json"))
+
+
+def test_interrupted_while_it_is_scored(tiny, monkeypatch, capsys):
+    """A finished training is not trained again: the saved model is scored."""
+
+    def interrupted(evaluator):
+        raise KeyboardInterrupt
+
+    given = {**tiny, "steps": 1, "grid_images": 0}
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation.Evaluator, "scores", interrupted)
+        assert main(given) == 130
+    folder = only_run(tiny)
+    assert f"--resume={folder}" in capsys.readouterr().out
+    steps = []
+
+    class Budget(runner.loop.Budget):
+        def on_train_batch_end(self, batch, logs=None):
+            steps.append(batch)
+            super().on_train_batch_end(batch, logs)
+
+    monkeypatch.setattr(runner.loop, "Budget", Budget)
+    assert main({"resume": folder}) == 0
+    assert steps == []
+    assert os.path.exists(os.path.join(folder, "scores.json"))
+
+
+def test_the_spread_is_calibrated_where_asked_for_and_possible(tiny, monkeypatch, capsys):
+    def no_fit(model, dataset):
+        raise ValueError("nothing to hide")
+
+    short = {**tiny, "steps": 1, "eval_images": 0, "grid_images": 0, "eval_every": 0}
+    fixed = {"sampler": "TwoStage(4, 1.25)", "calibrate_spread": False}
+    assert main({**short, **fixed}) == 0
+    assert "inflation 1" not in capsys.readouterr().out
+    folder = only_run(tiny)
+    model = keras.saving.load_model(os.path.join(folder, "model.keras"))
+    assert model.sampler == sampling.TwoStage(4, 1.25)
+    assert "spread_calibration" not in files.read_json(os.path.join(folder, "scores.json"))
+    # A training is not lost where nothing can be fitted.
+    monkeypatch.setattr(models.UAI, "calibrate_spread", no_fit)
+    assert main(short) == 0
+    assert "The spread inflation stays 1.8: nothing to hide" in capsys.readouterr().out
+
+
+def test_divergence_is_said_in_one_line(monkeypatch, tiny, capsys):
+    def diverge(*_):
+        raise FloatingPointError("The training has diverged")
+
+    monkeypatch.setattr(runner.loop, "train", diverge)
+    assert main(tiny) == 1
+    assert capsys.readouterr().err == "error: The training has diverged\n"
+
+
+def test_no_run_to_resume(tmp_path, capsys):
+    assert main({"resume": str(tmp_path / "x")}) == 2
+    assert "There is no run to resume" in capsys.readouterr().err
+
+
+def test_dry_run_writes_nothing(tiny, capsys):
+    assert main({**tiny, "dry_run": True}) == 0
+    text = "0000-uai-drawn_faces-drop_pixel_0.5-seed0. Nothing was written"
+    assert text in capsys.readouterr().out
+    assert not os.path.exists(tiny["runs"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_size": 21}, "image_shape"),
+        ({"measurement": "Patch(1, 12)"}, "border"),
+        ({"data": "no/such/folder"}, "no/such/folder"),
+        ({"extractor": "vgg"}, "vgg"),
+    ],
+)
+def test_errors_of_the_data_come_before_a_folder_is_made(tiny, capsys, change, message):
+    assert main({**tiny, **change}) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert not os.path.exists(tiny["runs"])
+
+
+def test_crops_of_damaged_images_scored_on_hidden_pixels(tiny, tmp_path, capsys):
+    """A folder of folders of images of two sizes with holes in their alpha channel."""
+    generator = np.random.default_rng(0)
+    for i in range(24):
+        folder = tmp_path / "damaged" / f"part{i % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 256, (20, 18 + i % 2, 4), dtype="uint8")
+        pixels[..., 3] = 255
+        pixels[i % 8 : i % 8 + 6, 3:9, 3] = 0
+        Image.fromarray(pixels, "RGBA").save(folder / f"{i:02d}.png")
+    damaged = {"data": str(tmp_path / "damaged"), "mask_from": "alpha", "measurement": None}
+    given = {**tiny, **damaged, "image_size": None, "crop_size": 16, "limit": None, "steps": 3}
+    assert main({**given, "encoder": f"{tiny['encoder']},levels=1"}) == 0
+    folder = only_run(tiny)
+    assert os.path.basename(folder) == "0000-uai-damaged-empirical-seed0"
+    record = files.read_json(os.path.join(folder, "scores.json"))
+    assert record["data"]["holdout"] == 0.2
+    assert set(record["scores"]["model"]) >= {"mse", "mse_of_mean", "spread_skill", "crps"}
+    assert record["scores"]["model"]["images"] == 4  # 15% of 24
+    assert "on pixels that were hidden for this" in capsys.readouterr().out
+    model = keras.saving.load_model(os.path.join(folder, "model.keras"))
+    assert tuple(model.image_shape) == (None, None, 3)
