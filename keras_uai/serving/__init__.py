@@ -1,15 +1,14 @@
-"""Serving: SavedModels that a model server, or TensorFlow alone, runs without this package; and a client of them."""
+"""Serving: SavedModels for a model server or TensorFlow alone, and a client of any model."""
 
 import importlib
 
 _MODULES = {
     "Client": "client",
-    "Encoded": "client",
+    "Contract": "contract",
     "FailedError": "errors",
-    "Limits": "limits",
+    "Limits": "contract",
     "Reconstruction": "client",
     "RefusedError": "errors",
-    "Retries": "retrying",
     "UnavailableError": "errors",
     "export": "exporting",
 }

@@ -1,20 +1,22 @@
-"""Writes a trained model as a SavedModel that TensorFlow Serving loads."""
+"""Export of a trained model as a SavedModel for TensorFlow Serving."""
 
 import os
 import pathlib
 import re
-import shutil
-import tempfile
+import shlex
 
 import absl.logging
 import keras
 
-from keras_uai.serving.limits import Limits
+from keras_uai import files
+from keras_uai.serving.contract import Contract, Limits
 
 
 def export(
     model,
     path,
+    format=None,
+    *,
     weights="float32",
     encode=None,
     webp=True,
@@ -22,44 +24,50 @@ def export(
     overwrite=False,
     name=None,
 ):
-    """Exports the generator (its average, where the model keeps one) with all that serves it.
+    """Exports the generator (the EMA generator, if the model has one) with its signatures.
 
-    Every input of every signature has the batch dimension, so that servers may merge requests; the
-    same image and seed give the same samples in any batch.
+    Every input has the batch dimension, so that servers may merge requests. An image's samples
+    depend on the image and its seed, not on the batch. Images keep their size, and observed values
+    come back bit-equal. H and W are any, or those of a model with a fixed size.
 
-    `serving_default`: `image` float32 `(N, h, w, C)` in [-1, 1], `mask` float32 `(N, h, w, 1)`, `seed`
-        int64 `(N,)`, `num_samples` int32 `(N,)` -> `samples` `(N, K, h, w, C)`, `mean` `(N, h, w, C)`,
-        `std` `(N, h, w)`. K is the largest `num_samples` of the batch; sample k of an image depends on
-        its seed and k only. `mean` is the generator's own where it predicts one, else that of the
-        image's samples; `std` is that of the image's samples, a mean over channels, 0 for one sample.
-    `uint8`: the same with uint8 `image`, `mask` (white = observed), `samples` and `mean`.
-    `image_bytes`: `image_bytes` and `mask_bytes` strings `(N,)` (PNG, JPEG, WebP; an empty mask: the
-        alpha channel), `seed`, `num_samples` -> PNGs `samples_bytes` `(N, K)`, `mean_bytes`,
-        `std_bytes` `(N,)` (white = 1) at each image's size, and `samples`, `mean`, `std` at the model's.
-    `encode`: `image`, `mask` -> `mean`, `log_variance` `(N, latent_dim)` of z.
-
-    Images of another size than the model's are resized in and answers resized back, see
-    `keras_uai.serving.resizing`; observed pixels come back as they were sent.
+    `serving_default`: `y` float32 `(N, H, W, C)` and `mask` float32 `(N, H, W, M)`, 1 = observed,
+        `seed` int64 `(N,)`, `num_samples` int32 `(N,)` -> `samples` `(N, K, H, W, C)`, `mean`
+        `(N, H, W, C)`, `std` `(N, H, W, C)`. y is in [-1, 1] for models of 8- or 16-bit images, and
+        in the data's units for other models. K is the largest `num_samples`; each image's own come
+        first.
+    `tile`: the same with `origin` int32 `(N, 2)`: row and column, multiples of the generator's
+        stride, at which `y` lies in a larger image. Noise is a crop of that image's.
+    `pixels`: as `serving_default`, with uint8 `pixels`, `mask`, `samples` and `mean`. `std` is in
+        8-bit units.
+    `image_bytes`: `image_bytes` and `mask_bytes` strings `(N,)`: PNG (8 or 16 bits), JPEG, WebP of
+        any sizes; white = observed; transparent pixels are missing, and an empty mask adds none.
+        -> PNGs `samples_bytes` `(N, K)`, `mean_bytes` and `std_bytes` `(N,)`. `std_bytes` has 16
+        bits, white = half of the images' range.
+    `encode`: `y`, `mask` -> `mean`, `log_variance` `(N, latent_dim)` of z.
+    `describe`: `row` int32 `(N,)` -> `contract`, a JSON string, for clients.
 
     Args:
         model: an `InpaintingModel`.
-        path: of the new folder, whose name is the version: `.../serving/1`.
-        weights: `"float32"`, or `"float16"`: kernels are stored in half the bytes; arithmetic stays
-            float32.
-        encode: whether E is exported, too. `None`: where the model's loss weights train it.
-        webp: whether the graph reads WebP, for which a server needs TensorFlow 2.20.
-        limits: a `Limits`.
-        overwrite: whether a version that is there is replaced.
-        name: what servers call the model. Default: from the path.
+        path: of the new folder. Its last part is the version: `.../serving/1`.
+        format: None or `"tf_saved_model"`, the only format that holds all signatures.
+        weights: `"float32"` or `"float16"`, in which kernels are stored. Arithmetic is in float32.
+            Default: `"float32"`.
+        encode: boolean, whether the encoder is exported. Default: if the model's loss weights
+            train it.
+        webp: boolean, whether the graph reads WebP, which needs TensorFlow 2.20 on the server.
+            Default: True.
+        limits: a `Limits`. Default: `Limits()`.
+        overwrite: boolean, whether an existing version is replaced. Default: False.
+        name: string, the model's name on servers. Default: from the path.
 
     Returns:
-        the path, a string.
+        The path, a string.
 
     Raises:
-        ValueError: a path that is no version, or is there already; arguments that cannot be.
+        ValueError: if `path` is no version or exists, or another argument is wrong.
         RuntimeError: on another backend than TensorFlow.
     """
-    from keras_uai.serving import companions
+    from keras_uai.serving import assets
 
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
@@ -67,115 +75,135 @@ def export(
             "`KERAS_BACKEND=tensorflow tools/export --model=FILE.keras`. "
             f"Received: KERAS_BACKEND={keras.backend.backend()}"
         )
+    if format not in (None, "tf_saved_model"):
+        raise ValueError(
+            "`format` must be 'tf_saved_model': a SavedModel holds signatures with seeds, samples "
+            "and image files. For a plain function of (observation, mask, style, noise), call "
+            f"model.inference_generator.export(path, format={format!r}). "
+            f"Received: format={format!r}"
+        )
     if weights not in ("float32", "float16"):
-        raise ValueError(f'`weights` is "float32" or "float16". Received: weights={weights!r}')
+        raise ValueError(f"`weights` must be 'float32' or 'float16'. Received: weights={weights!r}")
     path = check_path(path, overwrite)
     name = check_name(default_name(path) if name is None else name)
-    limits = Limits() if limits is None else limits
-    if encode is None:
-        encode = trains_encoder(model)
-    if encode and getattr(model, "encoder", None) is None:
-        raise ValueError(
-            f"A {type(model).__name__} has no encoder. Received: encode={encode!r}; leave it out"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden and not a number: servers that watch the folder do not see it.
-    draft = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        signatures = _write(_float32(model), draft, weights, encode, webp, limits)
-        companions.write(draft, model, name, signatures, webp, limits)
-        _move(draft, path, overwrite)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    companions.write_configuration(path.parent, name)
+    contract = Contract.of(model, limits or Limits())
+    encode = trains_encoder(model) if encode is None else encode
+    with files.atomic_folder(path, overwrite) as draft:
+        signatures = _save(_float32(model), contract, draft, weights, encode, webp)
+        assets.write(pathlib.Path(draft), contract, name, signatures, webp)
+    assets.write_configuration(path.parent, name)
     return str(path)
 
 
+def run(options):
+    """Runs the command `export`.
+
+    Args:
+        options: dict of its flags: `model`, `out`, `weights`, `encode`, `webp`, `name`, `overwrite`
+            and the fields of `Limits`.
+
+    Returns:
+        The text to print.
+    """
+    from keras_uai import presets
+    from keras_uai.serving import assets
+
+    path = check_path(next_version(options["out"]), options["overwrite"])
+    name = options["name"] or default_name(path)
+    given = {field: options[field] for field in Limits.__dataclass_fields__}
+    written = export(
+        presets.load_model(options["model"], compile=True).model,
+        path,
+        limits=Limits(**{field: value for field, value in given.items() if value is not None}),
+        name=name,
+        **{key: options[key] for key in ("weights", "encode", "webp", "overwrite")},
+    )
+    size = sum(p.stat().st_size for p in pathlib.Path(written).rglob("*") if p.is_file())
+    text = f"Written: {written} ({size / 1e6:.1f} MB)\n"
+    kept = assets.of_others(path.parent, name)
+    if kept:
+        text += f"Kept, though they do not name {name}: {', '.join(kept)}\n"
+    return (
+        f"{text}Run a server (the contract is in {written}/README.md):\n\n"
+        f"cd {shlex.quote(str(path.parent))}\n{assets.command(name)}\n"
+    )
+
+
 def check_path(path, overwrite=False):
-    """The path of a version that can be written, or a ValueError."""
+    """Returns the path of a version to write, or raises a ValueError."""
     path = pathlib.Path(os.path.abspath(os.fspath(path)))
-    if not (
-        path.name.isascii() and path.name.isdigit() and str(int(path.name)) == path.name != "0"
-    ):
+    if not re.fullmatch(r"[1-9][0-9]*", path.name):
         raise ValueError(
-            "The last part of an export's path is its version, a positive integer: servers load the "
+            "The last part of `path` must be a version, a positive integer: servers load the "
             f"largest. Use {str(path / '1')!r}. Received: path={str(path)!r}"
         )
     if path.exists() and not overwrite:
-        taken = [int(p.name) for p in path.parent.iterdir() if p.name.isdecimal()]
         raise ValueError(
-            f"This version is there already. Use {str(path.parent / str(max(taken) + 1))!r}, or "
-            f"overwrite=True. Received: path={str(path)!r}"
+            f"This version exists. Use {next_version(path.parent)!r}, or overwrite=True. "
+            f"Received: path={str(path)!r}"
         )
     return path
 
 
+def next_version(path):
+    """Returns `path` if its last part is a number, else its next version."""
+    path = os.path.abspath(os.fspath(path))
+    if os.path.basename(path).isdecimal():
+        return path
+    names = os.listdir(path) if os.path.isdir(path) else []
+    taken = [int(name) for name in names if name.isdecimal()]
+    return os.path.join(path, str(max(taken, default=0) + 1))
+
+
 def default_name(path):
-    """`faces` for `faces/serving/1` and for `faces/1`."""
+    """Returns the name of a model on servers: `faces` for `faces/serving/1` and for `faces/1`."""
     folder = path.parent.parent if path.parent.name == "serving" else path.parent
     return re.sub(r"[^A-Za-z0-9_.-]", "_", folder.name).lstrip(".-") or "keras_uai"
 
 
 def check_name(name):
-    """A name that stands in URLs, file names and configurations as it is, or a ValueError."""
+    """Returns a name that can stand in URLs, file names and configurations, or raises."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise ValueError(
-            "A served model's name is made of letters, digits, '_', '-' and '.'. "
-            f"Received: name={name!r}"
+            f"`name` must consist of letters, digits, '_', '-' and '.'. Received: name={name!r}"
         )
     return name
 
 
 def trains_encoder(model):
-    """Whether the model's loss weights train E; a model that was not compiled is not known to."""
+    """Whether the model's loss weights train an encoder. False for a model that is not compiled."""
     encoder = getattr(model, "encoder", None)
-    return encoder is not None and model.compiled and encoder in model.generator_side()
+    return encoder is not None and model.compiled and encoder in model.generator_networks()
 
 
 def _float32(model):
-    """The model itself, or one that computes in float32 with the same weights."""
-    if keras.config.dtype_policy().name == "float32" and _computes_in_float32(model):
-        return model
+    """The model, or a copy with the same weights that computes in float32."""
     policy = keras.config.dtype_policy()
+    if policy.name == "float32":
+        return model
     keras.config.set_dtype_policy("float32")
     try:
         copy = type(model).from_config(model.get_config())
     finally:
         keras.config.set_dtype_policy(policy)
-    for network in ("generator", "generator_average", "encoder"):
+    for network in ("inference_generator", "encoder"):
         if getattr(model, network, None) is not None:
             getattr(copy, network).set_weights(getattr(model, network).get_weights())
     return copy
 
 
-def _computes_in_float32(model):
-    return all(layer.compute_dtype == "float32" for layer in model.generator._flatten_layers())
-
-
-def _write(model, folder, weights, encode, webp, limits):
+def _save(model, contract, folder, weights, encode, webp):
+    """Writes the SavedModel; returns the names of its signatures."""
     import tensorflow as tf
 
-    from keras_uai.serving import slimming
-    from keras_uai.serving.signatures import Served
+    from keras_uai.serving import signatures
 
-    served = Served(model, weights, encode, limits, webp)
-    signatures = {n: f.get_concrete_function() for n, f in served.functions().items()}
+    module, functions = signatures.build(model, contract, weights, encode, webp)
     verbosity = absl.logging.get_verbosity()
-    absl.logging.set_verbosity(absl.logging.WARNING)  # it talks about names of inner tensors
+    absl.logging.set_verbosity(absl.logging.WARNING)  # it reports names of inner tensors
     try:
-        tf.saved_model.save(served, str(folder), signatures=signatures)
+        concrete = {name: f.get_concrete_function() for name, f in functions.items()}
+        tf.saved_model.save(module, str(folder), signatures=concrete)
     finally:
         absl.logging.set_verbosity(verbosity)
-    slimming.slim(folder)
-    return list(signatures)
-
-
-def _move(draft, path, overwrite):
-    old = None
-    if overwrite and path.exists():
-        old = path.with_name(f".{path.name}-old-{os.getpid()}")
-        path.rename(old)
-    draft.chmod(0o755)  # temporary folders are their owner's alone; a server may be someone else
-    draft.rename(path)
-    if old is not None:
-        shutil.rmtree(old)
+    return list(functions)

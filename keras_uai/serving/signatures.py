@@ -1,261 +1,315 @@
-"""The signatures of an export as TensorFlow functions; see `keras_uai.serving.export` for what they take."""
-
-import math
+"""Signatures of an export as TensorFlow functions; `keras_uai.serving.export` lists them."""
 
 import keras
 import tensorflow as tf
 
-from keras_uai.serving import checks, encoded, resizing
+from keras_uai.serving import assertions, codec
+from keras_uai.serving.contract import predicts_mean
+
+_ROWS = (tf.TensorSpec((None,), "int64", "seed"), tf.TensorSpec((None,), "int32", "num_samples"))
+_ORIGIN = tf.TensorSpec((None, 2), "int32", "origin")
 
 
-class Served(tf.Module):
-    """The functions that serve a model, and its weights.
+class StoredWeights(tf.Module):
+    """Variables of a SavedModel.
 
     Args:
-        model: an `InpaintingModel` in float32.
-        weights: as in `Stored`.
-        encodes: whether E is served, too.
-        limits: `Limits`.
-        webp: whether WebP is read.
+        weights: list of Keras variables, whose values are stored.
+        dtype: string, `"float32"` or `"float16"`, in which kernels are stored. All else is float32.
     """
 
-    def __init__(self, model, weights, encodes, limits, webp):
-        super().__init__(name="served")
-        networks = [model.sampling_generator, *([model.encoder] if encodes else [])]
-        self.stored = Stored([w for network in networks for w in network.weights], weights)
-        graph = _Graph(model, self.stored, limits, webp)
-        channels = model.image_shape[-1]
-        # Past tf.Module's tracking, or all functions would be written twice.
-        vars(self)["_functions"] = {
-            "serving_default": _pixels(graph.floats, channels, "float32", "float32"),
-            "uint8": _pixels(graph.bytes, channels, "uint8", "uint8"),
-            "image_bytes": _function(
-                graph.encoded,
-                [
-                    tf.TensorSpec((None,), "string", "image_bytes"),
-                    tf.TensorSpec((None,), "string", "mask_bytes"),
-                    *_DRAWS,
-                ],
-            ),
-        }
-        if encodes:
-            self._functions["encode"] = _function(
-                graph.encode, _images(channels, "float32", "float32")
+    def __init__(self, weights, dtype):
+        super().__init__(name="weights")
+        self.stored = [
+            tf.Variable(
+                tf.cast(weight.value, dtype if len(weight.shape) > 1 else "float32"),
+                trainable=False,
+                name=weight.path,
             )
-
-    def functions(self):
-        """`{name of a signature: TensorFlow function}`."""
-        return dict(self._functions)
+            for weight in weights
+        ]
 
 
-class Stored(tf.Module):
-    """Weights of Keras layers as variables of a SavedModel: kernels one by one, all vectors and scalars in one.
-
-    (Most of a network's variables are biases and statistics. Each would be written into a dozen places
-    of the graph, and read by an operation of its own at every request.)
+def build(model, contract, weights="float32", encode=False, webp=True):
+    """Builds the signatures of a model.
 
     Args:
-        keras_weights: Keras variables.
-        weights: `"float32"` or `"float16"`, the type of stored kernels. Vectors are float32 always.
+        model: an `InpaintingModel` that computes in float32.
+        contract: its `Contract`, with limits.
+        weights: string, see `StoredWeights`. Default: `"float32"`.
+        encode: boolean, whether E is served, too. Default: False.
+        webp: boolean, whether WebP is read. Default: True.
+
+    Returns:
+        `(module, functions)`: a `tf.Module` with the weights, and `{signature: tf.function}`.
     """
-
-    def __init__(self, keras_weights, weights):
-        super().__init__(name="stored")
-        kernels = [w for w in keras_weights if len(w.shape) > 1]
-        vectors = [w for w in keras_weights if len(w.shape) <= 1]
-        vars(self)["_keras"] = kernels, vectors  # past tf.Module's tracking
-        self.kernels = [
-            tf.Variable(tf.cast(w.value, weights), trainable=False, name=f"kernel_{i}")
-            for i, w in enumerate(kernels)
-        ]
-        self.vectors = tf.Variable(
-            tf.concat([tf.reshape(w.value, [-1]) for w in vectors], 0),
-            trainable=False,
-            name="vectors",
-        )
-
-    def scope(self):
-        """Inside this, the Keras layers compute with the stored weights, in float32."""
-        kernels, vectors = vars(self)["_keras"]
-        parts = tf.split(self.vectors, [math.prod(w.shape) for w in vectors])
-        values = [
-            *(tf.cast(kernel, "float32") for kernel in self.kernels),
-            *(tf.reshape(part, w.shape) for part, w in zip(parts, vectors, strict=True)),
-        ]
-        return keras.StatelessScope(
-            state_mapping=list(zip([*kernels, *vectors], values, strict=True))
-        )
+    networks = [model.inference_generator, *([model.encoder] if encode else [])]
+    keras_weights = [weight for network in networks for weight in network.weights]
+    module = StoredWeights(keras_weights, weights)
+    graph = _Graph(model, contract, zip(keras_weights, module.stored, strict=True), webp)
+    images = _images(contract, "float32", "float32")
+    functions = {
+        "serving_default": _function(graph.floats, *images, *_ROWS),
+        "tile": _function(graph.floats, *images, *_ROWS, _ORIGIN),
+        "describe": _function(graph.describe, tf.TensorSpec((None,), "int32", "row")),
+    }
+    if contract.values.is_bounded:
+        pixels = _images(contract, "uint8", "uint8", "pixels")
+        functions["pixels"] = _function(graph.pixels, *pixels, *_ROWS)
+    if contract.values.is_bounded and contract.image_shape[-1] in (1, 3):
+        names = ("image_bytes", "mask_bytes")
+        files = [tf.TensorSpec((None,), "string", name) for name in names]
+        functions["image_bytes"] = _function(graph.files, *files, *_ROWS)
+    if encode:
+        functions["encode"] = _function(graph.encode, *images)
+    return module, functions
 
 
-_DRAWS = [tf.TensorSpec((None,), "int64", "seed"), tf.TensorSpec((None,), "int32", "num_samples")]
-
-
-def _images(channels, dtype, mask_dtype):
-    return [
-        tf.TensorSpec((None, None, None, channels), dtype, "image"),
-        tf.TensorSpec((None, None, None, 1), mask_dtype, "mask"),
-    ]
-
-
-def _function(function, input_signature):
-    # Without autograph: there is no Python control flow to translate, which takes longer than all else.
+def _function(function, *input_signature):
+    # Autograph has no Python control flow to translate here, and takes longer than all else.
     return tf.function(function, input_signature=input_signature, autograph=False)
 
 
-def _pixels(function, channels, dtype, mask_dtype):
-    return _function(function, [*_images(channels, dtype, mask_dtype), *_DRAWS])
+def _images(contract, dtype, mask_dtype, name="y"):
+    height, width, channels = contract.image_shape
+    return [
+        tf.TensorSpec((None, height, width, channels), dtype, name),
+        tf.TensorSpec((None, height, width, contract.mask_channels), mask_dtype, "mask"),
+    ]
 
 
 class _Graph:
-    """What the signatures do, between checked inputs and answers."""
+    """The signatures' functions, and their common parts.
 
-    def __init__(self, model, stored, limits, webp):
-        self.model, self.stored, self.limits, self.webp = model, stored, limits, webp
-        self.height, self.width, self.channels = model.image_shape
-        self.tau = float(model.measurement.tau)
-        shape = (None, self.height, self.width)
-        # Traced once: the signatures share them.
-        self.draw = _function(
-            self._draw,
-            [
-                tf.TensorSpec((*shape, self.channels), "float32"),
-                tf.TensorSpec((*shape, 1), "float32"),
-                *_DRAWS,
-            ],
-        )
-        self.fill = _pixels(self._fill, self.channels, "float32", "float32")
+    `stored` holds pairs of a Keras variable and the variable of the SavedModel.
+    """
 
-    # -- signatures ----------------------------------------------------------------------------------------------
+    def __init__(self, model, contract, stored, webp):
+        self.model = model
+        self.contract = contract
+        self.limits = contract.limits
+        self.values = contract.values
+        self.stored = list(stored)
+        self.webp = webp
+        images = _images(contract, "float32", "float32")
+        # Traced once, shared by all signatures.
+        self.draw = _function(self._draw, *images, *_ROWS, _ORIGIN)
 
-    def floats(self, image, mask, seed, num_samples):
-        image, mask = checks.images(image, mask, self.channels, self.limits)
-        seed, num_samples = self._draws(tf.shape(image)[0], seed, num_samples)
-        pixels = self._pixels(tf.shape(image)[1], tf.shape(image)[2])
-        ready = [*checks.observed(image, mask), *checks.counts(num_samples, pixels, self.limits)]
-        return self.fill(*checks.passed(ready, image, mask, seed, num_samples))
+    # -- signatures ------------------------------------------------------------------------------
 
-    def bytes(self, image, mask, seed, num_samples):
-        image, mask = checks.images(image, mask, self.channels, self.limits)
-        seed, num_samples = self._draws(tf.shape(image)[0], seed, num_samples)
-        pixels = self._pixels(tf.shape(image)[1], tf.shape(image)[2])
-        ready = checks.counts(num_samples, pixels, self.limits)
-        image, mask, num_samples = checks.passed(ready, image, mask, num_samples)
-        observed = tf.cast(encoded.observed(mask), "float32")
-        found = self.fill(encoded.to_float(image), observed, seed, num_samples)
-        return {n: v if n == "std" else encoded.to_uint8(v) for n, v in found.items()}
+    def floats(self, y, mask, seed, num_samples, origin=None):
+        y, mask, rows = self._checked(y, mask, seed, num_samples, origin)
+        checks = assertions.observed(y, mask, self.values.is_bounded)
+        y, mask = assertions.after(checks, y, mask)
+        if self.values.is_bounded:
+            return self._fill(y, mask, y, rows, lambda x: x, 1.0)
+        values = self.values
+        return self._fill(y, mask, values.encode(y), rows, values.decode, values.scale)
 
-    def encoded(self, image_bytes, mask_bytes, seed, num_samples):
-        image_bytes = checks.forget_shape(image_bytes)
-        check = checks.require(
-            tf.equal(tf.size(tf.shape(image_bytes)), 1) & (tf.size(image_bytes) > 0),
+    def pixels(self, pixels, mask, seed, num_samples):
+        values = self.values.of("uint8")
+        pixels, mask, rows = self._checked(pixels, mask, seed, num_samples)
+        pixels, mask = assertions.after(assertions.byte_masks(mask), pixels, mask)
+        seen = tf.cast(mask > 0, "float32")
+        return self._fill(pixels, seen, values.encode(pixels), rows, values.decode, 127.5)
+
+    def files(self, image_bytes, mask_bytes, seed, num_samples):
+        image_bytes = assertions.forget_shape(image_bytes)
+        some = assertions.require(
+            tf.equal(tf.rank(image_bytes), 1) & (tf.size(image_bytes) > 0),
             "`image_bytes` must hold at least one encoded image, shape (N,).",
             tf.shape(image_bytes),
         )
-        (image_bytes,) = checks.after([check], [image_bytes], [(None,)])
+        (image_bytes,) = assertions.after([some], image_bytes)
+        image_bytes = tf.ensure_shape(image_bytes, (None,))
         count = tf.shape(image_bytes)[0]
-        mask_bytes = checks.vector(mask_bytes, count, "mask_bytes")
-        seed, num_samples = self._draws(count, seed, num_samples)
-        images = encoded.Images(image_bytes, mask_bytes, self.channels, self.limits, self.webp)
-        pixels = self._pixels(images.heights, images.widths)
-        ready = checks.counts(num_samples, pixels, self.limits)
-        (num_samples,) = checks.passed(ready, num_samples)
-        y, mask = images.map(
-            lambda image, mask: resizing.observe(image, mask, self._size, self.tau),
-            [(self.height, self.width, self.channels), (self.height, self.width, 1)],
-            "float32",
-        )
-        samples, mean = self.draw(y, mask, seed, num_samples)
-        answers = images.map(
-            lambda image, mask, *drawn: _png(self._finish(image, mask, *drawn)),
-            [(None,), (), ()],
-            "string",
-            samples,
-            mean,
-            num_samples,
-        )
-        names = ("samples_bytes", "mean_bytes", "std_bytes")
-        return {
-            **dict(zip(names, answers, strict=True)),
-            "samples": samples,
-            "mean": mean,
-            "std": std(samples, num_samples),
-        }
+        mask_bytes = assertions.rows(mask_bytes, count, "mask_bytes")
+        seed = assertions.rows(seed, count, "seed")
+        num_samples = assertions.rows(num_samples, count, "num_samples")
+        index = tf.range(count)
 
-    def encode(self, image, mask):
-        image, mask = checks.images(image, mask, self.channels, self.limits)
-        image, mask = checks.passed(checks.observed(image, mask), image, mask)
-        y, mask = resizing.observe(image, mask, self._size, self.tau)
-        with self.stored.scope():
-            mean, log_variance = self.model.encoder.encode(y, mask)
+        def header(item):
+            data, i = item
+            return self._fitting(codec.header(data, "image_bytes", i, self.limits, self.webp))
+
+        headers = _map(header, (image_bytes, index), tf.TensorSpec((3,), "int32"))
+        sizes = tf.cast(headers[:, 0], "int64") * tf.cast(headers[:, 1], "int64")
+        checks = assertions.counts(num_samples, sizes, self.limits)
+        (num_samples,) = assertions.after(checks, num_samples)
+        most = tf.reduce_max(num_samples)
+        answers = (
+            tf.TensorSpec((None,), "string"),
+            tf.TensorSpec((), "string"),
+            tf.TensorSpec((), "string"),
+        )
+        rows = (image_bytes, mask_bytes, headers, seed, num_samples, index)
+        # One by one: images of a batch may differ in size.
+        found = _map(lambda item: self._file(*item, most), rows, answers)
+        return dict(zip(("samples_bytes", "mean_bytes", "std_bytes"), found, strict=True))
+
+    def describe(self, row):
+        return {"contract": tf.fill(tf.shape(row)[:1], self.contract.to_json())}
+
+    def encode(self, y, mask):
+        y, mask = assertions.images(y, mask, self.contract)
+        y, mask = assertions.after(assertions.observed(y, mask, self.values.is_bounded), y, mask)
+        y = y if self.values.is_bounded else self.values.encode(y)
+        with self._stored_weights():
+            mean, log_variance = self.model.encoder.encode(tf.where(mask > 0.5, y, 0.0), mask)
         return {"mean": mean, "log_variance": log_variance}
 
-    # -- parts ---------------------------------------------------------------------------------------------------
+    # -- parts -----------------------------------------------------------------------------------
 
-    @property
-    def _size(self):
-        return self.height, self.width
+    def _checked(self, image, mask, seed, num_samples, origin=None):
+        """`image`, `mask`, and `(seed, num_samples, origin)`, of which every image has a row."""
+        image, mask = assertions.images(image, mask, self.contract)
+        count = tf.shape(image)[0]
+        seed = assertions.rows(seed, count, "seed")
+        num_samples = assertions.rows(num_samples, count, "num_samples")
+        if origin is None:
+            origin = tf.zeros((count, 2), "int32")
+        else:
+            origin = assertions.rows(origin, count, "origin", width=2)
+            stride = self.model.inference_generator.stride
+            multiples = assertions.require(
+                tf.reduce_all(tf.equal(origin % stride, 0)),
+                f"`origin` must hold multiples of {stride}: the row and column of `y` in a larger "
+                "image.",
+                origin,
+            )
+            (origin,) = assertions.after([multiples], origin)
+        pixels = tf.shape(image)[1] * tf.shape(image)[2]
+        checks = assertions.counts(num_samples, pixels, self.limits)
+        image, mask, num_samples = assertions.after(checks, image, mask, num_samples)
+        return image, mask, (seed, num_samples, origin)
 
-    def _draws(self, count, seed, num_samples):
-        return checks.vector(seed, count, "seed"), checks.vector(num_samples, count, "num_samples")
+    def _fitting(self, header):
+        """The header of an image, which must have the model's size if that is fixed."""
+        size = self.contract.fixed_size
+        if size is None:
+            return header
+        check = assertions.require(
+            tf.reduce_all(tf.equal(header[:2], size)),
+            f"Images must have the size of the model, {size[0]} x {size[1]} (height x width).",
+            header[:2],
+        )
+        return assertions.after([check], header)[0]
 
-    def _pixels(self, height, width):
-        own = tf.constant(self.height * self.width, "int64")
-        return tf.maximum(tf.cast(height, "int64") * tf.cast(width, "int64"), own)
+    def _file(self, data, mask_data, header, seed, num_samples, index, most):
+        """PNGs of one file's samples (as many as `most`, empty beyond its own), mean and std."""
+        largest = header[2]
+        rgba, has_alpha = codec.decode(data, "image_bytes", index, largest, self.webp)
+        mask = self._file_mask(rgba, has_alpha, mask_data, largest, index)
+        channels = self.contract.image_shape[-1]
+        size = self.contract.fixed_size or (None, None)
+        pixels = tf.ensure_shape(codec.to_channels(rgba[..., :3], channels), (*size, channels))
+        half = tf.cast(largest, "float32") / 2.0
+        mask = tf.ensure_shape(tf.cast(mask, "float32"), (*size, self.contract.mask_channels))[None]
+        rows = (seed[None], num_samples[None], tf.zeros((1, 2), "int32"))
 
-    def _fill(self, image, mask, seed, num_samples):
-        y, seen = resizing.observe(image, mask, self._size, self.tau)
-        return self._finish(image, mask, *self.draw(y, seen, seed, num_samples), num_samples)
+        def decoded(y):
+            return tf.cast(tf.round((tf.clip_by_value(y, -1.0, 1.0) + 1.0) * half), "int32")
 
-    def _draw(self, y, mask, seed, num_samples):
-        """Samples `(N, K, H, W, C)` and mean `(N, H, W, C)` at the model's size, K the largest number."""
-        # A limit of its own: servers run what does not depend on a check at the same time as the check.
+        y = tf.cast(pixels, "float32") / half - 1.0
+        found = self._fill(pixels[None], mask, y[None], rows, decoded, 1.0)
+        std = tf.cast(tf.round(tf.minimum(found["std"][0], 1.0) * 65535.0), "int32")
+        samples = codec.encode_png(found["samples"][0], largest)
+        padding = tf.fill([most - num_samples], "")
+        return (
+            tf.concat([samples, padding], axis=0),
+            codec.encode_png(found["mean"][0], largest),
+            codec.encode_png(std, tf.constant(65535)),
+        )
+
+    def _file_mask(self, rgba, has_alpha, mask_data, largest, index):
+        """The observed pixels `(h, w, M)` of a file: opaque ones, which the mask file leaves."""
+        sent = tf.strings.length(mask_data) > 0
+        some = assertions.require(
+            sent | has_alpha,
+            "An image without alpha channel needs a mask in `mask_bytes` (white = observed). "
+            "The image:",
+            index,
+        )
+        opaque = rgba[..., 3:] > largest // 2
+
+        def from_file():
+            header = codec.header(mask_data, "mask_bytes", index, self.limits, self.webp)
+            same = assertions.require(
+                tf.reduce_all(tf.equal(header[:2], tf.shape(rgba)[:2])),
+                "A mask must have the size of its image.",
+                header[:2],
+                "for an image of",
+                tf.shape(rgba)[:2],
+                "The image:",
+                index,
+            )
+            with tf.control_dependencies([same]):
+                found, _ = codec.decode(mask_data, "mask_bytes", index, header[2], self.webp)
+                return opaque & codec.observed(found, header[2], index)
+
+        with tf.control_dependencies([some]):
+            seen = tf.cond(sent, from_file, lambda: opaque)
+        return tf.repeat(seen, self.contract.mask_channels, axis=-1)
+
+    def _fill(self, image, mask, y, rows, decode, unit):
+        """Answers in the image's units, with its observed values.
+
+        Args:
+            image: `(N, H, W, C)` in the caller's units.
+            mask: float32 `(N, H, W, M)`.
+            y: `image` in network units.
+            rows: `(seed, num_samples, origin)`.
+            decode: function from network units to the caller's.
+            unit: float or one a channel, the caller's units in a network unit.
+        """
+        seed, num_samples, origin = rows
+        y = tf.where(mask > 0.5, y, 0.0)
+        samples, mean = self.draw(y, mask, seed, num_samples, origin)
+        std = _std(samples, num_samples) * tf.constant(unit, "float32")
+        return {
+            "samples": tf.where(mask[:, None] > 0.5, image[:, None], decode(samples)),
+            "mean": tf.where(mask > 0.5, image, decode(mean)),
+            "std": tf.where(mask > 0.5, 0.0, std),
+        }
+
+    def _stored_weights(self):
+        """A scope in which the Keras layers compute with the stored weights."""
+        mapping = [(weight, tf.cast(stored, "float32")) for weight, stored in self.stored]
+        return keras.StatelessScope(state_mapping=mapping)
+
+    def _draw(self, y, mask, seed, num_samples, origin):
+        """Samples `(N, K, H, W, C)` and mean `(N, H, W, C)`, K the largest of `num_samples`."""
+        # A limit of its own: checks run at the same time.
         most = tf.minimum(tf.reduce_max(num_samples), self.limits.max_samples)
-        seed = tf.cast(tf.math.floormod(seed, 2**31), "int32")  # as `inpaint` has it
-        with self.stored.scope():
-            features = self.model.sampling_generator.observe(y, mask)
-            samples = self.model.sample(y, mask, seed, most, features)
-            if self.model.generator.predicts_mean:
-                mean = self.model.own_mean(y, mask, features)
+        seed = tf.cast(tf.math.floormod(seed, 2**31), "int32")
+        with self._stored_weights():
+            samples = self.model.sample(y, mask, seed, most, origin)
+            if predicts_mean(self.model):
+                mean = self.model.mean(y, mask)
             else:
                 mean = _mean(samples, num_samples)[:, 0]
         return samples, mean
 
-    def _finish(self, image, mask, samples, mean, num_samples):
-        """Answers at the images' own size, with their observed pixels."""
-        height, width = tf.shape(image)[1], tf.shape(image)[2]
-        samples = resizing.answer(samples, height, width)
-        mean = resizing.answer(mean[:, None], height, width)[:, 0]
-        samples = tf.where(mask[:, None] > 0.5, image[:, None], samples)
-        mean = tf.where(mask > 0.5, image, mean)
-        return {"samples": samples, "mean": mean, "std": std(samples, num_samples)}
+
+def _map(function, rows, signature):
+    return tf.map_fn(function, rows, fn_output_signature=signature, parallel_iterations=16)
 
 
-def std(samples, num_samples):
-    """Standard deviation of each image's own samples, mean over channels, `(N, h, w)`; 0 for one sample."""
+def _std(samples, num_samples):
+    """Standard deviation of each image's own samples, `(N, H, W, C)`; 0 for one sample."""
     weight = _weight(samples, num_samples)
     variance = tf.reduce_sum(weight * tf.square(samples - _mean(samples, num_samples)), axis=1)
     count = tf.reshape(tf.cast(num_samples, "float32"), (-1, 1, 1, 1))
-    return tf.reduce_mean(tf.sqrt(variance / tf.maximum(count - 1.0, 1.0)), axis=-1)
+    return tf.sqrt(variance / tf.maximum(count - 1.0, 1.0))
 
 
 def _mean(samples, num_samples):
     weight = _weight(samples, num_samples)
-    return tf.reduce_sum(weight * samples, axis=1, keepdims=True) / tf.reduce_sum(
-        weight, axis=1, keepdims=True
-    )
+    total = tf.reduce_sum(weight, axis=1, keepdims=True)
+    return tf.reduce_sum(weight * samples, axis=1, keepdims=True) / total
 
 
 def _weight(samples, num_samples):
-    """1 for the samples an image asked for, 0 for those that others in the batch did, `(N, K, 1, 1, 1)`."""
-    mine = tf.range(tf.shape(samples)[1])[None, :] < num_samples[:, None]
-    return tf.cast(mine, "float32")[:, :, None, None, None]
-
-
-def _png(found):
-    """PNGs of answers: samples `(N, K)`, mean `(N,)`, std `(N,)` (white = 1, the most there is)."""
-    samples, mean = encoded.to_uint8(found["samples"]), encoded.to_uint8(found["mean"])
-    deviation = tf.cast(tf.round(tf.minimum(found["std"], 1.0) * 255.0), "uint8")[..., None]
-    return [
-        tf.raw_ops.EncodePng(image=pixels, compression=encoded.COMPRESSION)
-        for pixels in (samples, mean, deviation)
-    ]
+    """1 for an image's own samples, 0 for those beyond, `(N, K, 1, 1, 1)`."""
+    own = tf.range(tf.shape(samples)[1])[None, :] < num_samples[:, None]
+    return tf.cast(own, "float32")[:, :, None, None, None]

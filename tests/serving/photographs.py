@@ -1,4 +1,4 @@
-"""Small damaged photographs as files."""
+"""Small damaged photographs as files, by Pillow alone."""
 
 import io
 
@@ -15,9 +15,11 @@ def pixels(size=(20, 30), channels=4, seed=0):
 
 
 def encode(array, kind="PNG", **options):
-    """An array's bytes as an image file."""
+    """An array, or a Pillow image, as the bytes of a file."""
     file = io.BytesIO()
-    Image.fromarray(np.squeeze(array)).save(file, kind, **options)
+    if not isinstance(array, Image.Image):
+        array = Image.fromarray(array[..., 0] if array.shape[2:] == (1,) else array)
+    array.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -25,3 +27,11 @@ def decode(data):
     with Image.open(io.BytesIO(data)) as image:
         found = np.asarray(image)
     return found if found.ndim == 3 else found[..., None]
+
+
+def batch(count, size=(20, 30), channels=3, seed=0, mask_channels=1):
+    """`(y, mask)` float32: values of 8 bits in [-1, 1], half of them missing (0)."""
+    generator = np.random.default_rng(seed)
+    y = generator.integers(0, 256, (count, *size, channels)) / 127.5 - 1.0
+    mask = generator.random((count, *size, mask_channels)) < 0.5
+    return (y * mask).astype("float32"), mask.astype("float32")

@@ -1,0 +1,106 @@
+"""Requests that a client can correct come back as invalid arguments that say how."""
+
+import numpy as np
+import pytest
+
+from keras_uai.serving import Limits
+from tests.serving.conftest import session_call
+from tests.serving.photographs import batch, decode, encode, pixels
+
+tf = pytest.importorskip("tensorflow")
+
+Y = batch(2, (16, 16))[0]
+MASK = np.ones((2, 16, 16, 1), "float32")
+ROWS = {"seed": [0, 0], "num_samples": [1, 1]}
+
+
+def changed(array, value):
+    array = np.array(array)
+    array[1, 3, 4, 0] = value
+    return array
+
+
+def refused(serve, signature, message, **arrays):
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        serve(signature, **arrays)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "tile", "encode"])
+@pytest.mark.parametrize(
+    ("y", "mask", "message"),
+    [
+        (Y, MASK[:1], "Masks must have the size of their images"),
+        (Y, MASK[:, :15], "Masks must have the size of their images"),
+        (Y[:0], MASK[:0], "without an axis of length 0"),
+        (Y[:, :, :0], MASK[:, :, :0], "without an axis of length 0"),
+        (changed(Y, np.nan), MASK, "must be finite"),
+        (changed(Y, -np.inf), MASK, "must be finite"),
+        (changed(Y, 1.01), MASK, "v / 127.5 - 1"),
+        (Y * 127.5, MASK, "v / 127.5 - 1"),
+        (Y, changed(MASK, 0.5), "Masks must hold 1 where"),
+        (Y, changed(MASK, np.nan), "Masks must hold 1 where"),
+        (Y, 255 * MASK, "Masks must hold 1 where"),
+        (np.zeros((1, 64, 63, 3)), np.zeros((1, 64, 63, 1)), "1 to 4000 pixels"),
+    ],
+)
+def test_images(serve, signature, y, mask, message):
+    rows = {"seed": np.zeros(len(y), int), "num_samples": np.ones(len(y), int)}
+    rows |= {"origin": np.zeros((len(y), 2), int)} if signature == "tile" else {}
+    refused(serve, signature, message, y=y, mask=mask, **({} if signature == "encode" else rows))
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "pixels"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": [0]}, "`seed` must have one row an image"),
+        ({"num_samples": [1]}, "`num_samples` must have one row an image"),
+        ({"num_samples": [1, 0]}, "`num_samples` must lie in"),
+        ({"num_samples": [-3, 1]}, "`num_samples` must lie in"),
+        ({"num_samples": [5, 1]}, "`num_samples` must lie in"),
+    ],
+)
+def test_rows(serve, signature, change, message):
+    name, image = ("y", Y) if signature != "pixels" else ("pixels", np.zeros(Y.shape, int))
+    refused(serve, signature, message, **{name: image, "mask": MASK, **ROWS, **change})
+
+
+@pytest.mark.parametrize("mask", [2 * MASK, changed(MASK, 255), changed(255 * MASK, 127)])
+def test_masks_of_bytes(serve, mask):
+    message = "Masks must hold 0 where a value is missing, and 1 or 255"
+    refused(serve, "pixels", message, pixels=np.zeros(Y.shape, int), mask=mask, **ROWS)
+
+
+def test_a_fixed_layout_is_kept_in_the_graph(exported_fixed):
+    serve = session_call(exported_fixed / "1")
+    rows = {"mask_bytes": [b"", b""], **ROWS}
+    good, other = (encode(pixels((height, 16))) for height in (16, 15))
+    found = serve("image_bytes", image_bytes=[good, good], **rows)
+    assert decode(found["mean_bytes"][1]).shape == (16, 16, 3)
+    message = "must have the size of the model, 16 x 16"
+    refused(serve, "image_bytes", message, image_bytes=[good, other], **rows)
+
+
+def test_refused_requests_are_not_begun(serve):
+    """2 ** 31 samples are a terabyte, which a check that comes too late would ask for."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for signature in ("serving_default", "pixels"):
+        test_rows(serve, signature, {"num_samples": [2**31 - 1, 1]}, "must lie in")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kilobytes
+
+
+def test_the_whole_answer_is_limited(serve):
+    y, mask = np.zeros((3, 60, 60, 3)), np.zeros((3, 60, 60, 1))
+    arrays = {"y": y, "mask": mask, "seed": [0, 0, 0]}
+    refused(serve, "serving_default", "at most 40000 pixels", **arrays, num_samples=[1, 1, 4])
+    found = serve("serving_default", **arrays, num_samples=[1, 1, 3])
+    assert found["samples"].shape == (3, 3, 60, 60, 3)
+
+
+@pytest.mark.parametrize("name", list(Limits.__dataclass_fields__))
+def test_limits_are_positive(name):
+    assert getattr(Limits(**{name: 7}), name) == 7
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        Limits(**{name: 0})
