@@ -1,4 +1,4 @@
-"""Tests of what lies in `tools/` and not in the package; its folders are plain modules, as the commands see them."""
+"""Tests of the modules in `tools/`, which are imported by their own names, as the commands do."""
 
 import sys
 

@@ -1,13 +1,14 @@
-"""Benchmarks, one a module: `run(options)` measures and returns a JSON-able dict with "machine" and
-"versions" (see `timing.machine`), `table(result)` makes text of it. tools/benchmark finds them by
-the names in `COMMANDS`.
+"""Benchmarks, one module each: `run(options)` measures and returns a dict of JSON values.
+
+The dict has "machine" and "versions" (see `timing.machine`). `table(result)` turns it into text.
 """
 
-#: subcommand: what it measures
+#: Subcommands of tools/benchmark and their descriptions.
 COMMANDS = {
-    "data": "batches of damaged images against the training step",
-    "metrics": "the Fréchet distance against TF-GAN's and scipy's",
-    "scaling": "what more machines would bring: this one's step, and an assumed network",
+    "data": "loading and damaging of images against the training step",
+    "inference": "time and memory of whole images, beside cv2.inpaint",
+    "metrics": "the Fréchet distance against TF-GAN and scipy",
+    "scaling": "expected speed on several machines, from a step measured here",
     "serving": "an export against the model it was made of",
-    "step": "the training step against PyTorch's on the same networks and losses",
+    "step": "the training step against PyTorch on the same networks and losses",
 }

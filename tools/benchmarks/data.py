@@ -1,8 +1,8 @@
-"""`tools/benchmark data`: how fast batches of damaged images come, against the training step in the same run.
+"""`tools/benchmark data`: loading and damaging of images against the training step.
 
-Images are decoded, cropped and resized once ("decoding"); the first epoch does that and draws the masks, later ones
-know them.
-Both engines are measured: tf.data, and the threads that feed the other backends.
+Batches are made of clean images in two ways: resized to a square, and as random crops of whole
+images. The first epoch decodes the images; later ones have them in memory. The engine is that of
+the backend: tf.data, or the threads that feed other backends (KERAS_BACKEND=jax).
 """
 
 import pathlib
@@ -12,103 +12,94 @@ import time
 import numpy as np
 from PIL import Image
 
-from benchmarks import step_cases, timing
+from benchmarks import timing
 
-WANTED = 10  # times the step's rate
-_SIDES = (32, 64)
-_FILE = (109, 89)  # height and width of the files that are made: CelebA's, halved
+WANTED = 10  # times the speed of the step
+_SIDE = 64
+_FILE = (240, 320)  # height and width of the generated files
 
 
 def run(options):
-    """Measures the images of `options["data"]` (None: files made for it); a JSON-able dict."""
-    machine = timing.machine(("numpy", "pillow", "tensorflow", "keras"))
+    """Measures the images of `options["data"]` (None: generated files)."""
+    names = ("data", "images", "width", "batch_size", "repeats", "step")
     result = {
         "benchmark": "data",
-        "settings": {
-            n: options[n] for n in ("data", "images", "width", "batch_size", "repeats", "step")
-        },
-        **machine,
-        "sides": {},
+        "settings": {name: options[name] for name in names},
+        **timing.machine(("numpy", "pillow")),
+        "step_images_per_s": _step_rate(options) if options["step"] else None,
+        "rows": {},
     }
     with tempfile.TemporaryDirectory() as made:
         folder = options["data"] or _files(pathlib.Path(made), options["images"])
-        for side in _SIDES:
-            result["sides"][str(side)] = _side(folder, side, options)
+        for name, arguments in cases().items():
+            first, later = _epochs(folder, arguments, options)
+            row = {"first": first, "later": timing.summary(later)}
+            if options["step"]:
+                slowest = min(first, row["later"]["median"])
+                row["times_the_step"] = slowest / result["step_images_per_s"]
+            result["rows"][name] = row
     return result
 
 
-def measurements(side):
-    """`{name: measurement}`: each kind there is."""
-    from keras_uai import measurements as kinds
+def cases():
+    """Returns `{name: arguments of datasets.load}`: each kind of measurement, squares and crops."""
+    from keras_uai import measurements
 
-    holes = kinds.Patch(2, side // 4, border=0).masks(np.arange(64), side, side)
-    return {
-        "DropPixel(0.9)": kinds.DropPixel(0.9),
-        "Patch(90, 10)": kinds.Patch(90, 10),
-        f"Patch(1, {side // 2})": kinds.Patch(1, side // 2),
-        "Empirical, 64 masks": kinds.Empirical(1.0 - np.array(holes)[..., 0]),
+    holes = measurements.Patch(2, _SIDE // 4, border=0).masks(np.arange(64), _SIDE, _SIDE)
+    empirical = measurements.Empirical(1.0 - np.array(holes))
+    kinds = {
+        "DropPixel(0.9)": measurements.DropPixel(0.9),
+        "Patch(90, 10)": measurements.Patch(90, 10),
+        "Empirical, 64 masks": empirical,
     }
+    squares = {
+        f"squares, {name}": {"image_size": _SIDE, "measurement": kind}
+        for name, kind in kinds.items()
+    }
+    crops = {
+        f"crops, {name}": {"crop_size": _SIDE, "measurement": kind, "random_horizontal_flip": True}
+        for name, kind in kinds.items()
+    }
+    return squares | crops
 
 
-def _side(folder, side, options):
-    """Rates at one size of images."""
-    step = _step_rate(side, options) if options["step"] else None
-    found = {"step_images_per_s": step, "rows": {}}
-    for name, measurement in measurements(side).items():
-        begun = time.perf_counter()
-        dataset = _load(folder, side, measurement, options)
-        if "decoding_images_per_s" not in found:
-            kept = dataset._keras_uai_elements[0]  # the decoded images live as long as these
-            found["decoding_images_per_s"] = len(kept.indices) / (time.perf_counter() - begun)
-        for engine, first, later in _epochs(dataset, options["repeats"]):
-            once = found["decoding_images_per_s"]
-            # An epoch that begins with decoding them all.
-            row = {"first": 1.0 / (1.0 / first + 1.0 / once), "later": timing.summary(later)}
-            if step:
-                row["times_the_step"] = min(row["first"], row["later"]["median"]) / step
-            found["rows"][f"{name}, {engine}"] = row
-    del kept
-    return found
-
-
-def _load(folder, side, measurement, options):
+def _epochs(folder, arguments, options):
+    """Returns images/s of the first epoch, and a list of those of later ones."""
     from keras_uai import datasets
 
-    return datasets.load(
-        folder, "all", side, measurement, options["batch_size"],
-        crop_size=min(_FILE) if options["data"] is None else None,
-        limit=options["images"], shuffle=True, cache="memory",
-    )  # fmt: skip
+    dataset = datasets.load(
+        folder,
+        "all",
+        batch_size=options["batch_size"],
+        limit=options["images"],
+        shuffle=True,
+        cache="memory",
+        **arguments,
+    )
+    rates = []
+    for _ in range(1 + options["repeats"]):
+        begun = time.perf_counter()
+        images = 0
+        for batch in dataset:
+            images += len(batch["observation"] if isinstance(batch, dict) else batch)
+        rates.append(images / (time.perf_counter() - begun))
+    return rates[0], rates[1:]
 
 
-def _epochs(dataset, repeats):
-    """`(engine, images/s of the first epoch, [images/s of later ones])` of both engines."""
-    from keras_uai.datasets.batches import Batches
+def _step_rate(options):
+    """Returns images/s of a training step of the paper's model."""
+    from benchmarks import step_cases
 
-    elements = dataset._keras_uai_elements[0]
-    for engine, batches in (("tf.data", dataset), ("threads", Batches(elements))):
-        rates = []
-        for _ in range(1 + repeats):
-            begun, images = time.perf_counter(), 0
-            for batch in batches:
-                images += len(batch["observation"] if isinstance(batch, dict) else batch)
-            rates.append(images / (time.perf_counter() - begun))
-        yield engine, rates[0], rates[1:]
-
-
-def _step_rate(side, options):
-    """images/s of our training step, a short measurement."""
-    settings = {"image_size": side, "width": options["width"], "micro_batches": 1}
+    settings = {"image_size": _SIDE, "width": options["width"], "gradient_accumulation_steps": 1}
     model = step_cases.make_model(settings)
     y, _ = step_cases.make_batch(model, options["batch_size"])
-    _, step = step_cases.keras_step(model, y)
-    step()
-    _, seconds = timing.in_turn({"step": step}, options["repeats"])
+    model.train_on_batch(y)
+    _, seconds = timing.in_turn({"step": lambda: model.train_on_batch(y)}, options["repeats"])
     return options["batch_size"] / float(np.median(seconds["step"]))
 
 
 def _files(folder, count):
-    """JPEG files of soft random pictures."""
+    """Writes JPEG files of soft random pictures; returns the folder."""
     random = np.random.default_rng(0)
     for i in range(count):
         small = random.integers(0, 256, (8, 6, 3)).astype("uint8")
@@ -118,25 +109,23 @@ def _files(folder, count):
 
 
 def table(result):
-    """The result as text."""
+    """Returns the result as text."""
     settings = result["settings"]
+    step = result["step_images_per_s"]
+    files = settings["data"] or f"JPEG files of {_FILE[1]} x {_FILE[0]} pixels"
     lines = [
-        f"Images/s of {settings['data'] or 'JPEG files of 89 x 109'}, {settings['images']:,} images at most, "
+        f"Images/s of {_SIDE} x {_SIDE} from {files}, {settings['images']:,} images at most, "
         f"batches of {settings['batch_size']}; later epochs: medians of {settings['repeats']}"
     ]
-    for side, found in result["sides"].items():
-        step = found["step_images_per_s"]
-        lines.append(
-            f"{side} x {side}: decoded and resized once at {found['decoding_images_per_s']:,.0f} images/s"
-            + (f"; a step of width {settings['width']} takes {step:.1f} images/s" if step else "")
-        )
-        times = f"{'x step':>9s}" if step else ""
-        lines.append(f"{'':32s}{'first':>9s}{'later':>9s}{'from':>9s}{'to':>9s}{times}")
-        for name, row in found["rows"].items():
-            rates = (row["first"], *(row["later"][key] for key in ("median", "low", "high")))
-            times = f"{row['times_the_step']:9.0f}" if step else ""
-            lines.append(f"{name:32s}" + "".join(f"{rate:9,.0f}" for rate in rates) + times)
-        if step:
-            worst = min(row["times_the_step"] for row in found["rows"].values())
-            lines.append(f"The slowest is {worst:.0f} times the step; wanted: {WANTED}")
+    if step:
+        lines.append(f"A step of width {settings['width']}: {step:.1f} images/s")
+    times = f"{'x step':>9s}" if step else ""
+    lines.append(f"{'':32s}{'first':>9s}{'later':>9s}{'from':>9s}{'to':>9s}{times}")
+    for name, row in result["rows"].items():
+        rates = (row["first"], *(row["later"][key] for key in ("median", "low", "high")))
+        times = f"{row['times_the_step']:9.0f}" if step else ""
+        lines.append(f"{name:32s}" + "".join(f"{rate:9,.0f}" for rate in rates) + times)
+    if step:
+        worst = min(row["times_the_step"] for row in result["rows"].values())
+        lines.append(f"The slowest is {worst:.0f} times the step; wanted: {WANTED}")
     return "\n".join(lines)

@@ -1,8 +1,8 @@
-"""`tools/benchmark metrics`: the Fréchet distance against TF-GAN's and scipy's, in one run.
+"""`tools/benchmark metrics`: the Fréchet distance against TF-GAN and scipy.
 
-The features are random and correlated, with a spectrum that falls as a network's does; both
-implementations see the same. `ours, features` has the features (fewer images than dimensions: the
-low-rank path), `ours, covariances` only means and covariances, as from a large reference set.
+All implementations see the same random features, whose spectrum falls as that of a network's.
+`ours, features` uses the features (with fewer images than dimensions: the low-rank path),
+`ours, covariances` means and covariances only, as for a large reference set.
 """
 
 import warnings
@@ -13,15 +13,11 @@ from benchmarks import timing
 from keras_uai.metrics import Statistics, frechet_distance
 from keras_uai.metrics.statistics import Moments
 
-_STAMP = {"extractor": "random", "weights": "0", "resize": "none", "image_size": "none"}
+_PROVENANCE = {"extractor": "random", "weights": "0", "resize": "none", "image_size": "none"}
 
 
 def run(options):
-    """Measures `options["images"]` images in `options["dimensions"]` dimensions; a JSON-able dict.
-
-    Every implementation is run `options["repeats"]` times, in turn, so that what else the machine
-    does falls on all alike.
-    """
+    """Measures sets of `options["images"]` images in `options["dimensions"]` dimensions."""
     a, b = (features(options["images"], options["dimensions"], seed) for seed in (0, 1))
     cases = {
         "ours, features": lambda: frechet_distance(_kept(a), _kept(b)),
@@ -31,7 +27,7 @@ def run(options):
     if options["scipy"]:
         cases["scipy sqrtm"] = _scipy(a, b)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of few images: the numbers are not used
+        warnings.simplefilter("ignore")  # few images: the values are not used
         values, seconds = timing.in_turn(cases, options["repeats"])
     reference = values["TF-GAN"]
     rows = {
@@ -52,7 +48,7 @@ def run(options):
 
 
 def table(result):
-    """The result as text."""
+    """Returns the result as text."""
     settings = result["settings"]
     lines = [
         f"Fréchet distance, {settings['images']:,} images each, {settings['dimensions']:,} "
@@ -68,7 +64,7 @@ def table(result):
 
 
 def features(images, dimensions, seed):
-    """Positive features with a falling spectrum, float32 `(images, dimensions)`."""
+    """Draws positive features with a falling spectrum, float32 `(images, dimensions)`."""
     common = np.random.default_rng(1000).normal(size=(dimensions, dimensions))
     common *= (np.arange(1, dimensions + 1) ** -0.75)[:, None]
     random = np.random.default_rng(seed)
@@ -77,7 +73,7 @@ def features(images, dimensions, seed):
 
 
 def _kept(rows):
-    return Statistics({**_STAMP, "images": len(rows)}, rows)
+    return Statistics({**_PROVENANCE, "images": len(rows)}, rows)
 
 
 def _with_moments(a, b):
@@ -86,8 +82,8 @@ def _with_moments(a, b):
         gathered = Moments()
         gathered.update(rows)
         moments.append(gathered.mean_and_covariance())
-    stamp = {**_STAMP, "images": len(a)}
-    return lambda: frechet_distance(*(Statistics(stamp, None, found) for found in moments))
+    provenance = {**_PROVENANCE, "images": len(a)}
+    return lambda: frechet_distance(*(Statistics(provenance, None, m) for m in moments))
 
 
 def _tf_gan(a, b):

@@ -1,4 +1,4 @@
-"""Which convolutions a TensorFlow function runs, how fast each is alone, and where a step's time goes."""
+"""Convolutions of a TensorFlow function, their speed alone, and a profile of a step."""
 
 import collections
 import glob
@@ -12,7 +12,8 @@ _KINDS = {
     "Conv2DBackpropInput": "backward, input",
     "Conv2DBackpropFilter": "backward, kernel",
 }
-#: Group of events: what the kind of the operation contains, or, behind a slash, the name of the layer; first match.
+#: Groups of events: parts of the operation's kind or, with / or _ in front, of the layer's name.
+#: The first match counts.
 GROUPS = {
     "convolutions, backward": ("Conv2DBackprop",),
     "convolutions, forward": ("Conv2D",),
@@ -24,9 +25,10 @@ GROUPS = {
 
 
 def convolutions(concrete):
-    """`{(operation, shapes, attributes): how often}` of what a concrete function really computes.
+    """Counts the convolutions that a concrete function executes: `{signature: count}`.
 
-    What no output and no side effect needs is left out, as TensorFlow does. Loops are not followed.
+    As in TensorFlow, operations that no output and no side effect needs do not count. Loops are not
+    followed.
     """
     graph = concrete.graph
     todo = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
@@ -43,7 +45,7 @@ def convolutions(concrete):
 
 
 def _signature(op):
-    """`(type, image shape, kernel shape, strides, padding)`."""
+    """Returns `(type, image shape, kernel shape, strides, padding)`."""
     import tensorflow as tf
 
     if op.type == "Conv2D":
@@ -61,13 +63,13 @@ def _signature(op):
 
 
 def flops(signature):
-    """Multiplications and additions of one convolution, stride 1 and padded to the same size."""
+    """Returns the multiplications and additions of a convolution of stride 1, padded "same"."""
     _, image, kernel, *_ = signature
     return 2 * math.prod(image[:3]) * math.prod(kernel)
 
 
 def alone(found, repeats=5):
-    """`{signature: seconds}`: each convolution alone, its fastest run of `repeats` after a warm-up."""
+    """Returns `{signature: seconds}`: the fastest of `repeats` runs of each convolution alone."""
     seconds = {}
     for signature in found:
         run = _operation(signature)
@@ -107,11 +109,11 @@ def _operation(signature):
 
 
 def roofline(concrete, repeats=5):
-    """Arithmetic and attainable time of a function's convolutions.
+    """Computes the arithmetic and the attainable time of a function's convolutions.
 
     Returns:
-        dict: "gflop" of all convolutions, "attainable_s" their time at the rates they reach alone, and "rows", a
-        list of dicts by kind and shape, the dearest first.
+        Dict of "gflop" of all convolutions, "attainable_s", their time at the rates they reach
+        alone, and "rows", a list of dicts by kind and shape, the slowest first.
     """
     found = convolutions(concrete)
     seconds = alone(found, repeats)
@@ -136,7 +138,7 @@ def roofline(concrete, repeats=5):
 
 
 def profile(function):
-    """`{group: share}` of the time that TensorFlow's threads spend in operations during one call."""
+    """Returns `{group: share}` of the time of TensorFlow's threads in operations, in one call."""
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -161,11 +163,11 @@ def profile(function):
 
 
 def _group(name):
-    """The group of an event, None of what is no operation."""
+    """Returns the group of an event, or None if the event is no operation."""
     layer, _, kind = name.rpartition(":")
     if not layer or layer.endswith(":"):
         return None
     for group, parts in GROUPS.items():
         if any(part in (layer if part[0] in "/_" else kind) for part in parts):
             return group
-    return "the rest"
+    return "other"

@@ -1,9 +1,7 @@
-"""`tools/benchmark serving`: an export against the model it was made of, in one run.
+"""`tools/benchmark serving`: an export against the model it was made of.
 
-The recommended 32 x 32 model, not trained, which takes the same time; or one of yours. `bare` is the
-compiled function of the model that draws the samples and the mean: what is left when everything that
-makes it a service (checks, resizing, statistics) is taken away. `files` decodes PNGs with alpha and
-encodes samples, mean and std.
+`bare` is the compiled function of the model that draws the samples and the mean, without the checks
+and statistics of a service. `files` decodes PNGs with alpha and encodes samples, mean and std.
 """
 
 import io
@@ -12,13 +10,14 @@ import tempfile
 import numpy as np
 from PIL import Image
 
-from benchmarks import timing
+from benchmarks import models, timing
 
 _BATCH, _SAMPLES = 32, 10
 _WARM_UP = 3
-_ROUNDS = 20  # a unit of --repeats: these are milliseconds
+_ROUNDS = 20  # per unit of --repeats, since runs take milliseconds
+_SIZE = (32, 32)
 
-#: name: (case, against, what the ratio is to be)
+#: name: (case, reference, target of the ratio)
 TARGETS = {
     "SavedModel / bare, 1 image": ("SavedModel, 1 image", "bare, 1 image", "<= 1.1"),
     "SavedModel / bare, 32 images": ("SavedModel, 32 images", "bare, 32 images", "<= 1.1"),
@@ -30,11 +29,11 @@ TARGETS = {
 
 
 def run(options):
-    """Measures the model `options["model"]` (None: the recommended one); a JSON-able dict."""
+    """Measures the model `options["model"]` (None: the recommended one)."""
     import tensorflow as tf
 
     machine = timing.machine(("tensorflow", "keras"))
-    model = _model(options["model"])
+    model = models.load(options["model"])
     rounds = _ROUNDS * options["repeats"]
     with tempfile.TemporaryDirectory() as folder:
         paths = [model.export(f"{folder}/{w}/1", weights=w) for w in ("float32", "float16")]
@@ -48,7 +47,11 @@ def run(options):
         ratios[name] = {"median": ratio, "low": low, "high": high, "target": target}
     return {
         "benchmark": "serving",
-        "settings": {"model": options["model"], "image_shape": model.image_shape, "rounds": rounds},
+        "settings": {
+            "model": options["model"],
+            "size": models.size(model, _SIZE),
+            "rounds": rounds,
+        },
         **machine,
         "rows": {name: _quartiles(found) for name, found in seconds.items()},
         "ratios": {n: {k: _plain(v) for k, v in r.items()} for n, r in ratios.items()},
@@ -56,12 +59,12 @@ def run(options):
 
 
 def table(result):
-    """The result as text."""
+    """Returns the result as text."""
     settings = result["settings"]
-    shape = " x ".join(map(str, settings["image_shape"]))
+    shape = " x ".join(map(str, settings["size"]))
     lines = [
-        f"{settings['model'] or 'The recommended model'}, {shape}, {settings['rounds']} runs in turn; "
-        "medians and quartiles",
+        f"{settings['model'] or 'The recommended model'}, {shape}, "
+        f"{settings['rounds']} runs in turn; medians and quartiles",
         f"{'':32s}{'ms':>10s}{'from':>10s}{'to':>10s}",
     ]
     for name, row in result["rows"].items():
@@ -76,22 +79,13 @@ def table(result):
     return "\n".join(lines)
 
 
-def _model(path):
-    if path is not None:
-        from keras_uai.serving import commands
-
-        return commands.load(path)
-    from keras_uai import models
-
-    return models.UAI.recommended((32, 32, 3), "DropPixel(0.9)")
-
-
 def _cases(model, signatures, signatures_16):
-    """`{name: function that runs it once}`."""
+    """Returns `{name: function that runs it once}`."""
     import tensorflow as tf
 
     random = np.random.default_rng(0)
-    height, width, channels = model.image_shape
+    height, width = models.size(model, _SIZE)
+    channels = model.image_shape[-1]
     pixels = random.integers(0, 256, (_BATCH, height, width, channels)).astype("uint8")
     mask = random.random((_BATCH, height, width, 1)) < 0.1
     y = np.where(mask, pixels / np.float32(127.5) - 1, np.float32(model.measurement.tau))
@@ -99,10 +93,9 @@ def _cases(model, signatures, signatures_16):
     files = [_png(p, m) for p, m in zip(pixels, mask, strict=True)]
 
     def bare(y, mask, seeds, num_samples):
-        features = model.sampling_generator.observe(y, mask)
-        samples = model.sample(y, mask, seeds, num_samples, features)
+        samples = model.sample(y, mask, seeds, num_samples)
         if model.generator.predicts_mean:
-            return samples, model.own_mean(y, mask, features)
+            return samples, model.mean(y, mask)
         return samples
 
     compiled = tf.function(bare, autograph=False, reduce_retracing=True)

@@ -1,14 +1,11 @@
-"""`tools/benchmark step`: the training step against PyTorch's on the same networks and losses, in one run.
+"""`tools/benchmark step`: the training step against PyTorch on the same networks and losses.
 
-Ours runs G and E once for both players, PyTorch's does as the paper's author: D first, then G and E with passes of
-their own. Before anything is timed the networks are shown to be the same (see `step_cases`). Then come the
-convolutions of the step alone, which bound what it can reach, and where its time goes; with `--sweep`, what it costs
-at other sizes, each in a process of its own, which also tells its memory.
+Ours runs G and E once for both updates. PyTorch's follows the paper's author: D first, then G and E
+with passes of their own. Before the timing, the networks are shown to be the same (`step_cases`).
+The step's convolutions alone bound its speed; a profile shows where its time goes. `--sweep`
+measures other sizes, each in a process of its own, which tells its memory.
 """
 
-import json
-import os
-import subprocess
 import sys
 import time
 
@@ -19,22 +16,23 @@ from benchmarks import roofline, step_cases, timing
 _WARM_UP = 2
 OURS, OURS_JIT = "keras_uai", "keras_uai, jit_compile"
 
-#: `--sweep`: settings that differ from those of the flags, from point to point.
+#: Points of `--sweep`: settings that differ from those of the flags.
 SWEEPS = {
     "image_size": [{"image_size": n} for n in (16, 32, 64)],
     "width": [{"width": n} for n in (8, 16, 32)],
     "batch_size": [{"batch_size": n} for n in (8, 16, 32, 64)],
-    "micro_batches": [{"micro_batches": n} for n in (1, 2, 4)],
+    "gradient_accumulation_steps": [{"gradient_accumulation_steps": n} for n in (1, 2, 4)],
 }
-_SETTINGS = ("image_size", "width", "batch_size", "micro_batches")
+_SETTINGS = ("image_size", "width", "batch_size", "gradient_accumulation_steps")
 
 
 def run(options):
-    """Measures; a JSON-able dict."""
+    """Measures the step with the flags of tools/benchmark."""
     unknown = set(options["sweep"]) - set(SWEEPS)
     if unknown:
         raise ValueError(
-            f"`--sweep` takes some of {', '.join(SWEEPS)}. Received: {', '.join(sorted(unknown))}"
+            f"`--sweep` must name some of {', '.join(SWEEPS)}. "
+            f"Received: {', '.join(sorted(unknown))}"
         )
     result = {
         "benchmark": "step",
@@ -49,7 +47,7 @@ def run(options):
 
 
 def compare(options):
-    """Our step and PyTorch's in turn; what ours could reach; where its time goes."""
+    """Measures our step and PyTorch's in turn, the roofline of ours, and its profile."""
     model = step_cases.make_model(options)
     y, mask = step_cases.make_batch(model, options["batch_size"])
     cases, differences = {}, {}
@@ -72,7 +70,7 @@ def compare(options):
             "processor_s": float(np.median(processor[name])),
             "processor_ours_to_this": timing.ratio(processor[name], processor[OURS]),
         }
-    if options["micro_batches"] == 1 and options["roofline"]:
+    if options["gradient_accumulation_steps"] == 1 and options["roofline"]:
         bound = roofline.roofline(concrete, options["repeats"])
         _, again = timing.in_turn({OURS: ours}, options["repeats"])
         step = float(np.median(again[OURS]))
@@ -86,7 +84,7 @@ def compare(options):
 
 
 def _metered(function, spent):
-    """`function`, which also notes its processor time: where the machine is busy, that is what is fair."""
+    """Returns `function` with its processor time appended to `spent`; fair on a busy machine."""
 
     def run():
         begun = time.process_time()
@@ -98,31 +96,43 @@ def _metered(function, spent):
 
 
 def sweep(name, options):
-    """One dict a point of a sweep: its settings, images/s and peak memory, each from a process of its own."""
+    """Returns a dict per point of a sweep: its settings, speed and memory."""
     points = []
     for changes in SWEEPS[name]:
         settings = {n: options[n] for n in (*_SETTINGS, "repeats")} | changes
         print(f"{name}: {changes[name]} …", file=sys.stderr)
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.step_point", json.dumps(settings)],
-            stdout=subprocess.PIPE, text=True, check=True, env=_environment(),
-        )  # fmt: skip
-        points.append({**settings, **json.loads(done.stdout.splitlines()[-1])})
+        points.append({**settings, **timing.in_process(sys.modules[__name__], settings)})
     return points
 
 
-def _environment():
-    """Environment variables under which a process finds the modules of this one."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+def measure(settings):
+    """Measures speed and peak memory, of the process and of the steps in it."""
+    model = step_cases.make_model(settings)
+    y, _ = step_cases.make_batch(model, settings["batch_size"])
+    begun = time.perf_counter()
+    _, step = step_cases.keras_step(model, y)
+    tracing = time.perf_counter() - begun
+    before = timing.peak_bytes()
+    step()
+    _, seconds = timing.in_turn({"step": step}, settings["repeats"])
+    peak = timing.peak_bytes()
+    return {
+        **timing.summary(seconds["step"]),
+        "images_per_s": settings["batch_size"] / float(np.median(seconds["step"])),
+        "tracing_s": tracing,
+        "peak_mb": peak / 1e6,
+        "step_mb": (peak - before) / 1e6,
+    }
 
 
 def table(result):
-    """The result as text."""
+    """Returns the result as text."""
     settings = result["settings"]
     side = settings["image_size"]
     lines = [
-        f"A training step, {side} x {side}, width {settings['width']}, batch {settings['batch_size']}, "
-        f"K = {settings['micro_batches']}; medians of {settings['repeats']}"
+        f"A training step, {side} x {side}, width {settings['width']}, "
+        f"batch {settings['batch_size']} in {settings['gradient_accumulation_steps']} parts; "
+        f"medians of {settings['repeats']}"
     ]
     if "sweeps" in result:
         return "\n".join(lines + _sweep_lines(result["sweeps"]))
@@ -132,8 +142,9 @@ def table(result):
     )
     for name, row in result["rows"].items():
         lines.append(
-            f"{name:32s}{row['images_per_s']:10.2f}{row['median']:8.2f}{row['low']:8.2f}{row['high']:8.2f}"
-            f"{row['ours_to_this']:8.2f}{row['processor_s']:13.2f}{row['processor_ours_to_this']:8.2f}"
+            f"{name:32s}{row['images_per_s']:10.2f}"
+            f"{row['median']:8.2f}{row['low']:8.2f}{row['high']:8.2f}{row['ours_to_this']:8.2f}"
+            f"{row['processor_s']:13.2f}{row['processor_ours_to_this']:8.2f}"
         )
     for name, difference in result["differences"].items():
         lines.append(f"{name}: outputs differ by {difference:.0e} with the same weights")
@@ -144,19 +155,19 @@ def table(result):
 
 def _roofline_lines(found, shares, most=12):
     lines = [
-        f"Convolutions: {found['gflop']:.0f} GFLOP a step; alone they take {found['attainable_s']:.2f} s of "
-        f"{found['step_s']:.2f} s: the step runs at {found['fraction']:.2f} of the rate that its convolutions "
-        "reach alone",
+        f"Convolutions: {found['gflop']:.0f} GFLOP a step. Alone they take "
+        f"{found['attainable_s']:.2f} s of {found['step_s']:.2f} s: the step runs at "
+        f"{found['fraction']:.2f} of their rate",
         f"{'':18s}{'image':>20s}{'kernel':>18s}{'times':>7s}{'GFLOP/s':>9s}{'s':>8s}",
     ]
     for row in found["rows"][:most]:
         shapes = (" x ".join(map(str, row[name])) for name in ("image", "kernel"))
         image, kernel = shapes
         lines.append(
-            f"{row['kind']:18s}{image:>20s}{kernel:>18s}{row['count']:7d}{row['gflop_per_s']:9.0f}"
-            f"{row['seconds']:8.3f}"
+            f"{row['kind']:18s}{image:>20s}{kernel:>18s}{row['count']:7d}"
+            f"{row['gflop_per_s']:9.0f}{row['seconds']:8.3f}"
         )
-    lines.append("Where the time goes, of all that TensorFlow's threads spend in operations:")
+    lines.append("Shares of the time that TensorFlow's threads spend in operations:")
     return lines + [f"{name:32s}{share:8.1%}" for name, share in shares.items()]
 
 
@@ -164,12 +175,12 @@ def _sweep_lines(sweeps):
     lines = []
     for name, points in sweeps.items():
         lines.append(
-            f"{name:>16s}{'images/s':>10s}{'s a step':>10s}{'from':>8s}{'to':>8s}{'peak MB':>9s}"
+            f"{name:>28s}{'images/s':>10s}{'s a step':>10s}{'from':>8s}{'to':>8s}{'peak MB':>9s}"
             f"{'of a step':>10s}{'tracing s':>10s}"
         )
         lines += [
-            f"{p[name]:16d}{p['images_per_s']:10.2f}{p['median']:10.3f}{p['low']:8.3f}{p['high']:8.3f}"
-            f"{p['peak_mb']:9.0f}{p['step_mb']:10.0f}{p['tracing_s']:10.1f}"
+            f"{p[name]:28d}{p['images_per_s']:10.2f}{p['median']:10.3f}{p['low']:8.3f}"
+            f"{p['high']:8.3f}{p['peak_mb']:9.0f}{p['step_mb']:10.0f}{p['tracing_s']:10.1f}"
             for p in points
         ]
     return lines

@@ -1,15 +1,15 @@
-"""What `tools/benchmark step` times: the training step of `UAI` in the paper's configuration, and PyTorch's."""
+"""The cases of `tools/benchmark step`: the step of `UAI` as the paper has it, and PyTorch's."""
 
 import os
 
 import numpy as np
 
 DROPPED = 0.9  # the measurement: DropPixel(0.9)
-TOLERANCE = 1e-4  # largest difference of the networks' outputs, relative to their scale
+TOLERANCE = 1e-4  # of the outputs, relative to their scale
 
 
 def make_model(options, jit=False):
-    """A compiled `UAI`, all networks of `options["width"]`, seeded."""
+    """Returns a compiled `UAI` whose networks have the width `options["width"]`."""
     import keras
 
     from keras_uai import models
@@ -17,15 +17,19 @@ def make_model(options, jit=False):
     keras.utils.set_random_seed(0)
     side, networks = options["image_size"], {"width": options["width"]}
     model = models.UAI(
-        (side, side, 3), f"DropPixel({DROPPED})",
-        generator=networks, discriminator=networks, encoder=networks,
-    )  # fmt: skip
-    model.compile(micro_batches=options["micro_batches"], jit_compile=jit)
+        (side, side, 3),
+        f"DropPixel({DROPPED})",
+        generator=networks,
+        discriminator=networks,
+        encoder=networks,
+    )
+    steps = options["gradient_accumulation_steps"]
+    model.compile(gradient_accumulation_steps=steps, jit_compile=jit)
     return model
 
 
 def make_batch(model, count):
-    """`(y, mask)` of `count` random images, NumPy."""
+    """Returns `(y, mask)` of `count` random images, NumPy."""
     side = model.image_shape[0]
     x = np.random.default_rng(0).integers(0, 256, (count, *model.image_shape)) / 127.5 - 1
     mask = np.array(model.measurement.masks(np.arange(count), side, side))
@@ -33,7 +37,7 @@ def make_batch(model, count):
 
 
 def keras_step(model, y):
-    """`(concrete function, function that runs one step)`, compiled as `fit` does."""
+    """Returns `(concrete function, function that runs one step)`, compiled as `fit` does."""
     import tensorflow as tf
 
     y = tf.constant(y)
@@ -43,22 +47,24 @@ def keras_step(model, y):
 
 
 def torch_steps(model, options, y, mask):
-    """`({name: function that runs one step}, differences)` of the same networks in PyTorch.
+    """Builds the same networks in PyTorch.
 
-    `differences` are the largest ones of the networks' outputs with the Keras model's weights, which are stirred
-    first: fresh ones hold zeros that hide a difference.
+    Weights are perturbed before the comparison, since zeros of fresh ones hide differences.
+
+    Returns:
+        `({name: function that runs one step}, {name: largest difference of the outputs})`.
 
     Raises:
-        ModuleNotFoundError: PyTorch is not installed.
-        ValueError: the networks are not the same.
+        ModuleNotFoundError: if PyTorch is not installed.
+        ValueError: if the networks are not the same.
     """
-    # Threads that wait for each other without spinning: what else the machine does would hit PyTorch twice.
+    # Threads wait without spinning; otherwise other load on the machine counts twice.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         import torch
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "PyTorch is not installed. Install keras_uai[benchmark], or use --notorch. "
+            "PyTorch is not installed: install keras_uai[benchmark], or use --notorch. "
             "Received: --torch"
         ) from error
 
@@ -70,7 +76,7 @@ def torch_steps(model, options, y, mask):
     }
     if options["torch_compile"]:
         variants["PyTorch, compiled"] = {"compiled": True}
-    stir(model)
+    perturb(model)
     torch.manual_seed(0)
     cases, differences = {}, {}
     for name, arguments in variants.items():
@@ -84,54 +90,63 @@ def torch_steps(model, options, y, mask):
     return cases, differences
 
 
-def stir(model, seed=0):
-    """Adds a little noise to all weights, so that none is at a special value."""
+def perturb(model, seed=0):
+    """Adds a little noise to all weights, so that none has a special value."""
     random = np.random.default_rng(seed)
     for v in model.trainable_variables:
         v.assign(v + random.normal(scale=0.05, size=v.shape).astype("float32"))
 
 
 def compare(model, peer, y, mask, count=4):
-    """Copies the weights, and returns the largest difference of any network's output, relative to its scale.
+    """Copies the weights and compares the outputs.
+
+    Returns:
+        The largest difference of any network's output, relative to its scale.
 
     Raises:
-        ValueError: if it is above `TOLERANCE`, or the numbers of weights differ.
+        ValueError: if it is above `TOLERANCE`, or if the numbers of weights differ.
     """
     import torch
+    from keras import ops
 
     from benchmarks import torch_weights
 
     y, mask = y[:count], mask[:count]
     z = np.random.default_rng(0).normal(size=(len(y), model.latent_dim)).astype("float32")
     y_t, mask_t = (torch.from_numpy(v).permute(0, 3, 1, 2) for v in (y, mask))
+    generator = model.generator
     calls = {
-        "generator": ([y, mask, z], (y_t, mask_t, torch.from_numpy(z))),
-        "discriminator": (y, (y_t,)),
-        "encoder": (y, (y_t,)),
+        "generator": (
+            lambda: [generator.decode(generator.observe(y, mask), ops.convert_to_tensor(z), {})],
+            (y_t, mask_t, torch.from_numpy(z)),
+        ),
+        "discriminator": (lambda: [model.discriminator.score(y, mask)], (y_t,)),
+        "encoder": (lambda: model.encoder.encode(y, mask), (y_t,)),
     }
     worst = 0.0
     for name, module in peer.networks.items():
-        network, (ours, theirs) = getattr(model, name), calls[name]
+        network = getattr(model, name)
+        ours, theirs = calls[name]
         weights = sum(int(np.prod(v.shape)) for v in network.trainable_variables)
         if torch_weights.count(module) != weights:
             raise ValueError(
-                f"PyTorch's {name} is another network. Received: "
-                f"{torch_weights.count(module)} weights, Keras's {weights}."
+                f"PyTorch's {name} must have the {weights} weights of Keras's. "
+                f"Received: {torch_weights.count(module)}"
             )
         torch_weights.copy(network, module)
         module.eval()
         with torch.no_grad():
             found = module(*theirs)
         module.train()
-        expected = network(ours)
-        pairs = zip(found, expected, strict=True) if name == "encoder" else [(found, expected)]
-        for a, b in pairs:
-            a, b = a.numpy(), np.array(b)
+        found = found if isinstance(found, tuple) else (found,)
+        for a, b in zip(found, ours(), strict=True):
+            a = a.numpy()
             a = a.transpose(0, 2, 3, 1) if a.ndim == 4 else a
+            b = np.array(b)
             worst = max(worst, float(np.abs(a - b).max() / max(1.0, np.abs(b).max())))
     if not worst <= TOLERANCE:
         raise ValueError(
-            f"PyTorch's networks are others than Keras's. Received: outputs that differ by {worst:.1e} "
-            f"with the same weights; {TOLERANCE:.0e} is allowed."
+            f"With the same weights, PyTorch's networks must differ by at most {TOLERANCE:.0e}. "
+            f"Received: {worst:.1e}"
         )
     return worst

@@ -1,4 +1,4 @@
-"""The paper's training step in PyTorch, in its author's order: D first, then G and E with passes of their own."""
+"""The paper's training step in PyTorch, in its author's order: D first, then G and E again."""
 
 import torch
 from torch.nn import functional as F
@@ -7,15 +7,15 @@ from benchmarks.torch_networks import Discriminator, Encoder, Generator
 
 
 class TorchUAI:
-    """Networks, losses and updates of `keras_uai.models.UAI` in the paper's configuration (hinge, equation 8).
+    """Counterpart of `keras_uai.models.UAI` in the paper's configuration (hinge, equation 8).
 
     Args:
         image_shape: `(side, side, channels)`.
-        p: fraction of pixels that the measurement drops.
-        width: of all networks.
-        latent_dim: of z.
-        compiled: whether the losses (and so their gradients) go through `torch.compile`.
-        channels_last: PyTorch's NHWC memory format.
+        p: Fraction of the pixels that the measurement drops.
+        width: Width of all networks.
+        latent_dim: Length of z.
+        compiled: Whether the losses, and so their gradients, pass `torch.compile`.
+        channels_last: Whether to use PyTorch's NHWC memory format.
     """
 
     def __init__(self, image_shape, p, width, latent_dim=128, compiled=False, channels_last=False):
@@ -25,7 +25,8 @@ class TorchUAI:
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         for network in self.networks.values():
             network.to(memory_format=self.format)
-        self.p, self.latent_dim = p, latent_dim
+        self.p = p
+        self.latent_dim = latent_dim
         sides = (self.discriminator,), (self.generator, self.encoder)
         self.d_optimizer, self.g_optimizer = (
             torch.optim.Adam(
@@ -33,16 +34,20 @@ class TorchUAI:
             )
             for side, rate in zip(sides, (4e-4, 1e-4), strict=True)
         )
-        self._d_loss, self._g_loss = self.d_loss, self.g_loss
-        if compiled:
-            self._d_loss, self._g_loss = torch.compile(self.d_loss), torch.compile(self.g_loss)
+        self._d_loss = torch.compile(self.d_loss) if compiled else self.d_loss
+        self._g_loss = torch.compile(self.g_loss) if compiled else self.g_loss
 
     @property
     def networks(self):
         return {n: getattr(self, n) for n in ("generator", "discriminator", "encoder")}
 
     def step(self, y, mask):
-        """One update of D, then one of G and E; their losses. `y` `(N, C, H, W)`, `mask` `(N, 1, H, W)`."""
+        """Updates D, then G and E; returns their losses.
+
+        Args:
+            y: `(N, C, H, W)`.
+            mask: `(N, 1, H, W)`.
+        """
         self.d_optimizer.zero_grad()
         d_loss = self._d_loss(y, mask)
         d_loss.backward()
@@ -57,12 +62,12 @@ class TorchUAI:
 
     def d_loss(self, y, mask):
         with torch.no_grad():
-            y_tilde = self._invent(y, mask)[1]
+            y_tilde = self._simulate(y, mask)[1]
         real, fake = self.discriminator(y), self.discriminator(y_tilde)
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
     def g_loss(self, y, mask):
-        z, y_tilde, mask_tilde = self._invent(y, mask)
+        z, y_tilde, mask_tilde = self._simulate(y, mask)
         gan_loss = -self.discriminator(y_tilde).mean()
         z_loss = F.mse_loss(self.encoder(y_tilde * (1 - mask))[0], z)
         mean, log_variance = self.encoder(y)
@@ -74,8 +79,8 @@ class TorchUAI:
         y_loss = -self.discriminator(y_hat).mean() + 10 * error.mean()
         return gan_loss + z_loss + y_loss
 
-    def _invent(self, y, mask):
-        """`z`, and `y_tilde = F(G(y, z) * (1 - m) + y, m_tilde)` with its mask."""
+    def _simulate(self, y, mask):
+        """Returns `z`, and `y_tilde = F(G(y, z) * (1 - m) + y, m_tilde)` with its mask."""
         z = torch.randn(len(y), self.latent_dim)
         mask_tilde = drop_pixel(len(y), *y.shape[2:], self.p)
         x_tilde = self.generator(y, mask, z) * (1 - mask) + y
@@ -83,7 +88,7 @@ class TorchUAI:
 
 
 def drop_pixel(count, height, width, p):
-    """Masks that miss exactly `round(p * height * width)` pixels, `(count, 1, height, width)`."""
+    """Draws masks `(count, 1, height, width)` with `round(p * height * width)` missing pixels."""
     size = height * width
     kept = torch.rand(count, size).topk(size - round(p * size), sorted=False)[1]
     return torch.zeros(count, size).scatter_(1, kept, 1.0).view(count, 1, height, width)

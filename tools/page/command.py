@@ -1,16 +1,15 @@
-"""The work behind tools/demo."""
+"""Starts the page from the flags of tools/demo."""
 
 import logging
-import os
 import signal
 import threading
 
 
 def run(options):
-    """Serves the page until Ctrl-C or SIGTERM; returns what to print then.
+    """Serves the page until Ctrl-C or SIGTERM; returns the last line to print.
 
     Args:
-        options: the tool's flags.
+        options: Dict of the flags of tools/demo.
     """
     try:
         from page import widgets
@@ -20,7 +19,7 @@ def run(options):
         ) from error
     from keras_uai.serving import Client
 
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # each request that gradio makes to itself
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio's requests to itself
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -40,10 +39,11 @@ def run(options):
 
 
 def about(target):
-    """One line about a client's target: a preset's own description, or where it is."""
-    from keras_uai.models import preset_files, presets
+    """Returns a line about the model: the description of a preset, or the target of the client."""
+    from keras_uai import presets
 
-    name = os.path.basename(os.path.normpath(target))
-    if preset_files.is_preset(target) or target in preset_files.available():
-        return f"Model: **{name}**. {presets.describe(preset_files.find(target))}"
-    return f"Model: {target}"
+    try:
+        description = presets.metadata(target).get("description")
+    except ValueError:
+        description = None
+    return f"Model: {target}" + f". {description}" * bool(description)

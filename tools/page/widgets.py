@@ -1,4 +1,4 @@
-"""The widgets of the page, and the server it is on. gradio; nothing is asked of any other machine."""
+"""The widgets of the page and its web server (gradio), which asks nothing of any other machine."""
 
 import atexit
 import contextlib
@@ -6,57 +6,62 @@ import os
 import shutil
 import tempfile
 
-# Before gradio is imported: it would look for a newer version, report that it was used, and leave an
-# empty folder behind.
+# Set before gradio is imported: otherwise it looks for a newer version, reports its use, and leaves
+# a folder behind.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="keras_uai_gradio_")
 atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
 
 import gradio as gr  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from page import examples, filling  # noqa: E402
 
-TITLE = "keras_uai: what may have been here?"
+TITLE = "keras_uai: inpainting with several answers"
 INTRODUCTION = (
-    "# What may have been here?\n"
-    "Load an image or choose an example, paint over what shall be filled in, and press **Fill in**. "
-    "There is more than one answer: below are several, their mean, and where they differ."
+    "# Inpainting with several answers\n"
+    "Load an image or choose an example, paint over the part to replace, and press **Fill in**. "
+    "The page shows several reconstructions, their mean, and where they differ. "
+    "The ZIP file has them in full size."
 )
-BRUSH = "#e4007c"  # of a colour that hardly any photograph has
-EDITOR_HEIGHT, RESULT_HEIGHT = 480, 400  # pixels
+BRUSH = "#e4007c"  # a colour that is rare in photographs
+EDITOR_HEIGHT = 480  # pixels
+RESULT_HEIGHT = 400
+PREVIEW = 1600  # longest side of the pictures shown
 
 
 def build(client, folder, example_source=None, about=""):
-    """The page.
+    """Builds the page.
 
     Args:
         client: `keras_uai.serving.Client`.
-        folder: where examples and downloads are kept; the caller removes it.
-        example_source: see `examples.write`.
-        about: a line about the model, Markdown.
+        folder: Where examples and downloads are kept. The caller removes it.
+        example_source: See `examples.write`.
+        about: A line of Markdown about the model.
 
     Returns:
-        `gr.Blocks`, to be launched.
+        `gr.Blocks`, not launched.
     """
     paths = examples.write(os.path.join(folder, "examples"), example_source)
 
     def fill(edited, mask_file, num_samples, seed):
-        with _told():
+        with _shown_errors():
             image, mask = filling.read(edited, mask_file)
             filled = filling.fill(client, image, mask, num_samples, seed)
         handle, path = tempfile.mkstemp(".zip", "reconstructions_", folder)
         os.close(handle)
         filled.save_zip(path)
         download = gr.DownloadButton(value=path, interactive=True)
-        pictures = list(_shown(filled.samples)), _shown(filled.mean), filled.uncertainty()
-        return *pictures, filled.summary, download
+        previews = [_preview(sample) for sample in filled.samples]
+        others = _preview(filled.mean), _preview(filled.uncertainty())
+        return previews, *others, filled.summary, download
 
     def choose(event: gr.SelectData):
         path = paths[event.index]
         return {"background": path, "layers": [], "composite": path}
 
-    # Downloads older than an hour are deleted, every hour.
+    # Downloads older than an hour are deleted every hour.
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         gr.Markdown(f"{INTRODUCTION}\n\n{about}")
         with gr.Row():
@@ -89,10 +94,10 @@ def build(client, folder, example_source=None, about=""):
                     format="png",
                     elem_id="examples",
                 )
-                with gr.Accordion("The hole as a file", open=False):
+                with gr.Accordion("Mask file", open=False):
                     mask_file = gr.File(
                         label="Mask of the image's size: white = observed, black = missing",
-                        file_types=[".png", ".jpg", ".jpeg", ".webp"],
+                        file_types=[".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"],
                         elem_id="mask",
                         height=120,
                     )
@@ -114,7 +119,7 @@ def build(client, folder, example_source=None, about=""):
                     height=RESULT_HEIGHT,
                     object_fit="contain",
                     format="png",
-                    buttons=["fullscreen", "download"],
+                    buttons=["fullscreen"],
                     interactive=False,
                     elem_id="reconstructions",
                 )
@@ -123,11 +128,13 @@ def build(client, folder, example_source=None, about=""):
                         "format": "png",
                         "height": 240,
                         "interactive": False,
-                        "buttons": ["fullscreen", "download"],
+                        "buttons": ["fullscreen"],
                     }
                     mean = gr.Image(label="Mean", elem_id="mean", **options)
                     uncertainty = gr.Image(
-                        label="Uncertainty (bright: they differ)", elem_id="uncertainty", **options
+                        label="Uncertainty (bright where they differ)",
+                        elem_id="uncertainty",
+                        **options,
                     )
                 summary = gr.Markdown(elem_id="summary")
                 download = gr.DownloadButton(
@@ -147,19 +154,19 @@ def build(client, folder, example_source=None, about=""):
 
 @contextlib.contextmanager
 def serve(client, host="127.0.0.1", port=None, example_source=None, about=""):
-    """The page on a web server of its own, until the context ends; nothing is left behind.
+    """Serves the page until the context ends, and leaves no file behind.
 
     Args:
         client: `keras_uai.serving.Client`.
-        host: address to listen on; "0.0.0.0" for whoever reaches this machine.
-        port: None for the first that is free from 7860 on.
-        example_source, about: see `build`.
+        host: Address to listen on; "0.0.0.0" for every network of this machine.
+        port: None for the first free port from 7860 on.
+        example_source, about: See `build`.
 
     Yields:
-        the page's address.
+        The address of the page.
 
     Raises:
-        OSError: the port is taken.
+        OSError: if the port is taken.
     """
     with tempfile.TemporaryDirectory(prefix="keras_uai_demo_") as folder:
         os.environ["GRADIO_TEMP_DIR"] = os.path.join(folder, "uploads")
@@ -185,15 +192,15 @@ def serve(client, host="127.0.0.1", port=None, example_source=None, about=""):
 
 
 def _guard(editor):
-    """Images that are too large, or none, are refused in words before gradio decodes them.
+    """Makes the editor check files before it decodes them, with messages that users understand.
 
-    On the object: gradio writes a file beside the source of every class made from its own.
+    The method of the object is replaced, since gradio writes a file beside every subclass.
     """
     decode = editor.convert_and_format_image
 
     def checked(file, flatten_on_white=False):
         if file is not None:
-            with _told():
+            with _shown_errors():
                 filling.check_file(file if isinstance(file, bytes) else file.path)
         return decode(file, flatten_on_white)
 
@@ -201,14 +208,18 @@ def _guard(editor):
 
 
 @contextlib.contextmanager
-def _told():
-    """What the user can put right appears on the page, in words."""
+def _shown_errors():
+    """Shows errors that the user can correct on the page."""
     try:
         yield
     except (ValueError, OSError) as error:
         raise gr.Error(str(error), print_exception=False) from error
 
 
-def _shown(images):
-    """Grey images as gradio takes them, `(..., H, W)`."""
-    return images[..., 0] if images.shape[-1] == 1 else images
+def _preview(pixels):
+    """Returns a picture of at most `PREVIEW` pixels a side for the browser, or None for None."""
+    if pixels is None:
+        return None
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    picture.thumbnail((PREVIEW, PREVIEW))
+    return picture

@@ -1,4 +1,4 @@
-"""PyTorch's networks are Keras's: as many weights, and the same outputs; the roofline counts what is computed."""
+"""PyTorch's networks equal Keras's in weights and outputs; the roofline counts convolutions."""
 
 import importlib.util
 import json
@@ -12,11 +12,11 @@ import keras_uai
 from benchmarks import roofline, step, step_cases, timing
 from tests.testing import tiny_uai
 
-#: (side, width): weights of G, D and E.
+#: (side, width): numbers of weights of G, D and E.
 WEIGHTS = {
-    (16, 8): (154835, 19729, 151024),
-    (32, 8): (439957, 77634, 339888),
-    (64, 16): (5303397, 1228642, 2275936),
+    (16, 8): (154835, 19729, 28144),
+    (32, 8): (439957, 77634, 94128),
+    (64, 16): (5303397, 1228642, 1292896),
 }
 
 torch_only = pytest.mark.skipif(
@@ -26,9 +26,17 @@ torch_only = pytest.mark.skipif(
 
 def options(**changes):
     return {
-        "image_size": 16, "width": 8, "batch_size": 4, "micro_batches": 1, "repeats": 1, "jit": False, "torch": False,
-        "torch_compile": False, "roofline": True, "sweep": [],
-    } | changes  # fmt: skip
+        "image_size": 16,
+        "width": 8,
+        "batch_size": 4,
+        "gradient_accumulation_steps": 1,
+        "repeats": 1,
+        "jit": False,
+        "torch": False,
+        "torch_compile": False,
+        "roofline": True,
+        "sweep": [],
+    } | changes
 
 
 def networks(side, width):
@@ -61,27 +69,27 @@ def test_weights_of_pytorch_networks(size, expected):
 
 @torch_only
 def test_pytorch_networks_are_the_same_or_refused():
-    """With attention at 32 pixels; another network, and another weight, is refused."""
+    """With attention at 32 pixels; other networks and other weights are refused."""
     import torch
 
     from benchmarks.torch_step import TorchUAI
 
     model = step_cases.make_model(options(image_size=32))
-    step_cases.stir(model)
+    step_cases.perturb(model)
     y, mask = step_cases.make_batch(model, 2)
     peer = TorchUAI((32, 32, 3), step_cases.DROPPED, 8)
     assert step_cases.compare(model, peer, y, mask) < 1e-5
     losses = peer.step(*(torch.from_numpy(v).permute(0, 3, 1, 2) for v in (y, mask)))
     assert np.isfinite(losses).all()
-    with pytest.raises(ValueError, match="another network"):
+    with pytest.raises(ValueError, match=r"must have the .* weights"):
         step_cases.compare(model, TorchUAI((32, 32, 3), step_cases.DROPPED, 4), y, mask)
     peer.encoder.forward = lambda y: (torch.zeros(len(y), 128),) * 2
-    with pytest.raises(ValueError, match="others than Keras's"):
+    with pytest.raises(ValueError, match="must differ by at most"):
         step_cases.compare(model, peer, y, mask)
 
 
 def test_the_benchmark(monkeypatch):
-    """On the smallest model, which is compiled fast."""
+    """Uses the smallest model, which compiles fast."""
 
     def tiny(options, jit=False):
         model = tiny_uai()
@@ -99,18 +107,18 @@ def test_the_benchmark(monkeypatch):
     assert sum(result["profile"].values()) == pytest.approx(1)
     assert result["profile"]["convolutions, backward"] > 0
     text = step.table(result)
-    assert "16 x 16, width 8, batch 4, K = 1" in text
+    assert "16 x 16, width 8, batch 4 in 1 parts" in text
     assert "backward, kernel" in text
     assert "cores" in timing.describe_machine(result)
 
 
-def test_sweeps_are_named():
+def test_unknown_sweeps():
     with pytest.raises(ValueError, match=r"image_size, width, .*Received: depth"):
         step.run(options(sweep=["width", "depth"]))
 
 
-def test_the_roofline_counts_what_is_computed():
-    """Two convolutions and their gradients; what nothing needs is not counted."""
+def test_the_roofline_counts_executed_convolutions():
+    """Two convolutions and their gradients; the gradient that nothing needs does not count."""
     kernels = [tf.Variable(tf.ones((3, 3, *shape))) for shape in ((2, 4), (4, 5))]
 
     @tf.function
@@ -143,8 +151,8 @@ def test_the_roofline_counts_what_is_computed():
 
 
 def test_a_model_is_the_papers():
-    model = step_cases.make_model(options(micro_batches=2))
+    model = step_cases.make_model(options(gradient_accumulation_steps=2))
     assert isinstance(model, keras_uai.models.UAI)
     assert model.loss_weights == keras_uai.models.UAI.default_loss_weights
-    assert (model.micro_batches, model.optimizer.beta_1) == (2, 0.0)
+    assert (model.gradient_accumulation_steps, model.optimizer.beta_1) == (2, 0.0)
     assert keras.backend.backend() == "tensorflow"

@@ -1,5 +1,9 @@
-"""Runs are made in turn, and ratios are of runs side by side."""
+"""Interleaved runs, ratios, memory of a process of its own, and versions."""
 
+import os
+import sys
+
+import numpy as np
 import pytest
 
 from benchmarks import timing
@@ -19,7 +23,22 @@ def test_summaries():
     assert timing.ratio([1.0, 20.0, 3.0], [2.0, 10.0, 4.0]) == pytest.approx(0.75)
 
 
-def test_packages_that_are_not_there_are_said():
+def measure(settings):
+    """What `in_process` calls in the test below."""
+    kept = np.ones(settings["bytes"], "uint8")
+    return {"peak": timing.peak_bytes(), "process": os.getpid(), "sum": int(kept.sum())}
+
+
+def test_a_process_of_its_own():
+    small, large = (
+        timing.in_process(sys.modules[__name__], {"bytes": n}) for n in (1, 300_000_000)
+    )
+    assert os.getpid() not in (small["process"], large["process"])
+    assert large["sum"] == 300_000_000
+    assert 250e6 < large["peak"] - small["peak"] < 350e6
+
+
+def test_missing_packages_have_no_version():
     found = timing.machine(("numpy", "no-such-package"))
     assert found["versions"]["no-such-package"] is None
     assert found["machine"]["cores"] >= 1

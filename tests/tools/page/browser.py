@@ -1,4 +1,4 @@
-"""Headless Chromium, where there is one, without any way to another machine."""
+"""Headless Chromium without a connection to other machines."""
 
 import contextlib
 import json
@@ -10,16 +10,23 @@ import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--no-first-run",
-    "--use-angle=swiftshader", "--enable-unsafe-swiftshader",  # the editor draws with WebGL
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--window-size=1300,1000",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",  # the editor draws with WebGL
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--window-size=1300,1000",
+)
 
 
 @contextlib.contextmanager
 def start(folder):
-    """A browser with its files and downloads in `folder`; without one, the test is skipped and says why."""
+    """Yields a browser with its files and downloads in `folder`; skips the test without one."""
     webdriver = pytest.importorskip(
         "selenium.webdriver", reason="selenium is not installed: pip install .[test]"
     )
@@ -44,12 +51,12 @@ def start(folder):
 
 
 def find(opened, selector, seconds=60):
-    """The elements that a CSS selector finds, as soon as there are any."""
+    """Returns the elements of a CSS selector, as soon as there are any."""
     return until(lambda: opened.find_elements("css selector", selector), selector, seconds)
 
 
 def until(condition, what, seconds=60):
-    """What `condition` returns, as soon as it is true."""
+    """Returns the value of `condition`, as soon as it is true."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         found = condition()
@@ -60,7 +67,7 @@ def until(condition, what, seconds=60):
 
 
 def steady(condition, what, seconds=60):
-    """What `condition` returns, once it is true and has stopped changing."""
+    """Returns the value of `condition`, once it is true and has stopped changing."""
 
     def unchanged():
         seen = []
@@ -73,9 +80,9 @@ def steady(condition, what, seconds=60):
 
 
 def stroke(opened, element, points):
-    """Presses the button at the first point, drags it over the others, and lets it go.
+    """Presses the mouse button at the first point, drags it over the others, and releases it.
 
-    Points are in pixels of the screen from the element's centre.
+    Points are in screen pixels from the element's centre.
     """
     from selenium.webdriver import ActionChains
 
@@ -88,7 +95,7 @@ def stroke(opened, element, points):
 
 
 def addresses(opened):
-    """The addresses that the page has asked for so far."""
+    """Returns the addresses that the page has requested so far."""
     messages = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
     urls = [
         message["params"]["request"]["url"]

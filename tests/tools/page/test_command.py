@@ -1,4 +1,4 @@
-"""tools/demo from its start to Ctrl-C, with a real model; and what it says where it cannot start."""
+"""tools/demo from its start to Ctrl-C, with a real model, and its errors."""
 
 import os
 import re
@@ -37,9 +37,11 @@ def test_from_the_start_to_ctrl_c(exported, tmp_path):
     pytest.importorskip("gradio", reason="gradio is not installed: pip install .[demo]")
     process = subprocess.Popen(
         [sys.executable, ROOT / "tools" / "demo", f"--preset={exported}"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
-    )  # fmt: skip
+    )
     try:
         (address,) = re.findall(r"The page is at (\S+) until", process.stdout.readline())
         with urllib.request.urlopen(address, timeout=20) as answer:
@@ -61,13 +63,13 @@ def test_without_gradio(monkeypatch):
         command.run(OPTIONS)
 
 
-def test_presets_speak_for_themselves(monkeypatch, tmp_path):
+def test_the_line_about_the_model(monkeypatch, tmp_path):
     folder = tmp_path / "faces"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     (folder / "metadata.json").write_text('{"description": "Faces, of which 90% were missing."}')
-    expected = "Model: **faces**. Faces, of which 90% were missing."
-    assert command.about(str(folder)) == expected
+    expected = "Faces, of which 90% were missing."
+    assert command.about(str(folder)) == f"Model: {folder}. {expected}"
     monkeypatch.setenv("KERAS_UAI_PRESETS", str(tmp_path))
-    assert command.about("faces") == expected
+    assert command.about("faces") == f"Model: faces. {expected}"
     assert command.about("grpc://host:8500/faces") == "Model: grpc://host:8500/faces"

@@ -1,4 +1,4 @@
-"""Examples are faces that no model was trained on, or images of a folder."""
+"""Examples are faces that no preset was trained on, photographs, or images of a folder."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,12 @@ from keras_uai.datasets import drawn_faces
 from page import examples
 
 
-def test_drawn_faces(tmp_path):
-    paths = examples.write(tmp_path / "examples", count=2)
-    found = np.stack([np.asarray(Image.open(path)) for path in paths])
-    assert np.array_equal(found, drawn_faces.draw([drawn_faces.COUNT, drawn_faces.COUNT + 1], 256))
+def test_faces_and_photographs(tmp_path):
+    paths = examples.write(tmp_path / "examples")
+    found = [np.asarray(Image.open(path)) for path in paths]
+    faces = drawn_faces.draw([drawn_faces.COUNT, drawn_faces.COUNT + 1], 256)
+    assert np.array_equal(found[:2], faces)
+    assert [image.shape for image in found[2:]] == [(300, 451, 3), (400, 600, 3), (512, 512, 3)]
 
 
 def test_a_folder(tmp_path):
@@ -28,7 +30,7 @@ def test_a_folder(tmp_path):
 
 
 def test_folders_without_images(tmp_path):
-    with pytest.raises(ValueError, match="leave --examples out for drawn faces"):
+    with pytest.raises(ValueError, match="Without --examples, the page brings its own"):
         examples.write(tmp_path / "examples", tmp_path / "none")
     (tmp_path / "broken.png").write_text("no image")
     with pytest.raises(ValueError, match=r"cannot be read. Received: broken\.png"):

@@ -1,6 +1,4 @@
-"""The page in a browser: an example, a stroke of the brush, reconstructions, a ZIP file; and the
-page's server without one.
-"""
+"""The page in a browser (example, brush, reconstructions, ZIP file), and its server without one."""
 
 import pathlib
 import time
@@ -51,7 +49,7 @@ def press_fill(opened):
 
 
 def refused(opened, text):
-    """Presses the button until the page says why not: a press before the page is ready is lost."""
+    """Presses the button until the page shows `text`; a press before the page is ready is lost."""
 
     def shown():
         press_fill(opened)
@@ -72,7 +70,7 @@ def test_example_stroke_fill_and_download(opened, client, folder):
     opened.find_elements("css selector", "#examples img")[1].click()
     canvas = browser.find(opened, "#editor canvas")[0]
     zoom = browser.steady(lambda: zoom_of(opened), "the example in the editor")
-    refused(opened, "Nothing is missing: paint over what shall be filled in, or load a mask.")
+    refused(opened, "Nothing is missing: paint over a part of the image, or load a mask.")
     assert not client.asked
 
     # From 50 pixels left of the image's centre to 30 pixels right of it, 20 above it.
@@ -97,12 +95,12 @@ def test_example_stroke_fill_and_download(opened, client, folder):
     path = browser.until(lambda: list((folder / "downloads").glob("*.zip")), "the ZIP file")[0]
     archive = zipfile.ZipFile(path)
     expected = filling.fill(ToyClient(), image, mask, 6, 0)
-    for name, picture in expected.files().items():
+    for name, picture in expected.pictures().items():
         assert np.array_equal(np.asarray(Image.open(archive.open(name))), picture)
 
 
 def test_a_hole_from_a_file(opened, client, tmp_path):
-    """After the test above: its image is still in the editor."""
+    """Runs after the test above, whose image is still in the editor."""
     mask = np.ones((SIZE, SIZE), "uint8")
     mask[200:, :] = 0
     Image.fromarray(mask * 255).save(tmp_path / "mask.png")
@@ -116,10 +114,34 @@ def test_a_hole_from_a_file(opened, client, tmp_path):
     assert np.array_equal(client.asked[-1][1], mask * painted)
 
 
-def test_nothing_was_asked_of_another_machine(opened, address):
+def test_no_other_machine_was_contacted(opened, address):
     asked = browser.addresses(opened)
     assert len(asked) > 20
     assert {url for url in asked if not url.startswith(address)} == set()
+
+
+def test_a_photograph_keeps_its_size(opened, tmp_path):
+    """Six megapixels go through the browser with every bit and come back in full size."""
+    small = np.random.default_rng(0).integers(0, 256, (40, 60, 3), "uint8")
+    photograph = np.repeat(np.repeat(small, 50, axis=0), 50, axis=1)
+    (tmp_path / "own").mkdir()
+    Image.fromarray(photograph).save(tmp_path / "own" / "photograph.png")
+    client = ToyClient()
+    with widgets.serve(client, example_source=str(tmp_path / "own")) as address:
+        opened.get(address)
+        browser.find(opened, "#examples img")[0].click()
+        canvas = browser.find(opened, "#editor canvas")[0]
+        zoom = browser.steady(lambda: zoom_of(opened), "the photograph in the editor")
+        browser.stroke(opened, canvas, [(x * zoom, 0) for x in range(-500, 501, 100)])
+        press_fill(opened)
+        browser.until(lambda: "3000 x 2000 pixels" in summary(opened), "the summary")
+        (shown,) = browser.find(opened, "#mean img")
+        browser.until(lambda: shown.get_property("naturalWidth"), "the mean")
+        sides = shown.get_property("naturalWidth"), shown.get_property("naturalHeight")
+    ((image, mask, *_),) = client.asked
+    assert np.array_equal(image, np.where(mask[..., None] == 1, photograph, 0))
+    assert 0 < np.mean(mask == 0) < 0.1
+    assert sides == (1600, 1067)  # a preview
 
 
 def summary(opened):
@@ -127,7 +149,7 @@ def summary(opened):
 
 
 def zoom_of(opened):
-    """Pixels of the screen a pixel of the image, as the editor's toolbar has it; None before there is one."""
+    """Returns screen pixels per image pixel from the editor's toolbar; None before it is shown."""
     shown = opened.find_element("css selector", "#editor").text
     percent = [word for word in shown.split() if word.endswith("%")]
     return float(percent[0][:-1]) / 100 if percent else None
@@ -146,11 +168,11 @@ def test_the_server_leaves_nothing_behind(monkeypatch, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_the_editor_refuses_bombs_in_words(tmp_path):
+def test_the_editor_refuses_bombs_with_a_message(tmp_path):
     built = widgets.build(ToyClient(), str(tmp_path))
     (editor,) = [b for b in built.blocks.values() if isinstance(b, gradio.ImageEditor)]
-    with pytest.raises(gradio.Error, match="at most 67 million pixels"):
+    with pytest.raises(gradio.Error, match="at most 33 million pixels"):
         editor.convert_and_format_image(bomb(10_000, 10_000))
-    with pytest.raises(gradio.Error, match="no image that can be read"):
+    with pytest.raises(gradio.Error, match="an image that can be read"):
         editor.convert_and_format_image(b"no image")
     assert editor.convert_and_format_image(None) is None
