@@ -1,11 +1,11 @@
-# Sourced by the commands beside it: finds a Python and makes a virtual environment with the package.
+# Functions for the commands in this folder: find a Python, make a virtual environment.
 
 fail() {
   printf '\nerror: %s\n' "$1" >&2
   exit 1
 }
 
-# find_python: prints the first interpreter of version 3.11 or later; PYTHON, where set, is the only one asked.
+# find_python: prints the first interpreter of version 3.11 or later, or $PYTHON where it is set.
 find_python() {
   local candidate
   for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
@@ -15,11 +15,11 @@ find_python() {
     fi
   done
   fail "keras_uai needs Python 3.11 or later. Found: $(${PYTHON:-python3} --version 2>&1 || echo no Python).
-Install one, or say where it is: PYTHON=/path/to/python3.11 $0"
+Install one, or name it: PYTHON=/path/to/python3.11 $0"
 }
 
-# make_environment FOLDER [EXTRAS]: a virtual environment with this checkout installed in it ("editable"), made where
-# it is missing and installed again where setup.cfg has changed.
+# make_environment FOLDER [EXTRAS]: makes a virtual environment with this checkout (editable) where
+# it is missing, and installs again when setup.cfg or pyproject.toml changed.
 make_environment() {
   local folder=$1 extras=${2:-} python log stamp
   log=$folder/install.log
@@ -33,12 +33,12 @@ make_environment() {
     echo "Environment: $folder (new, with $("$python" --version))"
     "$python" -m venv "$folder" ||
       fail "the environment could not be made (on Debian and Ubuntu: apt install python3-venv)."
-    echo '*' >"$folder/.gitignore" # as newer versions of venv do: neither git nor the linters look into it
+    echo '*' >"$folder/.gitignore" # hides it from git and linters; venv of Python 3.13 does so, too
   fi
-  echo "Installing keras_uai${extras} and what it needs into $folder; this takes a minute or more ..."
+  echo "Installing keras_uai${extras} and its requirements into $folder; this takes a minute or more ..."
   if ! "$folder/bin/python" -m pip install --disable-pip-version-check -e ".$extras" >"$log" 2>&1; then
     tail -n 15 "$log" >&2
-    fail "the installation failed; all of its output is in $log. Is the network there?"
+    fail "the installation failed; all of its output is in $log. Is the network available?"
   fi
   printf '%s\n' "$stamp" >"$folder/installed"
 }

@@ -6,6 +6,7 @@ An error that the user can correct is a `ValueError`. The page shows its message
 import dataclasses
 import os
 import time
+import warnings
 import zipfile
 
 import numpy as np
@@ -137,7 +138,9 @@ def fill(client, image, mask, num_samples, seed):
     num_samples = _integer("The number of samples", num_samples, 1, MAX_SAMPLES)
     seed = _integer("The seed", seed, 0, 2**31 - 1)
     begun = time.monotonic()
-    found = client.inpaint(image, mask, num_samples=num_samples, seed=seed)
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always", UserWarning)
+        found = client.inpaint(image, mask, num_samples=num_samples, seed=seed)
     seconds = time.monotonic() - begun
     height, width = mask.shape
     summary = (
@@ -149,6 +152,8 @@ def fill(client, image, mask, num_samples, seed):
     if num_samples > 1:
         std = found.std.mean(axis=-1)
         summary += f" Largest standard deviation of a pixel: {std.max():.0f} (of 0 to 255)."
+    told = dict.fromkeys(str(n.message) for n in notes if n.category is UserWarning)
+    summary = " ".join([summary, *told])
     return Filled(found.samples, found.mean, std, summary)
 
 

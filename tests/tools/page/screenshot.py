@@ -14,21 +14,19 @@ from keras_uai.serving import Client
 from page import command, filling, widgets
 from tests.tools.page import browser, test_widgets, toy
 
-COLOURS = 256  # of the PNG: a third of the bytes
+COLOURS = 256  # a third of the bytes
 WINDOW = 1300, 1150
 
 
 def take(preset, example, path):
-    """The page after a stroke of the brush over the eyes of an example, as PNG."""
+    """Writes a PNG of the page after a stroke of the brush over the eyes of an example."""
     with (
         Client(preset) as client,
         widgets.serve(client, about=command.about(preset)) as address,
         tempfile.TemporaryDirectory() as folder,
         browser.start(pathlib.Path(folder)) as opened,
     ):
-        filling.fill(
-            client, *filling.read(toy.edited(32, 32)), filling.MAX_SAMPLES, 0
-        )  # warms it up
+        filling.fill(client, *filling.read(toy.edited(32, 32)), 6, 0)  # warm-up
         opened.set_window_size(*WINDOW)
         opened.get(address)
         browser.find(opened, "#examples img")[example].click()

@@ -3,6 +3,7 @@
 import io
 import pathlib
 import struct
+import warnings
 import zipfile
 import zlib
 
@@ -125,6 +126,17 @@ def test_filled():
     assert uncertainty[mask == 0].max() > 200
     again = filling.fill(client, image, mask, 3, 7)
     assert np.array_equal(again.samples, filled.samples)
+
+
+def test_the_summary_has_the_warnings_of_the_model():
+    class Fitting(ToyClient):
+        def inpaint(self, *args, **kwargs):
+            for _ in range(2):
+                warnings.warn("This model has a fixed layout.", stacklevel=1)
+            return super().inpaint(*args, **kwargs)
+
+    filled = filling.fill(Fitting(), *filling.read(edited()), 1, 0)
+    assert filled.summary.endswith("0.0 s. This model has a fixed layout.")
 
 
 def test_one_sample_has_no_uncertainty():
