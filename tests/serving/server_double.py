@@ -207,8 +207,8 @@ def rest(models, path, body):
     columns = request.get("inputs") if rows is None else _columns(rows)
     outputs = models.predict(signature, _tensors(models.tf, signature, columns))
     if rows is None:
-        return {"outputs": {name: _json(value) for name, value in outputs.items()}}
-    values = {name: _json(value) for name, value in outputs.items()}
+        return {"outputs": {name: to_json(name, value) for name, value in outputs.items()}}
+    values = {name: to_json(name, value) for name, value in outputs.items()}
     return {"predictions": [{n: v[i] for n, v in values.items()} for i in range(len(rows))]}
 
 
@@ -262,11 +262,14 @@ def _decoded(value):
     return value
 
 
-def _json(value):
+def to_json(name, value):
+    """Strings are base64 if the output's name ends in `_bytes`, else text."""
     if value.dtype != object:
         return value.tolist()
     if value.ndim > 1:
-        return [_json(v) for v in value]
+        return [to_json(name, v) for v in value]
+    if not name.endswith("_bytes"):
+        return [v.decode() for v in value]
     return [{"b64": base64.b64encode(v).decode()} for v in value]
 
 

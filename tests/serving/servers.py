@@ -9,6 +9,8 @@ import threading
 
 import numpy as np
 
+from tests.serving.server_double import to_json
+
 
 class FailureError(Exception):
     """What a test's function raises to have the server answer with an error."""
@@ -63,7 +65,7 @@ def rest_server(function):
             spec = {"path": self.path, "signature": body["signature_name"]}
             try:
                 outputs = function(spec, {n: _array(n, v) for n, v in body["inputs"].items()})
-                found = {"outputs": {n: _json(n, v) for n, v in outputs.items()}}
+                found = {"outputs": {n: to_json(n, np.asarray(v)) for n, v in outputs.items()}}
                 self.answer(200, json.dumps(found).encode())
             except FailureError as failure:
                 if failure.code == "garbage":
@@ -100,11 +102,3 @@ def _array(name, value):
     if name.endswith("_bytes"):
         return np.array([base64.b64decode(v["b64"]) for v in value], dtype=object)
     return np.array(value)
-
-
-def _json(name, value):
-    if not name.endswith("_bytes"):
-        return np.asarray(value).tolist()
-    if isinstance(value, bytes):
-        return {"b64": base64.b64encode(value).decode()}
-    return [_json(name, v) for v in value]
