@@ -2,6 +2,8 @@
 
 import functools
 
+import keras
+
 from keras_uai import datasets, measurements
 from keras_uai.training import configuration
 
@@ -49,32 +51,20 @@ class Data:
         arguments = {**self._arguments, "values": self.values, **arguments}
         return datasets.load(self.settings["data"], split, **arguments)
 
-    def _train(self, start_epoch=0, start_batch=0):
+    def _train(self, **arguments):
         return self.load(
             self.train_split,
             batch_size=self.settings["batch_size"],
             limit=self.settings["limit"],
             clean="clean" in self.required_images,
             unpaired="unpaired" in self.required_images,
-            start_epoch=start_epoch,
-            start_batch=start_batch,
+            **arguments,
         )
 
     @functools.cached_property
     def train(self):
-        """The training batches; kept, so that images are decoded once."""
-        dataset = self._train()
-        parts = self.settings["gradient_accumulation_steps"]
-        if parts > 1 and len(dataset) == 1:
-            found = len(_observation(next(iter(dataset))))
-            if found % parts:
-                raise ValueError(
-                    "The training images, fewer than a batch, must divide into "
-                    f"--gradient_accumulation_steps parts. Received: {found} images, "
-                    f"--batch_size={self.settings['batch_size']} "
-                    f"--gradient_accumulation_steps={parts}"
-                )
-        return dataset
+        """An epoch of training batches; kept, so that images are decoded once."""
+        return self._train()
 
     @property
     def steps_per_epoch(self):
@@ -83,7 +73,10 @@ class Data:
 
     def stream(self, step):
         """Returns the endless training batches from a step on, a function of seed and step."""
-        return datasets.stream(self._train(*divmod(step, len(self.train))))
+        stream = datasets.stream(self._train(repeat=True, start_batch=step))
+        if keras.backend.backend() == "tensorflow":
+            return stream
+        return ((batch,) for batch in stream)  # Keras takes generators of tuples
 
     def scored(self, limit, split="validation"):
         """Returns up to `limit` whole images to score, with clean ones where the data has them.

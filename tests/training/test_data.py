@@ -92,12 +92,10 @@ def test_unpaired_images_come_again_where_a_run_is_resumed(tiny):
         np.testing.assert_array_equal(found["unpaired"], expected)
 
 
-def test_less_than_a_batch_must_still_divide(tiny):
-    changed = {**tiny, "limit": 6, "gradient_accumulation_steps": 4, "batch_size": 16}
-    with pytest.raises(ValueError, match="Received: 6 images, --batch_size=16"):
-        _ = Data(configuration.resolve(changed)).train
-    changed = {**changed, "gradient_accumulation_steps": 2}
-    assert Data(configuration.resolve(changed)).steps_per_epoch == 1
+def test_less_than_a_batch_is_repeated(tiny):
+    data = Data(configuration.resolve({**tiny, "limit": 6, "batch_size": 16}))
+    assert data.steps_per_epoch == 1
+    assert batches(data, 0, 1)[0].shape == (16, 16, 16, 3)
 
 
 def test_damaged_images_bring_their_masks(tiny, tmp_path):

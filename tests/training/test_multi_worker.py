@@ -1,0 +1,164 @@
+"""Two workers train as one process does, only the first writes, and a killed one can be started again."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from keras_uai.training import run_folder
+from tests.testing import ROOT
+
+SMALL = "width=4,max_width=4,space_to_depth=4,attention_level=none"
+FLAGS = {
+    "data": "drawn_faces", "image_size": 16, "limit": 64, "measurement": "DropPixel(0.5)",
+    "model": "Splitting", "generator": f"{SMALL},normalization=batch", "latent_dim": 4,
+    "batch_size": 8, "gradient_accumulation_steps": 2, "steps": 30, "steps_per_epoch": 5,
+    "jit_compile": "false", "eval_images": 4, "num_samples": 2, "eval_every": 0,
+    "monitor_images": 0, "grid_images": 0, "checkpoint_minutes": 0,
+}  # fmt: skip
+TIMEOUT = 600
+
+
+BACKENDS = ["tensorflow", "jax"]
+
+
+def command(**flags):
+    flags = {**FLAGS, **flags}
+    arguments = [f"--{flag}={value}" for flag, value in flags.items()]
+    return [sys.executable, str(ROOT / "experiments" / "run.py"), *arguments]
+
+
+def addresses_of_two():
+    """Two free ports of this machine."""
+    with socket.socket() as first, socket.socket() as second:
+        for s in (first, second):
+            s.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{s.getsockname()[1]}" for s in (first, second)]
+
+
+def environment(backend, addresses, index):
+    """What tells worker `index` who the others are."""
+    if backend == "jax":
+        return {
+            "KERAS_DISTRIBUTION_JOB_ADDRESSES": addresses[0],
+            "KERAS_DISTRIBUTION_NUM_PROCESSES": str(len(addresses)),
+            "KERAS_DISTRIBUTION_PROCESS_ID": str(index),
+        }
+    task = {"type": "worker", "index": index}
+    return {"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task})}
+
+
+def start(folder, name, backend, variables=(), **flags):
+    """One process; what it says goes into `folder/NAME.txt`."""
+    with open(folder / f"{name}.txt", "w", encoding="utf-8") as output:
+        return subprocess.Popen(
+            command(**flags),
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "KERAS_BACKEND": backend, **dict(variables)},
+        )
+
+
+def start_workers(folder, name, backend, **flags):
+    """Two workers on this machine; what they say goes into `folder/NAME_INDEX.txt`."""
+    addresses = addresses_of_two()
+    return [
+        start(
+            folder, f"{name}_{index}", backend, environment(backend, addresses, index),
+            distribution="multi_worker", **flags,
+        )
+        for index in range(2)
+    ]  # fmt: skip
+
+
+def said(folder, name):
+    return (folder / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def weights(path):
+    """`{path: array}` of all that a run's `model.keras` holds."""
+    found = {}
+
+    def add(name, value):
+        if isinstance(value, h5py.Dataset):
+            found[name] = value[()]
+
+    archive = zipfile.ZipFile(path / run_folder.MODEL)
+    with archive, archive.open("model.weights.h5") as file, h5py.File(file) as stored:
+        stored.visititems(add)
+    return found
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def cluster(request, tmp_path_factory):
+    """A training of two workers of which the second is killed, then resumed; and the same in one process."""
+    backend = request.param
+    if backend == "jax":
+        pytest.importorskip("jax")
+    folder = tmp_path_factory.mktemp("cluster")
+    runs, processes = folder / "runs", []
+    try:
+        workers = start_workers(folder, "killed", backend)
+        processes += workers
+        end = time.monotonic() + TIMEOUT
+        while True:  # until there is a checkpoint that is not the last
+            path = next(iter(runs.glob("0000-*")), None)
+            checkpoint = path and run_folder.last_checkpoint(path)
+            if checkpoint:
+                break
+            assert time.monotonic() < end, said(folder, "killed_0")[-3000:]
+            assert all(w.poll() is None for w in workers), said(folder, "killed_0")[-3000:]
+            time.sleep(0.05)
+        workers[1].send_signal(signal.SIGKILL)
+        codes = [workers[0].wait(TIMEOUT)]
+        reached = int(os.path.basename(run_folder.last_checkpoint(path)))
+        workers = start_workers(folder, "resumed", backend, resume=path)
+        processes += workers
+        codes += [w.wait(TIMEOUT) for w in workers]
+        processes.append(start(folder, "alone", backend, runs=folder / "alone"))
+        codes.append(processes[-1].wait(TIMEOUT))
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+    return folder, path, reached, codes
+
+
+def test_a_worker_that_loses_another_says_so_and_ends(cluster):
+    folder, _, reached, codes = cluster
+    assert codes[0] == 1
+    assert "error: Worker 0 of 2 cannot continue: another worker has gone" in said(
+        folder, "killed_0"
+    )
+    assert "--resume" in said(folder, "killed_0")
+    assert 0 < reached < FLAGS["steps"]
+
+
+def test_both_go_on_from_the_last_checkpoint_to_where_one_process_comes(cluster):
+    folder, path, _, codes = cluster
+    assert codes[1:] == [0, 0, 0], said(folder, "resumed_0")[-3000:]
+    two, one = weights(path), weights(next((folder / "alone").glob("0000-*")))
+    assert two.keys() == one.keys()
+    far = {name: float(np.abs(two[name] - one[name]).max()) for name in one}
+    # Where a gradient is little more than rounding, Adam still makes whole steps (1e-4) of it: most weights agree to
+    # rounding, all to a few such steps of 30. `test_distribution` is exact, with gradient descent.
+    assert np.median(list(far.values())) < 1e-5
+    assert max(far.values()) < 5e-4
+
+
+def test_only_the_first_worker_writes(cluster):
+    folder, path, _, _ = cluster
+    assert [p.name for p in (folder / "runs").iterdir() if p.name != ".lock"] == [path.name]
+    rows = (path / run_folder.LOG).read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1 + FLAGS["steps"] // FLAGS["steps_per_epoch"]
+    assert "Run folder" not in said(folder, "resumed_1")
+    assert (path / run_folder.SCORES).exists()
