@@ -6,9 +6,9 @@ python experiments/run.py --flagfile=experiments/flagfiles/drawn_faces_drop_pixe
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
 
-from keras_uai.cli.main import main
+from start import main
 
 if __name__ == "__main__":
     main("train")

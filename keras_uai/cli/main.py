@@ -1,10 +1,12 @@
 """Runs a command by its name: `keras-uai evaluate --model=...`, `tools/evaluate --model=...`."""
 
-import contextlib
 import importlib
-import logging
-import os
 import sys
+
+from absl import app
+from absl import flags as absl_flags
+
+from keras_uai.cli import flags
 
 #: `{command: first line of its help}`.
 COMMANDS = {
@@ -36,13 +38,6 @@ def main(name=None, argv=None):
             print("\n".join(lines), file=sys.stdout if argv[1:] == ["--help"] else sys.stderr)
             sys.exit(0 if argv[1:] == ["--help"] else 2)
         name = argv.pop(1)
-    with quiet_import():
-        import keras_uai.models  # noqa: F401  and with it the backend
-    from absl import app
-    from absl import flags as absl_flags
-
-    from keras_uai.cli import flags
-
     command = importlib.import_module(name if "." in name else f"keras_uai.cli.{name}")
     command.define()
     sys.modules["__main__"].__doc__ = command.__doc__  # shown by --help
@@ -55,22 +50,6 @@ def main(name=None, argv=None):
         at = argv.index("--") if "--" in argv else len(argv)
         argv, after = argv[:at], argv[at + 1 :]
     app.run(flags.guarded(command.run, after), argv=argv, flags_parser=flags.parse)
-
-
-@contextlib.contextmanager
-def quiet_import():
-    """Silences the start-up messages of the backend, which no setting turns off."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("jax").setLevel(logging.WARNING)  # it reports missing accelerators
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 if __name__ == "__main__":
