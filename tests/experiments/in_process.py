@@ -1,24 +1,32 @@
-"""Stands in for `processes.call` in tests: the commands run in this process, which is faster, and
-the test sees them.
-"""
+"""Stands in for `jobs.call` in tests: commands run in this process, which is faster."""
 
 import io
-import re
+import os
 from contextlib import redirect_stderr, redirect_stdout
 
-from keras_uai.experiment import jobs, processes, runner
+from experiments import jobs
 from keras_uai.metrics import commands
+from keras_uai.training import runner
 
+_UNSET = (
+    "data_dir", "split_seed", "image_size", "center_crop", "channels", "measurement", "mask_from",
+    "clean_data", "holdout", "model", "sampler", "data", "command", "view",
+)  # fmt: skip
 _EVALUATE = {
-    "data_dir": None, "split": "withheld", "split_seed": None, "image_size": None,
-    "crop_size": None, "channels": None, "measurement": None, "mask_from": None, "holdout": None,
-    "seed": 0, "model": None, "restart": False, "data": None,
-}  # fmt: skip
+    **dict.fromkeys(_UNSET),
+    "split": "validation",
+    "seed": 0,
+    "feature_crop": 64,
+    "restart": False,
+    "progress": False,
+    "first": 0,
+}
 
 
 def values(flags):
-    """Flags as a dict of the values that absl would make of them."""
-    return {name: _value(value) for name, value in jobs.as_dict(flags).items()}
+    """Returns flags as a dict of the values that absl makes of them."""
+    found = jobs.as_dict(flags)
+    return {name: v if name == "jit_compile" else _value(v) for name, v in found.items()}
 
 
 def _value(text):
@@ -27,21 +35,22 @@ def _value(text):
             return kind(text)
         except ValueError:
             continue
-    return text
+    return {"true": True, "false": False}.get(text, text)
 
 
 class Call:
-    """`call(command, output, lock)`; `commands` are those it was called with.
+    """`call(command, output)`; `commands` are those it was called with.
 
     Args:
-        instead: `{part of a command: (exit code, last words) or an exception}`: what to answer to
-            commands that have the part in them, without running anything.
+        instead: `{part of a command: (exit code, last words) or an exception}`: the answers to
+            commands that contain the part, which are not run.
     """
 
     def __init__(self, instead=None):
-        self.instead, self.commands = instead or {}, []
+        self.instead = instead or {}
+        self.commands = []
 
-    def __call__(self, command, output, lock=None):
+    def __call__(self, command, output):
         program, *flags = command[1:]
         text = " ".join(command)
         self.commands.append(text)
@@ -52,23 +61,23 @@ class Call:
                 return answer
         said = io.StringIO()
         with redirect_stdout(said), redirect_stderr(said):
-            code = _PROGRAMS[re.split(r"[/\\]", program)[-1]](values(flags))
+            code = _PROGRAMS[os.path.basename(program)](values(flags))
         if code > 128:
-            raise processes.SignalError(code - 128)
+            raise jobs.SignalError(code - 128)
         return code, (said.getvalue().strip().splitlines() or [""])[-1]
 
 
 def _evaluate(given):
     given["baselines"] = [name for name in str(given["baselines"]).split(",") if name]
-    commands.evaluate({**_EVALUATE, **given, "progress": False})
+    commands.evaluate({**_EVALUATE, **given})
     return 0
 
 
 def _figures(given):
-    given = {
-        name: str(v).split(",") if name in ("model", "names") else v for name, v in given.items()
-    }
-    commands.draw_figure({**_EVALUATE, "uncertainty": True, "clean": True, **given})
+    given = {n: str(v).split(",") if n in ("model", "names") else v for n, v in given.items()}
+    commands.draw_figure({
+        **_EVALUATE, "uncertainty": True, "clean": True, "baselines": [], **given,
+    })  # fmt: skip
     return 0
 
 

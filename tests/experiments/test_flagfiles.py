@@ -3,6 +3,7 @@ that builds. Nothing is trained.
 """
 
 import functools
+import json
 import os
 import pathlib
 import re
@@ -10,8 +11,10 @@ import re
 import numpy as np
 import pytest
 
+from experiments import paper_tables
 from keras_uai import measurements
-from keras_uai.experiment import building, cells, command_line, compact, settings
+from keras_uai.cli import flags
+from keras_uai.training import configuration, factory
 from tests.experiments.in_process import values
 
 FOLDER = pathlib.Path(__file__).parents[2] / "experiments" / "flagfiles"
@@ -20,7 +23,7 @@ FILES = {path.relative_to(FOLDER).as_posix(): path for path in sorted(FOLDER.glo
 CELLS = {
     f"tables/{size}/{cell.flagfile}": (size, cell)
     for size in (32, 128)
-    for cell in cells.every()
+    for cell in paper_tables.every()
     if cell.row != "baselines"
 }
 RIVALS = ("rivals_32", "rivals_games_32")
@@ -41,14 +44,14 @@ NEEDS_FOLDER = (
 
 def given(name):
     """The flags without absl."""
-    return values(command_line.expand([f"--flagfile={FILES[name]}"]))
+    return values(flags.expand([f"--flagfile={FILES[name]}"]))
 
 
 def resolve(name):
-    flags = given(name)
+    found = given(name)
     if name in NEEDS_FOLDER or name.startswith("tables/32/"):
-        flags["data"] = "folder"
-    return settings.resolve(flags)
+        found["data"] = "folder"
+    return configuration.resolve(found)
 
 
 def test_there_is_one_for_every_data_set_and_measurement_of_the_paper():
@@ -74,8 +77,8 @@ PAPER = [n for n in RUNS if n.startswith(("celeba", "recipe", "lsun", "tables/12
 @pytest.mark.parametrize("name", PAPER)
 def test_the_papers_settings(name):
     resolved = resolve(name)
-    assert resolved["preset"] == "paper"
-    assert (resolved["batch_size"], resolved["micro_batches"]) == (512, 4)
+    assert resolved["config"] == "paper"
+    assert (resolved["batch_size"], resolved["gradient_accumulation_steps"]) == (512, 4)
     assert (resolved["beta_1"], resolved["beta_2"]) == (0.0, 0.99)
     assert resolved["gan_loss"] == "hinge"
     assert resolved["image_size"] == (64 if name.startswith(("recipe", "lsun")) else 128)
@@ -104,10 +107,10 @@ def test_a_cells_header_says_its_cost_and_the_papers_numbers(name):
     size, cell = CELLS[name]
     text = FILES[name].read_text(encoding="utf-8")
     assert re.search(r"^# Cost: about [\d.]+ (minute|hour|day)s? on ", text, re.M)
-    fid, mse, std = cells.PAPER[cell.row][cell.column]
+    fid, mse, std = paper_tables.PAPER[cell.row][cell.column]
     published = f"FID {fid:.2f}, MSE {mse:.3f}, std {'-' if std is None else format(std, 'g')}"
     assert f"#   {published}\n" in text
-    assert cells.COLUMNS[cell.column] in text
+    assert paper_tables.COLUMNS[cell.column] in text
     assert f"{size} x {size}" in text.replace("\n# ", " ")
 
 
@@ -118,10 +121,10 @@ def test_a_cell_is_what_its_name_says(name):
     models = {"unpaired": "Unpaired", "paired": "Paired", "misgan": "MisGAN"}
     assert resolved["model"] == models.get(cell.row, "UAI")
     assert resolved["image_size"] == size
-    if cell.row in cells.TABLE_1:
+    if cell.row in paper_tables.TABLE_1:
         terms = (resolved["lambda_gan"], resolved["lambda_z"], resolved["lambda_y"])
         on = [term > 0 for term in terms]
-        assert on == [True, *(mark == "✓" for mark in cells.TABLE_1[cell.row])]
+        assert on == [True, *(mark == "✓" for mark in paper_tables.TABLE_1[cell.row])]
 
 
 def test_cells_of_32_differ_in_measurement_and_model_only():
@@ -129,13 +132,13 @@ def test_cells_of_32_differ_in_measurement_and_model_only():
     data generator, which has nothing but z, has a longer one, and its imputer is shown noise where
     the others are shown a fill.
     """
-    shared = ("generator", "discriminator", "average_decay", "learning_rate",
+    shared = ("generator", "discriminator", "ema_decay", "learning_rate",
               "discriminator_learning_rate", "beta_1", "beta_2", "batch_size", "steps", "epochs",
               "minutes", "gan_loss", "schedule", "seed", "split_seed")  # fmt: skip
     found = [resolve(name) for name in CELLS if name.startswith("tables/32/")]
     for r in found:
-        fill = r["generator"].pop("fill")
-        assert fill == (r["model"] != "MisGAN")
+        fill = r["generator"].pop("input_fill")
+        assert fill == (None if r["model"] == "MisGAN" else "push_pull")
     assert [{n: r[n] for n in shared} for r in found] == [{n: found[0][n] for n in shared}] * 21
     assert (found[0]["epochs"], found[0]["minutes"]) == (None, None)
     assert len({r["latent_dim"] for r in found if r["model"] != "MisGAN"}) == 1
@@ -146,10 +149,10 @@ def test_cells_of_32_differ_in_measurement_and_model_only():
 
 
 def test_as_much_is_observed_at_32_as_at_128():
-    for column in cells.COLUMNS:
+    for column in paper_tables.COLUMNS:
         kept = {}
         for size in (32, 128):
-            cell = cells.Cell(column, "equation_8")
+            cell = paper_tables.Cell(column, "equation_8")
             measurement = measurements.get(resolve(f"tables/{size}/{cell.flagfile}")["measurement"])
             masks = np.asarray(measurement.masks(np.arange(400), size, size))
             kept[size] = masks.mean()
@@ -162,15 +165,15 @@ def test_as_much_is_observed_at_32_as_at_128():
 @functools.lru_cache
 def built(arguments):
     """Models are large: one of each kind."""
-    resolved = dict(arguments)
+    resolved = {n: json.loads(v) if n in configuration.NETWORKS else v for n, v in arguments}
     size = resolved.pop("image_size")
 
     class Data:
         image_shape, steps_per_epoch = (size, size, 3), 100
-        measurement = measurements.Patch(1, 8)
+        measurement, values = measurements.Patch(1, 8), None
 
-    flags = {**resolved, "data": "x", "measurement": "Patch(1, 8)", "steps": 10}
-    return building.make_model(settings.resolve(flags), Data)
+    given = {**resolved, "data": "x", "measurement": "Patch(1, 8)", "steps": 10}
+    return factory.make_model(configuration.resolve(given), Data)
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -179,10 +182,10 @@ def test_the_model_builds(name):
     if resolved["mask_from"] is None:
         size = resolved["image_size"]
         measurements.get(resolved["measurement"]).check(size, size)
-    arguments = ("preset", "image_size", "model", "latent_dim")
-    networks = [n for n in settings.NETWORKS if n in settings.model_arguments(resolved)]
+    arguments = ("config", "image_size", "model", "latent_dim")
+    networks = [n for n in configuration.NETWORKS if n in configuration.model_arguments(resolved)]
     kind = [(n, resolved[n]) for n in arguments]
-    kind += [(n, compact.render(resolved[n])) for n in networks]
+    kind += [(n, json.dumps(resolved[n])) for n in networks]
     model = built(tuple(kind))
     assert model.compiled
     for network in networks:
