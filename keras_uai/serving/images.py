@@ -84,9 +84,9 @@ def prepare(image, mask, contract):
     image = np.asanyarray(image)
     image = image[None] if image.ndim == 3 else image
     bounded = contract.values.is_bounded
-    integer = image.dtype.kind in "iu"
+    integer = image.dtype.kind in "iu" and image.ndim == 4
     channels = contract.image_shape[-1]
-    if bounded and integer and image.ndim == 4:
+    if bounded and integer:
         if mask is None and image.shape[-1] in (2, 4) and image.shape[-1] != channels:
             half = np.iinfo(image.dtype).max // 2
             image, mask = image[..., :-1], image[..., -1:] > half

@@ -31,39 +31,39 @@ def double(name, folder):
 
 
 @contextlib.contextmanager
+def started(name, command, end, grpc_port, rest_port):
+    """The same of a server's command, once a version is there."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, **quiet)
+    try:
+        url = f"http://localhost:{rest_port}"
+        _wait(f"{url}/v1/models/{name}", lambda: process.poll() is None)
+        yield f"localhost:{grpc_port}", url
+    finally:
+        end(process)
+        process.wait(60)
+
+
 def binary(name, folder):
     """The same of a `tensorflow_model_server`."""
-    grpc_port, rest_port = _free_port(), _free_port()
-    process = subprocess.Popen(
-        [_binary(), f"--port={grpc_port}", f"--rest_api_port={rest_port}", f"--model_name={name}",
-         f"--model_base_path={folder}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        _wait(f"http://localhost:{rest_port}/v1/models/{name}", lambda: process.poll() is None)
-        yield f"localhost:{grpc_port}", f"http://localhost:{rest_port}"
-    finally:
-        process.terminate()
-        process.wait(30)
+    ports = _free_port(), _free_port()
+    command = [_binary(), f"--port={ports[0]}", f"--rest_api_port={ports[1]}"]
+    command += [f"--model_name={name}", f"--model_base_path={folder}"]
+    return started(name, command, lambda process: process.terminate(), *ports)
 
 
-@contextlib.contextmanager
 def container(name, folder):
     """The same of the image tensorflow/serving."""
-    grpc_port, rest_port = _free_port(), _free_port()
+    ports = _free_port(), _free_port()
     container, engine = f"keras_uai-{uuid.uuid4().hex[:8]}", _engine()
-    process = subprocess.Popen(
-        [engine, "run", "--rm", "--name", container, "-p", f"{grpc_port}:8500",
-         "-p", f"{rest_port}:8501", "-v", f"{folder}:/models/{name}:ro",
-         "-e", f"MODEL_NAME={name}", "tensorflow/serving"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        _wait(f"http://localhost:{rest_port}/v1/models/{name}", lambda: process.poll() is None)
-        yield f"localhost:{grpc_port}", f"http://localhost:{rest_port}"
-    finally:
+    command = [engine, "run", "--rm", "--name", container, "-p", f"{ports[0]}:8500"]
+    command += ["-p", f"{ports[1]}:8501", "-v", f"{folder}:/models/{name}:ro"]
+    command += ["-e", f"MODEL_NAME={name}", "tensorflow/serving"]
+
+    def end(process):
         subprocess.run([engine, "kill", container], capture_output=True, check=False)
-        process.wait(60)
+
+    return started(name, command, end, *ports)
 
 
 SERVERS = {"double": double, "tensorflow_model_server": binary, "container": container}

@@ -1,7 +1,6 @@
 """An export runs where this package is not: in TensorFlow alone, and in its C library without Python's."""
 
 import importlib.util
-import io
 import os
 import pathlib
 import subprocess
@@ -9,10 +8,9 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.serving import c_library
-from tests.testing import observations
+from tests.serving.photographs import batch, decode, encode, pixels
 
 tf = pytest.importorskip("tensorflow")
 
@@ -29,10 +27,10 @@ np.savez(sys.argv[3], **{name: value.numpy() for name, value in answer.items()})
 
 
 @pytest.fixture(scope="module")
-def request_arrays(tiny):
-    y, mask = observations(tiny.measurement, 3)
+def request_arrays():
+    y, mask = batch(3)
     seeds, num_samples = np.array([5, 6, 7], "int64"), np.array([2, 2, 2], "int32")
-    return {"image": y, "mask": mask, "seed": seeds, "num_samples": num_samples}
+    return {"y": y, "mask": mask, "seed": seeds, "num_samples": num_samples}
 
 
 def run(arguments, folder):
@@ -53,11 +51,11 @@ def test_tensorflow_alone(tiny, exported, request_arrays, tmp_path):
 
 
 def check(answer, tiny, request):
-    y, mask, seeds = request["image"], request["mask"], request["seed"]
+    y, mask, seeds = request["y"], request["mask"], request["seed"]
     samples = tiny.inpaint(y, mask, 2, seeds)
     np.testing.assert_allclose(answer["samples"], samples, atol=1e-5)
-    np.testing.assert_allclose(answer["mean"], tiny.mean(y, mask), atol=1e-5)
-    np.testing.assert_allclose(answer["std"], samples.std(1, ddof=1).mean(-1), atol=1e-5)
+    np.testing.assert_allclose(answer["mean"], tiny.predict_mean(y, mask), atol=1e-5)
+    np.testing.assert_allclose(answer["std"], samples.std(1, ddof=1), atol=1e-5)
 
 
 # -- the C library --------------------------------------------------------------------------------
@@ -70,21 +68,21 @@ def libraries():
 
 
 WRONG = {
-    "rank": ({"image": np.zeros((16, 16, 3), "float32")}, "must have the shape (N, h, w, 3)"),
+    "rank": ({"y": np.zeros((16, 16, 3), "float32")}, "must have the shape (N, H, W, 3)"),
     "channels": (
-        {"image": np.zeros((3, 16, 16, 1), "float32")},
-        "must have the shape (N, h, w, 3)",
+        {"y": np.zeros((3, 16, 16, 1), "float32")},
+        "must have the shape (N, H, W, 3)",
     ),
     "mask": (
         {"mask": np.zeros((3, 16, 15, 1), "float32")},
-        "`mask` must have the shape of the images",
+        "Masks must have the size of their images",
     ),
-    "seed": ({"seed": np.zeros((3, 1), "int64")}, "`seed` must hold one value an image"),
-    "count": ({"num_samples": np.zeros((1,), "int32")}, "`num_samples` must hold one value"),
-    "values": ({"image": np.full((3, 16, 16, 3), np.nan, "float32")}, "must be finite"),
-    "dtype": ({"image": np.zeros((3, 16, 16, 3), "int32")}, ""),  # the session's own words
+    "seed": ({"seed": np.zeros((3, 1), "int64")}, "`seed` must have one row an image"),
+    "count": ({"num_samples": np.zeros((1,), "int32")}, "`num_samples` must have one row"),
+    "values": ({"y": np.full((3, 20, 30, 3), np.nan, "float32")}, "must be finite"),
+    "dtype": ({"y": np.zeros((3, 16, 16, 3), "int32")}, ""),  # the session's own words
 }
-PIXELS = np.random.default_rng(0).integers(0, 256, (20, 12, 4)).astype("uint8")
+PIXELS = pixels((20, 12))
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +92,13 @@ def in_c(exported, request_arrays, tmp_path_factory):
 
     if len(libraries()) < 2:
         pytest.skip("this TensorFlow comes without libtensorflow_cc")
-    png = io.BytesIO()
-    Image.fromarray(PIXELS).save(png, "PNG")
+    png = encode(PIXELS)
     draws = {"seed": np.array([1], "int64"), "num_samples": np.array([2], "int32")}
-    files = {"image_bytes": [png.getvalue()], "mask_bytes": [b""], **draws}
+    files = {"image_bytes": [png], "mask_bytes": [b""], **draws}
     requests = {
         "0 floats": ("serving_default", request_arrays),
         **{f"1 {n}": ("serving_default", request_arrays | c) for n, (c, _) in WRONG.items()},
-        "2 broken": ("image_bytes", {**files, "image_bytes": [png.getvalue()[:-9]]}),
+        "2 broken": ("image_bytes", {**files, "image_bytes": [png[:-9]]}),
         "3 files": ("image_bytes", files),
     }
     folder = tmp_path_factory.mktemp("c")
@@ -129,7 +126,7 @@ def test_the_c_library(tiny, in_c, request_arrays):
 def test_the_c_library_reads_files(in_c):
     found = in_c["3 files"]
     assert found["samples_bytes"].shape == (1, 2)
-    image = np.asarray(Image.open(io.BytesIO(found["samples_bytes"][0, 1])))
+    image = decode(found["samples_bytes"][0, 1])
     observed = PIXELS[..., 3] >= 128
     np.testing.assert_array_equal(image[observed], PIXELS[..., :3][observed])
 

@@ -1,17 +1,16 @@
 """The REST and gRPC contracts of a served export: on TensorFlow's model server where there is one, on a double else."""
 
 import base64
-import io
 import json
 import urllib.error
 import urllib.request
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.serving import model_server
-from tests.testing import observations, same_bits
+from tests.serving.photographs import batch, decode, encode, pixels
+from tests.testing import same_bits
 
 tf = pytest.importorskip("tensorflow")
 grpc = pytest.importorskip("grpc")
@@ -32,20 +31,13 @@ def server(request, exported):
 
 @pytest.fixture(scope="module")
 def arrays(tiny):
-    y, mask = observations(tiny.measurement, 2)
-    return {"image": y, "mask": mask, "seed": np.array([5, 6]), "num_samples": np.array([2, 2])}
+    y, mask = batch(2, (16, 23))
+    return {"y": y, "mask": mask, "seed": np.array([5, 6]), "num_samples": np.array([2, 2])}
 
 
 @pytest.fixture(scope="module")
 def wanted(tiny, arrays):
-    return tiny.inpaint(arrays["image"], arrays["mask"], 2, arrays["seed"])
-
-
-def photograph(height=12, width=20):
-    array = np.random.default_rng(0).integers(0, 256, (height, width, 4)).astype("uint8")
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, "PNG")
-    return array, file.getvalue()
+    return tiny.inpaint(arrays["y"], arrays["mask"], 2, arrays["seed"])
 
 
 # -- REST -----------------------------------------------------------------------------------------
@@ -76,11 +68,12 @@ def test_rest_rows(server, arrays, wanted):
     assert status == 200, found
     samples = [row["samples"] for row in found["predictions"]]
     np.testing.assert_allclose(samples, wanted, atol=1e-5)
-    assert np.shape(found["predictions"][0]["std"]) == (16, 16)
+    assert np.shape(found["predictions"][0]["std"]) == (16, 23, 3)
 
 
 def test_rest_rows_of_files(server):
-    array, file = photograph()
+    array = pixels((12, 20))
+    file = encode(array)
     row = {
         "image_bytes": {"b64": base64.b64encode(file).decode()},
         "mask_bytes": {"b64": ""}, "seed": 3, "num_samples": 2,
@@ -90,7 +83,7 @@ def test_rest_rows_of_files(server):
     assert status == 200, found
     (prediction,) = found["predictions"]
     for sample in prediction["samples_bytes"]:
-        png = np.asarray(Image.open(io.BytesIO(base64.b64decode(sample["b64"]))))
+        png = decode(base64.b64decode(sample["b64"]))
         observed = array[..., 3] >= 128
         same_bits(png[observed], array[..., :3][observed])
 
@@ -104,9 +97,9 @@ def test_rest_status_and_metadata(server):
     assert status == 200
     assert found["model_spec"]["name"] == NAME
     signatures = found["metadata"]["signature_def"]["signature_def"]
-    names = {"serving_default", "uint8", "image_bytes", "encode"}
+    names = {"serving_default", "tile", "pixels", "image_bytes", "encode", "describe"}
     assert names <= set(signatures)
-    image = signatures["serving_default"]["inputs"]["image"]
+    image = signatures["serving_default"]["inputs"]["y"]
     assert image["dtype"] == "DT_FLOAT"
     assert [d["size"] for d in image["tensor_shape"]["dim"]] == ["-1", "-1", "-1", "3"]
     for name in names:  # TensorFlow Serving splits requests and answers along it
@@ -123,9 +116,9 @@ def test_rest_status_and_metadata(server):
             ":predict",
             {"mask": np.ones((2, 16, 15, 1)).tolist()},
             400,
-            "must have the shape of the images",
+            "must have the size of their images",
         ),
-        (":predict", {"image": np.full((2, 16, 16, 3), 7.0).tolist()}, 400, "lie in [-1, 1]"),
+        (":predict", {"y": np.full((2, 16, 23, 3), 7.0).tolist()}, 400, "lie in [-1, 1]"),
         (":predict", {"seed": None}, 400, ""),
         (":predict", {"seed": ["five", 6]}, 400, ""),
         ("/versions/7:predict", {}, 404, ""),
@@ -186,16 +179,17 @@ def test_grpc(stubs, arrays, wanted):
 
 
 def test_grpc_files(stubs):
-    array, file = photograph()
+    array = pixels((12, 20))
+    file = encode(array)
     draws = {"seed": np.array([3]), "num_samples": np.array([2], "int32")}
     found = predict(stubs, "image_bytes", {"image_bytes": [file], "mask_bytes": [b""], **draws})
-    png = np.asarray(Image.open(io.BytesIO(found["mean_bytes"][0])))
+    png = decode(found["mean_bytes"][0])
     same_bits(png[array[..., 3] >= 128], array[..., :3][array[..., 3] >= 128])
 
 
 def test_grpc_encode(stubs, tiny, arrays):
-    found = predict(stubs, "encode", {name: arrays[name] for name in ("image", "mask")})
-    mean, _ = tiny.encoder.encode(arrays["image"], arrays["mask"])
+    found = predict(stubs, "encode", {name: arrays[name] for name in ("y", "mask")})
+    mean, _ = tiny.encoder.encode(arrays["y"], arrays["mask"])
     np.testing.assert_allclose(found["mean"], mean, atol=1e-5)
 
 
@@ -203,9 +197,9 @@ def test_grpc_encode(stubs, tiny, arrays):
     ("signature", "change", "where", "code", "message"),
     [
         ("serving_default", {"num_samples": np.int32([0, 1])}, {}, "INVALID_ARGUMENT", "[1, 4]"),
-        ("serving_default", {"seed": np.int64([0])}, {}, "INVALID_ARGUMENT", "`seed` must hold"),
+        ("serving_default", {"seed": np.int64([0])}, {}, "INVALID_ARGUMENT", "`seed` must have"),
         ("serving_default", {"seed": np.float32([0, 1])}, {}, "INVALID_ARGUMENT", ""),
-        ("serving_default", {"image": None}, {}, "INVALID_ARGUMENT", ""),
+        ("serving_default", {"y": None}, {}, "INVALID_ARGUMENT", ""),
         ("serving_default", {}, {"name": "other"}, "NOT_FOUND", ""),
         ("serving_default", {}, {"version": 7}, "NOT_FOUND", ""),
     ],
