@@ -15,7 +15,7 @@ from benchmarks import models, timing
 _BATCH, _SAMPLES = 32, 10
 _WARM_UP = 3
 _ROUNDS = 20  # per unit of --repeats, since runs take milliseconds
-_SIZE = (32, 32)
+_SIZE = (64, 64)
 
 #: name: (case, reference, target of the ratio)
 TARGETS = {
@@ -109,7 +109,7 @@ def _cases(model, signatures, signatures_16):
             "seed": tf.range(count, dtype="int64"),
             "num_samples": tf.fill((count,), num_samples),
         }
-        feed = {"image": tf.constant(y[:count]), "mask": tf.constant(mask[:count]), **draws}
+        feed = {"y": tf.constant(y[:count]), "mask": tf.constant(mask[:count]), **draws}
         return lambda: signature(**feed)
 
     def of_files(count):
