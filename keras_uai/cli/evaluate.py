@@ -66,6 +66,8 @@ def run(options):
     """Evaluates; returns the table."""
     from keras_uai.metrics import commands, report
 
-    command = shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+    program = sys.argv[0]
+    program = os.path.basename(program) if os.path.isabs(program) else program
+    command = shlex.join([program, *sys.argv[1:]])
     result, paths = commands.evaluate({**options, "command": command})
     return f"{report.table(result)}\nWritten: {', '.join(paths)}"

@@ -131,10 +131,11 @@ def _training(settings, record, scores):
 
 
 def _data_settings(settings):
-    """The data settings that `tools/evaluate --preset` starts from, without a folder's path."""
-    names = ("split_seed", "image_size", "center_crop", "channels", "measurement", "mask_from")
-    data = settings["data"] if settings["data"] in datasets.NAMES else None
-    return {"data": data, **{name: settings[name] for name in names}}
+    """The data settings that `tools/evaluate --preset` starts from; a folder must be named again."""
+    named = settings["data"] in datasets.NAMES
+    names = ("split_seed", "image_size", "channels", "measurement", "mask_from")
+    names = (*names, "data", "center_crop") if named else names
+    return {name: settings[name] for name in names}
 
 
 def _scores(name, settings, scores, evaluation):
@@ -194,7 +195,9 @@ def _evaluate_command(name, settings, result):
         "out": "evaluation",
     }
     words = ["tools/evaluate", f"--preset={name}"]
-    words += [] if settings["data"] in datasets.NAMES else ["--data=FOLDER"]
+    if settings["data"] not in datasets.NAMES:
+        crop = settings["center_crop"]
+        words += ["--data=FOLDER", *([f"--center_crop={crop}"] if crop else [])]
     return " ".join([*words, *(f"--{flag}={value}" for flag, value in flags.items())])
 
 

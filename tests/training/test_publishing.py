@@ -133,7 +133,7 @@ def test_evaluations_start_from_the_data_of_the_run(run, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_UAI_PRESETS", str(tmp_path))
     predictor = load("photos_16")
     assert predictor.settings["image_size"] == 16
-    assert predictor.settings["data"] is None  # a folder must be named again
+    assert "data" not in predictor.settings  # a folder must be named again
     assert predictor.name == load(path).name == "photos_16"
     with pytest.raises(ValueError, match="--data"):
         EvaluationData({}, predictor)
