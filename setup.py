@@ -1,4 +1,4 @@
-"""What setup.cfg cannot say: presets travel with an installed package, inside it."""
+"""Copies the presets into the installed package; setup.cfg has everything else."""
 
 import pathlib
 import shutil
@@ -10,7 +10,7 @@ PRESETS = pathlib.Path(__file__).resolve().parent / "saved_models"
 
 
 class BuildWithPresets(build_py):
-    """Copies `saved_models` into the package; an editable installation finds them where they are."""
+    """Copies `saved_models` into the package, except in an editable installation."""
 
     def run(self):
         super().run()
