@@ -1,6 +1,5 @@
 """Files beside an export: warm-up requests, a server's configuration, the contract in words."""
 
-import os
 import pathlib
 import textwrap
 
@@ -43,26 +42,15 @@ def describe(contract, signatures, webp):
 
 
 def write_configuration(folder, name):
-    """Writes the files beside all versions, and keeps those that are there.
-
-    Returns:
-        List of the paths written.
-    """
+    """Writes the files beside all versions, and keeps those that are there."""
     texts = {
         "models.config": _MODELS.format(name=name),
         "batching.config": _BATCHING,
         "README.md": _HOW_TO.format(name=name, command=command(name)),
     }
-    new = [folder / file for file in texts if not (folder / file).exists()]
-    for path in new:
-        path.write_text(texts[path.name], encoding="utf-8")
-    return [str(path) for path in new]
-
-
-def of_others(folder, name):
-    """Returns the paths of configurations in `folder` that do not name the model."""
-    paths = [os.path.join(folder, file) for file in ("models.config", "README.md")]
-    return [path for path in paths if name not in pathlib.Path(path).read_text(encoding="utf-8")]
+    for file, text in texts.items():
+        if not (folder / file).exists():
+            (folder / file).write_text(text, encoding="utf-8")
 
 
 def command(name):

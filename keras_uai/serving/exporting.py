@@ -27,24 +27,13 @@ def export(
     """Exports the generator (the EMA generator, if the model has one) with its signatures.
 
     Every input has the batch dimension, so that servers may merge requests. An image's samples
-    depend on the image and its seed, not on the batch. Images keep their size, and observed values
-    come back bit-equal. H and W are any, or those of a model with a fixed size.
+    depend on the image and its seed, not on the batch. Images keep their size and units, and
+    observed values come back bit-equal. The signatures, described in the export's `README.md`:
 
-    `serving_default`: `y` float32 `(N, H, W, C)` and `mask` float32 `(N, H, W, M)`, 1 = observed,
-        `seed` int64 `(N,)`, `num_samples` int32 `(N,)` -> `samples` `(N, K, H, W, C)`, `mean`
-        `(N, H, W, C)`, `std` `(N, H, W, C)`. y is in [-1, 1] for models of 8- or 16-bit images, and
-        in the data's units for other models. K is the largest `num_samples`; each image's own come
-        first.
-    `tile`: the same with `origin` int32 `(N, 2)`: row and column, multiples of the generator's
-        stride, at which `y` lies in a larger image. Noise is a crop of that image's.
-    `pixels`: as `serving_default`, with uint8 `pixels`, `mask`, `samples` and `mean`. `std` is in
-        8-bit units.
-    `image_bytes`: `image_bytes` and `mask_bytes` strings `(N,)`: PNG (8 or 16 bits), JPEG, WebP of
-        any sizes; white = observed; transparent pixels are missing, and an empty mask adds none.
-        -> PNGs `samples_bytes` `(N, K)`, `mean_bytes` and `std_bytes` `(N,)`. `std_bytes` has 16
-        bits, white = half of the images' range.
-    `encode`: `y`, `mask` -> `mean`, `log_variance` `(N, latent_dim)` of z.
-    `describe`: `row` int32 `(N,)` -> `contract`, a JSON string, for clients.
+    `serving_default`: float images and masks, seeds and numbers of samples -> samples, mean, std.
+    `pixels`: the same for 8-bit images, and `image_bytes` for PNG, JPEG and WebP files.
+    `tile`: the same for parts of a larger image, whose noise is a crop of the image's.
+    `encode`: the posterior of z, and `describe`: the contract as JSON, for clients.
 
     Args:
         model: an `InpaintingModel`.
@@ -120,7 +109,7 @@ def run(options):
     )
     size = sum(p.stat().st_size for p in pathlib.Path(written).rglob("*") if p.is_file())
     text = f"Written: {written} ({size / 1e6:.1f} MB)\n"
-    kept = assets.of_others(path.parent, name)
+    kept = [file for file in ("models.config", "README.md") if not _names(path.parent / file, name)]
     if kept:
         text += f"Kept, though they do not name {name}: {', '.join(kept)}\n"
     return (
@@ -168,6 +157,10 @@ def check_name(name):
             f"`name` must consist of letters, digits, '_', '-' and '.'. Received: name={name!r}"
         )
     return name
+
+
+def _names(path, name):
+    return name in path.read_text(encoding="utf-8")
 
 
 def trains_encoder(model):

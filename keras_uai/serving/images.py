@@ -144,7 +144,7 @@ def read(image, mask=None):
         return pixels, seen
     if is_encoded(mask):
         try:
-            mask = files.mask_from_pixels(*files.decode_image(mask))
+            mask = files.read_mask(mask, pixels.shape[:2], image)
         except files.UnreadableImageError as error:
             raise ValueError(f"This mask cannot be read: {error}.") from error
     return pixels, seen & (checks.check_mask(mask, (1, *pixels.shape))[0, ..., 0] > 0.5)

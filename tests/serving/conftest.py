@@ -10,13 +10,13 @@ from keras_uai.serving import Limits
 LIMITS = Limits(max_samples=4, max_bytes=20_000, max_pixels=4_000, max_answer_pixels=40_000)
 
 
-def tiny_model(shape=(None, None, 3), **changes):
+def tiny_model(shape=(None, None, 3), measurement="DropPixel(0.5)", **changes):
     """A model of two levels that predicts a mean and has noise fields."""
     small = {"width": 8, "max_width": 8, "levels": 2, "attention_level": None}
     generator = small | {"input_fill": "push_pull", "predicts_mean": True, "noise_channels": 1}
     generator |= changes.pop("generator", {})
     return UAI(
-        shape, "DropPixel(0.5)", latent_dim=6, generator=generator, discriminator=small,
+        shape, measurement, latent_dim=6, generator=generator, discriminator=small,
         encoder={"width": 8, "max_width": 8, "levels": 2}, **changes,
     )  # fmt: skip
 

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from keras_uai import files
+from keras_uai.measurements import Empirical
 from keras_uai.serving import Client, Limits, RefusedError
 from keras_uai.serving import client as client_module
+from keras_uai.values import ValueScaling
+from tests.serving.conftest import tiny_model
 from tests.serving.photographs import batch, decode, encode, pixels
 from tests.testing import same_bits
 
@@ -239,3 +242,29 @@ def test_errors_name_the_image(client, tmp_path):
         client.inpaint([good, b"broken"], num_samples=1)
     with pytest.raises(RefusedError, match=r"image 0: `num_samples` must lie in \[1, 4\]"):
         client.inpaint([good], num_samples=9)
+
+
+@pytest.mark.parametrize("way", ["keras", "SavedModel"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+def test_fields_keep_units_and_missing_channels(tmp_path, way, dtype):
+    """Two variables in units of their own, missing independently, marked by NaN or a mask."""
+    masks = np.random.default_rng(0).random((4, 16, 16, 2)) < 0.5
+    values = ValueScaling("float32", location=[290.0, -30.0], scale=[20.0, 5.0])
+    model = tiny_model((None, None, 2), measurement=Empirical(masks), values=values)
+    y, mask = batch(2, (21, 13), channels=2, mask_channels=2)
+    field = values.decode(y).astype(dtype)
+    seen = mask > 0.5
+    given = field if dtype == "int16" else np.where(seen, field, np.nan).astype(dtype)
+    if way == "keras":
+        model.save(tmp_path / "fields.keras")
+    else:
+        model.export(tmp_path / "1")
+    with Client(tmp_path / "fields.keras" if way == "keras" else tmp_path) as client:
+        found = client.inpaint(given, mask if dtype == "int16" else None, 3, seed=2)
+    network = np.where(seen, values.encode(field.astype("float32")), 0).astype("float32")
+    wanted = values.decode(model.inpaint(network, mask, 3, seed=2))
+    assert found.samples.dtype == dtype
+    same_bits(found.mean[seen], field[seen])
+    np.testing.assert_allclose(found.samples, wanted, atol=0.51 if dtype == "int16" else 1e-3)
+    std = np.where(seen, 0, wanted.std(1, ddof=1))
+    np.testing.assert_allclose(found.std, std, atol=1e-3)

@@ -161,8 +161,8 @@ def test_files_beside_an_export(exported, exported_fixed):
 
 def test_configurations_are_kept(tmp_path):
     (tmp_path / "batching.config").write_text("mine")
-    written = assets.write_configuration(tmp_path, "tiny")
-    assert [pathlib.Path(p).name for p in written] == ["models.config", "README.md"]
+    assets.write_configuration(tmp_path, "tiny")
+    assert {p.name for p in tmp_path.iterdir()} == {"models.config", "README.md", "batching.config"}
     assert (tmp_path / "batching.config").read_text() == "mine"
 
 
@@ -214,8 +214,7 @@ def test_the_tool(tmp_path, tiny):
     done = run("--out=models/faces", "--name=other", "--noencode", "--nowebp")
     assert done.returncode == 0, done.stderr
     assert "-e MODEL_NAME=other" in done.stdout
-    kept = [str(folder / name) for name in ("models.config", "README.md")]
-    assert f"Kept, though they do not name other: {', '.join(kept)}" in done.stdout
+    assert "Kept, though they do not name other: models.config, README.md" in done.stdout
     assert (folder / "README.md").read_text() == "Mine."
     assert "WebP" not in (folder / "2/README.md").read_text()
     done = run("--out=models/faces/1")

@@ -129,26 +129,6 @@ def test_a_generator_without_a_mean_gives_its_samples_mean():
     np.testing.assert_allclose(found["mean"], wanted, atol=1e-5)
 
 
-def test_fields_keep_their_units_and_missing_channels():
-    """Two variables in units of their own, missing independently."""
-    values = {"dtype": "float32", "location": [290.0, -3.0], "scale": [20.0, 0.5]}
-    from keras_uai.values import ValueScaling
-
-    masks = np.random.default_rng(0).random((4, 16, 16, 2)) < 0.5
-    from keras_uai.measurements import Empirical
-
-    model = tiny_model((None, None, 2), values=ValueScaling(**values))
-    model = type(model).from_config(model.get_config() | {"measurement": Empirical(masks)})
-    y, mask = batch(2, channels=2, mask_channels=2)
-    field = np.where(mask > 0.5, model.values.decode(y), 0).astype("float32")
-    found = served(model, "serving_default", y=field, mask=mask, **ROWS)
-    wanted = model.inpaint(model.values.encode(field), mask, 3, [1, 2])
-    np.testing.assert_allclose(found["samples"], model.values.decode(wanted), rtol=1e-4)
-    same_bits(found["mean"][mask > 0.5], field[mask > 0.5])
-    std = wanted[0].std(0, ddof=1) * values["scale"]
-    np.testing.assert_allclose(found["std"][0], np.where(mask[0], 0, std), rtol=1e-3, atol=1e-4)
-
-
 def test_the_ema_generator_is_exported():
     model = tiny_model(ema_decay=0.9)
     for weight in model.generator.weights:
