@@ -4,114 +4,22 @@ import inspect
 import json
 
 from keras_uai import losses, measurements, models, networks, sampling
+from keras_uai.models import recommended
 from keras_uai.presets.renamed import RENAMED_FLAGS
-from keras_uai.training import arguments, configs
+from keras_uai.training import arguments
+from keras_uai.training.settings import PLACES, SETTINGS, every, model_classes
 
-#: Settings that neither `--config` nor a flag sets; None: not set.
-DEFAULTS = {
-    # Data.
-    "data": None,
-    "image_size": None,
-    "crop_size": None,
-    "center_crop": None,
-    "channels": None,
-    "split_seed": 0,
-    "limit": None,
-    "mask_from": None,
-    "strict": False,
-    "measurement": None,
-    # Model.
-    "model": "UAI",
-    "config": "recommended",
-    "seed": 0,
-    # Compile.
-    "jit_compile": "auto",
-    "precision": "float32",
-    # Training ends at the limit that is reached first.
-    "epochs": None,
-    "steps": None,
-    "minutes": None,
-    "steps_per_epoch": None,
-    # Spread calibration after the training, of models that sample in two stages.
-    "calibrate_spread": True,
-    # Evaluation.
-    "eval_split": "validation",
-    "eval_images": 1000,
-    "num_samples": 10,
-    "extractor": None,
-    "eval_every": 5,
-    "monitor_images": 100,
-    "grid_images": 8,
-    "grid_samples": 4,
-    "tag": None,
-}
-
-#: Flags that say where things are or what to do. They do not change the result, so `--resume`
-#: accepts other values.
-NOT_SETTINGS = {
-    "runs": "runs",
-    "resume": None,
-    "dry_run": False,
-    "data_dir": None,
-    "download": False,
-    "checkpoint_minutes": 5.0,
-    "distribution": "none",
-}
-
-#: Networks whose arguments are flags; see `arguments.parse`.
+#: Networks whose arguments are settings; see `arguments.parse`.
 NETWORKS = {
     "generator": networks.Generator,
     "discriminator": networks.Discriminator,
     "encoder": networks.Encoder,
 }
-#: Constructor arguments of the models that have flags of their own.
+#: Constructor arguments of the models that are settings of their own.
 MODEL_ARGUMENTS = ("latent_dim", "ema_decay", "sampler", "seed", *NETWORKS)
-# Arguments that the model sets.
-_LEAVE_OUT = (
-    "image_shape",
-    "mask_channels",
-    "measurement",
-    "values",
-    "latent_dim",
-    "conditional",
-    "name",
-)
-
-_AT_LEAST = {
-    "image_size": 1, "crop_size": 1, "center_crop": 1, "channels": 1, "limit": 1, "epochs": 1, "steps": 1,
-    "steps_per_epoch": 1, "batch_size": 1, "gradient_accumulation_steps": 1, "latent_dim": 1,
-    "eval_images": 0, "monitor_images": 0, "eval_every": 0, "num_samples": 2,
-    "grid_images": 0, "grid_samples": 1, "warmup_steps": 0,
-}  # fmt: skip
-_CHOICES = {
-    "eval_split": ("validation", "test"),
-    "schedule": ("constant", "cosine"),
-    "jit_compile": ("auto", "true", "false"),
-    "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
-}
-
-
-def model_classes():
-    """Returns `{name: class}` of the models that can be trained."""
-    found = {name: getattr(models, name) for name in models.__all__}
-    return {
-        name: value
-        for name, value in found.items()
-        if inspect.isclass(value)
-        and issubclass(value, models.InpaintingModel)
-        and value is not models.InpaintingModel
-    }
-
-
-def loss_terms():
-    """Returns the names of all models' loss terms, sorted; each has a flag `lambda_NAME`."""
-    return sorted({term for cls in model_classes().values() for term in cls.default_loss_weights})
-
-
-def names():
-    """Returns the names of the settings of all models."""
-    config = (name for name in configs.PAPER if name != "loss_weights")
-    return [*DEFAULTS, *config, *(f"lambda_{term}" for term in loss_terms())]
+# Arguments that no flag sets.
+_FIXED = ("image_shape", "mask_channels", "measurement", "values", "latent_dim", "conditional")
+_FIXED = (*_FIXED, "name")
 
 
 def resolve(given):
@@ -119,45 +27,72 @@ def resolve(given):
 
     Args:
         given: dict of the flags that were given. The others come from `given["config"]`, then from
-            `DEFAULTS`.
+            the defaults.
 
     Returns:
-        Dict of JSON values in a fixed order, without the flags of `NOT_SETTINGS`.
+        Dict of JSON values in the order of `settings.every`, without the flags of `PLACES`.
 
     Raises:
         ValueError: If a flag is unknown or its value is invalid.
     """
-    given = {n: v for n, v in given.items() if v is not None and n not in NOT_SETTINGS}
+    given = {n: v for n, v in given.items() if v is not None and n not in PLACES}
+    known = every()
     for name in given:
-        if name not in names():
+        if name not in known:
             now = f" It is now {RENAMED_FLAGS[name]}." if RENAMED_FLAGS.get(name) else ""
             raise ValueError(f"There is no setting {name!r}.{now} Received: {name}={given[name]!r}")
-    cls = _choice("model", given.get("model", DEFAULTS["model"]), model_classes())
-    given.setdefault("config", "recommended" if cls is models.UAI else "paper")
-    _choice("config", given["config"], configs.NAMES)
-    config = configs.get(given["config"], given.get("measurement"))
-    weights = {**cls.default_loss_weights, **config.pop("loss_weights")}
-    settings = {**DEFAULTS, **config, **given}
+    cls = _choice("model", given.get("model", "UAI"), model_classes())
     accepted = inspect.signature(cls).parameters
-    for name, network in NETWORKS.items():
-        if name not in accepted:
-            del settings[name]  # `_check_model` refuses it where it was given
-            continue
-        chosen = arguments.parse(given.get(name), name)
-        arguments.complete(chosen, network, name, _LEAVE_OUT)
-        settings[name] = {**arguments.complete(config[name], network, name, _LEAVE_OUT), **chosen}
-    if "sampler" in accepted:
-        settings["sampler"] = repr(sampling.get(settings["sampler"]))
-    else:
-        settings.pop("sampler")
-    settings["model_arguments"] = _model_arguments(cls, config, given)
-    for term in cls.default_loss_weights:
-        settings[f"lambda_{term}"] = float(given.get(f"lambda_{term}", weights[term]))
-    _check_data(settings)
+    given.setdefault("config", "recommended" if cls is models.UAI else "paper")
+    _choice("config", given["config"], SETTINGS["config"].choices)
+    config = {n: setting.default for n, setting in SETTINGS.items()}
+    config |= {f"lambda_{term}": weight for term, weight in cls.default_loss_weights.items()}
+    if given["config"] == "recommended":
+        config |= recommended_settings(given.get("measurement"))
+    settings = {**config, **given}
     _check_model(cls, given, settings)
-    _check_numbers(settings)
-    settings = {name: settings[name] for name in sorted(settings, key=_place)}
-    return json.loads(json.dumps(settings))
+    for name in MODEL_ARGUMENTS:
+        if name not in accepted:
+            settings.pop(name)
+    for name in set(NETWORKS) & set(settings):
+        settings[name] = _complete(given, config, NETWORKS[name], name, _FIXED)
+    if "sampler" in settings:
+        settings["sampler"] = repr(sampling.get(settings["sampler"]))
+    settings["model_arguments"] = _complete(
+        given, config, cls, "model_arguments", (*_FIXED, *MODEL_ARGUMENTS)
+    )
+    for term in cls.default_loss_weights:
+        settings[f"lambda_{term}"] = float(settings[f"lambda_{term}"])
+    _check_data(settings)
+    _check_values(settings)
+    return json.loads(json.dumps({n: settings[n] for n in known if n in settings}))
+
+
+def recommended_settings(measurement):
+    """Returns the settings of `UAI.recommended` that differ from the paper's.
+
+    Args:
+        measurement: text of a measurement, which some of them depend on; None for none.
+    """
+    if measurement is not None:
+        empirical = str(measurement).strip().startswith("Empirical")
+        measurement = None if empirical else measurements.get(measurement)
+    model = recommended.arguments(measurement, {})
+    weights = recommended.compile_arguments(measurement)["loss_weights"]
+    return {
+        **{name: value for name, value in model.items() if name in SETTINGS},
+        **{f"lambda_{term}": weight for term, weight in weights.items()},
+        "model_arguments": {n: v for n, v in model.items() if n not in SETTINGS},
+        "random_horizontal_flip": True,
+        "learning_rate": recommended.LEARNING_RATE,
+        "discriminator_learning_rate": recommended.DISCRIMINATOR_LEARNING_RATE,
+        "beta_1": recommended.BETA_1,
+        "beta_2": recommended.BETA_2,
+        "schedule": "cosine",
+        "warmup_steps": recommended.WARMUP_STEPS,
+        "batch_size": recommended.BATCH_SIZE,
+        "gradient_accumulation_steps": 1,
+    }
 
 
 def differences(saved, given):
@@ -172,19 +107,18 @@ def differences(saved, given):
     """
     found = []
     for name, value in given.items():
-        if value is None or name in NOT_SETTINGS:
+        if value is None or name in PLACES:
             continue
         if name in (*NETWORKS, "model_arguments"):
+            old = saved.get(name, {})
             for argument, new in arguments.parse(value, name).items():
-                old = saved.get(name, {}).get(argument)
-                if new != old:
-                    found.append((f"{name}={argument}", old, new))
+                if new != old.get(argument):
+                    found.append((f"{name}={argument}", old.get(argument), new))
             continue
         if name == "measurement":
             value = _measurement_text(value)
         elif name == "sampler":
             value = repr(sampling.get(value))
-        value = list(value) if isinstance(value, tuple) else value
         if value != saved.get(name):
             found.append((name, saved.get(name), value))
     return found
@@ -192,9 +126,7 @@ def differences(saved, given):
 
 def model_arguments(settings):
     """Returns the constructor arguments of the model, except image shape, measurement and values."""
-    cls = model_classes()[settings["model"]]
-    accepted = inspect.signature(cls).parameters
-    found = {name: settings[name] for name in MODEL_ARGUMENTS if name in accepted}
+    found = {name: settings[name] for name in MODEL_ARGUMENTS if name in settings}
     found["ema_decay"] = settings["ema_decay"] or None
     if "sampler" in found:
         found["sampler"] = sampling.get(settings["sampler"])
@@ -203,8 +135,8 @@ def model_arguments(settings):
 
 def loss_weights(settings):
     """Returns the `loss_weights` of `compile`."""
-    cls = model_classes()[settings["model"]]
-    return {term: settings[f"lambda_{term}"] for term in cls.default_loss_weights}
+    prefix = "lambda_"
+    return {n.removeprefix(prefix): v for n, v in settings.items() if n.startswith(prefix)}
 
 
 def empirical_arguments(text):
@@ -216,13 +148,13 @@ def empirical_arguments(text):
 # -- checks ----------------------------------------------------------------------------------------
 
 
-def _model_arguments(cls, config, given):
-    """Completes the arguments of the model that have no flags of their own."""
-    leave_out = (*_LEAVE_OUT, *MODEL_ARGUMENTS)
-    chosen = arguments.parse(given.get("model_arguments"), "model_arguments")
-    accepted = inspect.signature(cls).parameters
-    known = {n: v for n, v in config.get("model_arguments", {}).items() if n in accepted}
-    return arguments.complete({**known, **chosen}, cls, "model_arguments", leave_out)
+def _complete(given, config, function, name, leave_out):
+    """Completes the arguments in the setting `name`: those given, the config's, the defaults."""
+    chosen = arguments.parse(given.get(name), name)
+    arguments.complete(chosen, function, name, leave_out)
+    accepted = inspect.signature(function).parameters
+    base = {n: v for n, v in dict(config[name] or {}).items() if n in accepted}
+    return arguments.complete({**base, **chosen}, function, name, leave_out)
 
 
 def _check_model(cls, given, settings):
@@ -273,30 +205,32 @@ def _check_data(settings):
         )
 
 
-def _check_numbers(settings):
-    for name, minimum in _AT_LEAST.items():
-        value = settings[name]
-        if value is not None and (not isinstance(value, int) or value < minimum):
+def _check_values(settings):
+    for name, setting in SETTINGS.items():
+        value = settings.get(name)
+        if value is None:
+            continue
+        if setting.choices:
+            _choice(name, value, setting.choices)
+        if setting.least is not None and (not isinstance(value, int) or value < setting.least):
             raise ValueError(
-                f"--{name} must be an integer of at least {minimum}. Received: --{name}={value!r}"
+                f"--{name} must be an integer of at least {setting.least}. "
+                f"Received: --{name}={value!r}"
             )
     for name in ("learning_rate", "discriminator_learning_rate", "minutes"):
-        value = settings[name]
-        if value is not None and not value > 0:
-            raise ValueError(f"--{name} must be positive. Received: --{name}={value!r}")
-    if settings["batch_size"] % settings["gradient_accumulation_steps"]:
+        if settings[name] is not None and not settings[name] > 0:
+            raise ValueError(f"--{name} must be positive. Received: --{name}={settings[name]!r}")
+    batch, parts = (settings[name] for name in ("batch_size", "gradient_accumulation_steps"))
+    if batch % parts:
         raise ValueError(
-            "--batch_size must be a multiple of --gradient_accumulation_steps. Received: "
-            f"--batch_size={settings['batch_size']} "
-            f"--gradient_accumulation_steps={settings['gradient_accumulation_steps']}"
+            "--batch_size must be a multiple of --gradient_accumulation_steps. "
+            f"Received: --batch_size={batch} --gradient_accumulation_steps={parts}"
         )
     if not (settings["epochs"] or settings["steps"] or settings["minutes"]):
         raise ValueError(
             "--minutes, --epochs or --steps must say how long to train (the first limit ends it). "
             "Received: none of them"
         )
-    for name, known in _CHOICES.items():
-        _choice(name, settings[name], known)
 
 
 def _choice(name, value, known):
@@ -312,16 +246,3 @@ def _measurement_text(text):
     function = measurements.Empirical.from_dataset
     found = arguments.complete(empirical_arguments(text), function, "measurement", ("dataset",))
     return f"Empirical({', '.join(f'{n}={v!r}' for n, v in found.items())})"
-
-
-def _place(name):
-    """Sorts data, model, losses, and everything else."""
-    first, rest = [*DEFAULTS], [*configs.PAPER, *DEFAULTS]
-    first = first[: first.index("seed")]
-    if name in first:
-        return (0, first.index(name), name)
-    if name in MODEL_ARGUMENTS:
-        return (1, MODEL_ARGUMENTS.index(name), name)
-    if name == "gan_loss" or name.startswith("lambda_"):
-        return (2, 0, name)
-    return (3, rest.index(name), name)

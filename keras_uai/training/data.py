@@ -6,6 +6,7 @@ import keras
 
 from keras_uai import datasets, measurements
 from keras_uai.training import configuration
+from keras_uai.training.settings import model_classes
 
 #: Settings that are arguments of `datasets.load` under the same name.
 SETTINGS = (
@@ -111,7 +112,7 @@ class Data:
 
 def required_images(settings):
     """Returns the names of the clean images that the model is trained with."""
-    return configuration.model_classes()[settings["model"]].required_images
+    return model_classes()[settings["model"]].required_images
 
 
 def train_split(settings):

@@ -3,6 +3,7 @@
 import keras
 
 from keras_uai.training import configuration
+from keras_uai.training.settings import model_classes
 
 
 def make_model(settings, data):
@@ -14,7 +15,7 @@ def make_model(settings, data):
     """
     keras.config.set_dtype_policy(settings["precision"])
     keras.utils.set_random_seed(settings["seed"])
-    cls = configuration.model_classes()[settings["model"]]
+    cls = model_classes()[settings["model"]]
     model = cls(
         data.image_shape,
         data.measurement,

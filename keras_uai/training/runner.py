@@ -21,6 +21,7 @@ from keras_uai.training import (
     run_folder,
 )
 from keras_uai.training.data import Data
+from keras_uai.training.settings import PLACES
 
 
 class UsageError(Exception):
@@ -48,7 +49,7 @@ def main(given, command=None):
 def run(given, command=None):
     """Does the work of `main`, and raises its errors."""
     given = {name: value for name, value in given.items() if value is not None}
-    places = {name: given.get(name, value) for name, value in configuration.NOT_SETTINGS.items()}
+    places = {name: given.get(name, setting.default) for name, setting in PLACES.items()}
     folder = places["resume"]
     with _usage_errors():
         settings = _saved_settings(folder, given) if folder else configuration.resolve(given)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from keras_uai.cli import flags, main
-from keras_uai.training import configuration
+from keras_uai.training import settings
 from tests.testing import ROOT
 
 RUN = os.path.join("experiments", "run.py")
@@ -84,7 +84,7 @@ def test_every_setting_is_a_flag(tmp_path):
         for line in done.stdout.splitlines()
         if line.startswith("  --")
     }
-    assert {*configuration.names(), *configuration.NOT_SETTINGS} - found == set()
+    assert {*settings.every(), *settings.PLACES} - found == set()
     assert "Trains and scores a model" in done.stdout
     assert "Default: validation." in " ".join(done.stdout.split())
 

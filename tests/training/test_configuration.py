@@ -6,12 +6,12 @@ import json
 import pytest
 
 from keras_uai import measurements, models, sampling
-from keras_uai.training import configs, configuration, factory
+from keras_uai.training import configuration, factory, settings
 
 LEAST = {"data": "drawn_faces", "measurement": "DropPixel(0.9)", "steps": 10}
 
 
-@pytest.mark.parametrize("model", configuration.model_classes())
+@pytest.mark.parametrize("model", settings.model_classes())
 def test_settings_are_json_and_resolve_to_themselves(model):
     first = configuration.resolve({**LEAST, "model": model})
     assert json.loads(json.dumps(first)) == first
@@ -20,20 +20,20 @@ def test_settings_are_json_and_resolve_to_themselves(model):
 
 
 def test_both_configurations_have_every_setting():
-    others = {f"lambda_{t}" for t in configuration.loss_terms()} - {
+    others = {f"lambda_{t}" for t in settings.loss_terms()} - {
         f"lambda_{t}" for t in models.UAI.default_loss_weights
     }
-    expected = set(configuration.names()) - others
-    for name in configs.NAMES:
+    expected = set(settings.every()) - others
+    for name in settings.SETTINGS["config"].choices:
         assert set(configuration.resolve({**LEAST, "config": name})) == expected
 
 
-@pytest.mark.parametrize("name", configuration.model_classes())
+@pytest.mark.parametrize("name", settings.model_classes())
 def test_a_model_has_the_settings_that_it_takes(name):
     """Only UAI has a recommended configuration; the others start from the paper's."""
     resolved = configuration.resolve({**LEAST, "model": name})
     assert resolved["config"] == ("recommended" if name == "UAI" else "paper")
-    cls = configuration.model_classes()[name]
+    cls = settings.model_classes()[name]
     taken = set(inspect.signature(cls).parameters)
     networks = set(configuration.NETWORKS)
     assert {n for n in networks if n in resolved} == taken & networks
