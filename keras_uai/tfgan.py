@@ -1,15 +1,15 @@
-"""TF-GAN, the reference for losses and distances: the parts of it that today's TensorFlow can load.
+"""The parts of TF-GAN that today's TensorFlow can load.
 
-`tensorflow_gan` 2.1 (2021) stops at its first line on TensorFlow 2.16 and later, because it imports
-`tf.estimator`, which is gone. Its subpackages need no estimator: they load once their two parents
-stand in `sys.modules` as bare packages that know where the files are. Everything in keras_uai that
-wants TF-GAN takes it from here:
+TF-GAN is the reference for losses and distances in tests and in tools/benchmark, and the Inception
+extractor loads its weights through it. `tensorflow_gan` 2.1 (2021) fails on TensorFlow 2.16 and
+later, because it imports `tf.estimator`. Its subpackages need no estimator. They load once their
+two parents are registered in `sys.modules` as bare packages.
+
+`tfgan.losses` and `tfgan.eval` load at their first use.
 
 >>> from keras_uai import tfgan
->>> tfgan.losses.wargs  # hinge, minimax and least-squares losses on tensors
->>> tfgan.eval.frechet_classifier_distance_from_activations
-
-They load when first asked for. Without TF-GAN that raises an ImportError that says how to get it.
+>>> tfgan.available()
+True
 """
 
 import contextlib
@@ -33,15 +33,15 @@ def __dir__():
 
 
 def available():
-    """Whether TF-GAN is installed."""
+    """Returns whether TF-GAN is installed."""
     return importlib.util.find_spec("tensorflow_gan") is not None
 
 
 def _load(name):
     if not available():
         raise ImportError(
-            f"keras_uai.tfgan.{name} needs TF-GAN, which is not installed: "
-            "pip install tensorflow-gan"
+            f"keras_uai.tfgan.{name} needs TF-GAN: pip install tensorflow-gan. "
+            "Received: no module tensorflow_gan"
         )
     _register_parents()
     try:
@@ -49,13 +49,13 @@ def _load(name):
             return importlib.import_module(f"tensorflow_gan.python.{name}")
     except ImportError as error:
         raise ImportError(
-            f"TF-GAN is installed, but its `{name}` does not load ({error}). Install what it "
-            "imports: pip install tensorflow tensorflow-probability tensorflow-hub tf_keras"
+            f"TF-GAN's `{name}` must be able to import its requirements: pip install tensorflow "
+            f"tensorflow-probability tensorflow-hub tf_keras. Received: {error}"
         ) from error
 
 
 def _register_parents():
-    """Puts bare packages in the place of the two whose own code does not run."""
+    """Registers bare packages in place of the two whose own code does not run."""
     if "tensorflow_gan" in sys.modules:
         return
     root = importlib.util.find_spec("tensorflow_gan").submodule_search_locations[0]
@@ -71,8 +71,9 @@ def _register_parents():
 
 @contextlib.contextmanager
 def _without_setuptools():
-    """TF-Hub, which `eval` imports, wants one function of `pkg_resources`, which setuptools dropped
-    in version 82: lends it that function for as long as the import takes.
+    """Lends TF-Hub a function of `pkg_resources` during the import.
+
+    `eval` imports TF-Hub, which uses `pkg_resources`. Setuptools dropped it in version 82.
     """
     if "pkg_resources" in sys.modules:
         yield

@@ -1,6 +1,4 @@
-"""TF-GAN loads from keras_uai.tfgan, computes what it is known to compute, and its absence is said
-plainly.
-"""
+"""TF-GAN loads through keras_uai.tfgan and computes known values; its absence gives advice."""
 
 import subprocess
 import sys
@@ -11,7 +9,7 @@ import pytest
 from keras_uai import tfgan
 
 
-def test_losses_are_those_of_tf_gans_own_tests():
+def test_losses_have_the_values_of_tf_gans_own_tests():
     import tensorflow as tf
 
     real, fake = tf.constant([-5.0, 1.4, 12.5, 2.7]), tf.constant([10.0, 4.4, -5.5, 3.6])
@@ -37,7 +35,7 @@ def test_no_other_attribute():
     assert {"eval", "losses"} <= set(dir(tfgan))
 
 
-def test_absence_is_said_plainly(monkeypatch):
+def test_absence_gives_advice(monkeypatch):
     monkeypatch.setattr(tfgan, "available", lambda: False)
     with pytest.raises(ImportError, match="pip install tensorflow-gan"):
         _ = tfgan.eval
@@ -51,7 +49,7 @@ def test_a_part_that_does_not_load_names_what_is_missing(monkeypatch):
         _ = tfgan.eval
 
 
-def test_nothing_is_imported_before_it_is_used_and_nothing_lent_stays():
+def test_modules_load_at_their_first_use_and_leave_nothing_lent():
     code = (
         "import sys; from keras_uai import tfgan; assert 'tensorflow_gan' not in sys.modules;"
         "sys.modules['setuptools'] = None; tfgan.eval; assert 'pkg_resources' not in sys.modules"
