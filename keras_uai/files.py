@@ -275,7 +275,7 @@ def _depth_and_kind(image, file):
         bits = image.tag_v2.get(_BITS_PER_SAMPLE, (8,))
         return max(bits), "gray" if len(bits) == 1 else "colors"
     if image.format == "PNG":
-        head = _bytes_of(file, 26)
+        head = read_bytes(file, 26)
         return head[24], {0: "gray", 4: "gray with alpha"}.get(head[25], "colors")
     return 8, "colors"
 
@@ -286,7 +286,7 @@ def _decode_16_bits(image, file, kind):
 
     if image.format == "PNG":
         image.load()  # finds EXIF data and damage
-    found = cv2.imdecode(np.frombuffer(_bytes_of(file), "uint8"), cv2.IMREAD_UNCHANGED)
+    found = cv2.imdecode(np.frombuffer(read_bytes(file), "uint8"), cv2.IMREAD_UNCHANGED)
     if found is None or found.dtype != np.uint16 or found.ndim != 3:
         raise UnreadableImageError("channels of 16 bits that OpenCV cannot decode")
     found = turn(found, image.getexif().get(_ORIENTATION, 1))
@@ -295,7 +295,8 @@ def _decode_16_bits(image, file, kind):
     return np.ascontiguousarray(colors), alpha
 
 
-def _bytes_of(file, count=-1):
+def read_bytes(file, count=-1):
+    """Returns the first `count` bytes (default: all) of a file, path or bytes."""
     if isinstance(file, (bytes, bytearray, memoryview)):
         return bytes(file[: None if count < 0 else count])
     with open(file, "rb") as opened:
@@ -345,7 +346,7 @@ def read_mask(path, shape, image=None):
     """Reads a mask file; see `mask_from_pixels`.
 
     Args:
-        path: of the mask.
+        path: of the mask, or its encoded bytes.
         shape: `(H, W)` of the image, after its orientation was applied.
         image: path or bytes of the image. A mask that was drawn over its stored pixels is turned
             as EXIF turns the image, where the sizes tell.
@@ -357,13 +358,14 @@ def read_mask(path, shape, image=None):
         UnreadableImageError: no readable image.
         ValueError: another size than the image's, or values that are not those of a mask.
     """
-    observed = mask_from_pixels(*read_image(path))
+    observed = mask_from_pixels(*decode_image(path))
+    name = "a mask" if isinstance(path, (bytes, bytearray, memoryview)) else os.fspath(path)
     orientation = 1 if image is None else read_header(image)[3]
     if observed.shape == tuple(shape):
         if orientation > 1 and turn(observed, orientation).shape == observed.shape:
             warnings.warn(
                 f"EXIF turns the image (orientation {orientation}); its mask is taken to lie over "
-                f"the turned image. Received: {os.fspath(path)}",
+                f"the turned image. Received: {name}",
                 stacklevel=2,
             )
         return observed
@@ -372,7 +374,7 @@ def read_mask(path, shape, image=None):
         return np.ascontiguousarray(turned)
     raise ValueError(
         f"A mask must have its image's size, {shape[1]} x {shape[0]} pixels (width x height). "
-        f"Received: {os.fspath(path)} of {observed.shape[1]} x {observed.shape[0]}"
+        f"Received: {name} of {observed.shape[1]} x {observed.shape[0]}"
     )
 
 

@@ -86,7 +86,9 @@ class ArraySource(Source):
                     f"{image.shape}, image {index} of {self.name}, where the first has C={channels}"
                 )
             if image.dtype.kind not in "iuf":
-                raise ValueError(f"Images must hold numbers. Received: {image.dtype} in {self.name}")
+                raise ValueError(
+                    f"Images must hold numbers. Received: {image.dtype} in {self.name}"
+                )
 
     def typical_size(self):
         size = np.mean([self.preparation.window(*image.shape[:2]) for image in self.images], axis=0)
@@ -119,7 +121,10 @@ class ArraySource(Source):
                 seen = np.ones(image.shape, bool)
             if seen is not None and self.mask_channels == 1:
                 seen = seen.all(axis=-1, keepdims=True)
-            if image.dtype.kind == "f" and np.isinf(image if seen is None else image[_all(seen, image)]).any():
+            if (
+                image.dtype.kind == "f"
+                and np.isinf(image if seen is None else image[_all(seen, image)]).any()
+            ):
                 raise ValueError(
                     f"Observed values must be finite. Received: infinite values in {self.label(index)}"
                 )
@@ -136,7 +141,9 @@ def _all(seen, image):
 def _as_list(arrays, name):
     """Returns a list of arrays `(H, W, C)`; masked arrays stay masked."""
     arrays = [arrays] if hasattr(arrays, "ndim") and arrays.ndim == 2 else arrays
-    if not isinstance(arrays, (list, tuple)) and not (hasattr(arrays, "ndim") and arrays.ndim in (3, 4)):
+    if not isinstance(arrays, (list, tuple)) and not (
+        hasattr(arrays, "ndim") and arrays.ndim in (3, 4)
+    ):
         raise ValueError(
             f"`{name}` must be an array (N, H, W, C) or (N, H, W), or a list of arrays (H, W, C) or "
             f"(H, W). Received: {type(arrays).__name__} {getattr(arrays, 'shape', '')}"

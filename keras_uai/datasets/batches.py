@@ -97,7 +97,9 @@ class Batches(keras.utils.PyDataset):
             self._futures.clear()
         else:
             last = math.inf if self.num_batches is None else self.num_batches - 1
-            wanted = [(epoch, n, share) for n in range(number + 1, number + 1 + self.ahead) if n <= last]
+            wanted = [
+                (epoch, n, share) for n in range(number + 1, number + 1 + self.ahead) if n <= last
+            ]
             self._futures = {
                 k: self._futures.get(k) or self._pool.submit(self.elements.make, *k) for k in wanted
             }

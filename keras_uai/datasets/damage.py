@@ -19,7 +19,9 @@ _SIDECAR = re.compile(r"^(?P<stem>.+)[._]mask$", re.IGNORECASE)
 
 def parse(mask_from):
     """Returns `mask_from` as `(kind, colour)`; colour is uint8 `(3,)`, or None for other kinds."""
-    if mask_from is None or (isinstance(mask_from, str) and mask_from in ("alpha", "sidecar", "nan")):
+    if mask_from is None or (
+        isinstance(mask_from, str) and mask_from in ("alpha", "sidecar", "nan")
+    ):
         return mask_from, None
     if isinstance(mask_from, str) and mask_from.startswith("color:"):
         text = mask_from[len("color:") :].strip()
@@ -99,8 +101,7 @@ def _is_lossy(file):
     kind = files.read_header(file)[2]
     if kind != "WEBP":
         return kind in ("JPEG", "MPO")
-    data = file if isinstance(file, bytes) else open(file, "rb").read(64)
-    return b"VP8 " in data[:64]
+    return b"VP8 " in files.read_bytes(file, 64)
 
 
 def shown(path):

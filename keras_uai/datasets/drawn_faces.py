@@ -11,7 +11,7 @@ import numpy as np
 from keras_uai.checks import check_integer
 from keras_uai.datasets import hashing
 from keras_uai.datasets.painter import Painter
-from keras_uai.datasets.sources import Preparation, Source
+from keras_uai.datasets.sources import Preparation, Source, check_channels
 from keras_uai.files import to_channels
 
 NAME = "drawn_faces"
@@ -139,7 +139,9 @@ class DrawnFacesSource(Source):
                 f"Drawn faces are square. Received: image_size={preparation.image_size}"
             )
         draw([], height)  # checks it
-        self.preparation = Preparation(height, channels=preparation.channels or 3, dtype="uint8")
+        self.preparation = Preparation(
+            height, channels=check_channels(preparation.channels) or 3, dtype="uint8"
+        )
 
     def label(self, index):
         return f"drawn face {index}"

@@ -89,9 +89,7 @@ class Elements:
             self.mask_channels = store.mask_channels
         else:
             self.mask_channels = measurement.mask_channels
-            self._drawn = DrawnMasks(
-                measurement, indices, store.sizes(indices), seed, store.folder
-            )
+            self.drawn = DrawnMasks(measurement, indices, store.sizes(indices), seed, store.folder)
         self.explicit_mask = self._needs_mask()
 
     # -- form ------------------------------------------------------------------------------------
@@ -132,7 +130,9 @@ class Elements:
         edges = np.flatnonzero((sizes[1:] != sizes[:-1]).any(axis=1)) + 1
         runs = []
         for first, last in zip([0, *edges], [*edges, len(sizes)], strict=True):
-            runs += [(i, min(i + self.batch_size, last)) for i in range(first, last, self.batch_size)]
+            runs += [
+                (i, min(i + self.batch_size, last)) for i in range(first, last, self.batch_size)
+            ]
         return runs
 
     def _needs_mask(self):
@@ -252,7 +252,7 @@ class Elements:
         mask = np.zeros((len(chosen), *size, self.mask_channels), bool)
         never = np.zeros((len(chosen), *size, 1), "float32") if self.never_fill else None
         if self.measurement is not None:
-            self._drawn.draw(chosen)
+            self.drawn.draw(chosen)
         places = self._places(_CROP, chosen, epochs)
         for row, (index, epoch) in enumerate(zip(chosen, epochs, strict=True)):
             window, flip = self._window(index, size, places[row])
@@ -274,7 +274,7 @@ class Elements:
     def _places(self, stream, indices, epochs, attempt=0):
         """Three uniform numbers an image, functions of (seed, epoch, index): row, column, flip."""
         if self.crop_size is None and not self.flip:
-            return np.ones((len(indices), 3))
+            return np.zeros((len(indices), 3))
         path = (np.reshape(epochs, (-1, 1)), indices[:, None], attempt, np.arange(3))
         return hashing.uniform(self.seed, stream, *path)
 
@@ -291,7 +291,7 @@ class Elements:
         if self.measurement is None:
             seen = self.store.mask(index, rows)[:, columns]
         else:
-            seen = self._drawn.mask(index, rows)[:, columns]
+            seen = self.drawn.mask(index, rows)[:, columns]
         return seen & ~self.never_fill(index)[window] if self.never_fill else seen
 
     def _unpaired_crops(self, chosen, epochs):

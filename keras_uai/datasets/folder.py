@@ -11,7 +11,20 @@ from keras_uai.datasets.sources import EncodedSource
 _LOG = logging.getLogger("keras_uai")
 _UNREAD = (  # images, in formats that are not read
     *(".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".exr", ".hdr", ".fits", ".fit"),
-    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".pgm", ".ppm", ".pnm", ".nc", ".npy", ".npz"),
+    *(
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".arw",
+        ".raw",
+        ".pgm",
+        ".ppm",
+        ".pnm",
+        ".nc",
+        ".npy",
+        ".npz",
+    ),
 )
 
 
@@ -46,7 +59,6 @@ class FolderSource(EncodedSource):
                 f"in it. Received: {self.name} with {len(other)} other files"
             )
         self.size = len(self.paths)
-        self.masks = None
         if preparation.mask_from == "sidecar":
             self._match_masks(masks)
         elif masks:
@@ -80,9 +92,6 @@ class FolderSource(EncodedSource):
 
     def file(self, index):
         return os.path.join(self.folder, *self.paths[index].split("/"))
-
-    def mask_file(self, index):
-        return None if self.masks is None else self.masks[index]
 
     def identity(self):
         return {**super().identity(), "source": self.folder}

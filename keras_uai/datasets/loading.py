@@ -248,7 +248,6 @@ def make_source(
                 f"Received: {source!r} (of type {type(source).__name__})"
             )
         return arrays.ArraySource(source, preparation, mask_channels)
-    checks_channels(channels)
     if source == drawn_faces.NAME:
         return drawn_faces.DrawnFacesSource(preparation)
     for module in (celeb_a, lsun, recipe1m):
@@ -279,7 +278,9 @@ def _open(source, split, others, *, measurement=None, limit=None, seed=0, strict
         _check_damage(measurement, mask_from, {"clean": clean, "unpaired": unpaired})
     elif source.has_masks:
         given = "an array" if mask_from is None else "`mask_from`"
-        _check_damage(measurement, f"{given} with missing values", {"clean": clean, "unpaired": unpaired})
+        _check_damage(
+            measurement, f"{given} with missing values", {"clean": clean, "unpaired": unpaired}
+        )
     wanted = splits.indices(source.size, split, seed, limit)
     beside = splits.indices(source.size, others, seed, limit) if others else wanted[:0]
     store = open_store(source, np.union1d(wanted, beside), cache, strict)
@@ -314,7 +315,7 @@ def _values(store, values):
     if not values.is_bounded:
         raise ValueError(
             f"Images of {store.dtype} need a scaling of their values. Received: values=None. Use "
-            "values=keras_uai.datasets.scan_values(...), or values=\"float32\" for images that are "
+            'values=keras_uai.datasets.scan_values(...), or values="float32" for images that are '
             "in network units ([-1, 1]) already"
         )
     return values
@@ -348,15 +349,6 @@ def _never_fill(never_fill, store, usable):
                 f"images of {size}"
             )
     return found
-
-
-def checks_channels(value):
-    """Raises a ValueError unless `channels` is 1, 3 or None."""
-    if value not in (None, 1, 3) or isinstance(value, bool):
-        raise ValueError(
-            "`channels` must be 1 (gray), 3 (RGB) or None (as in the files). "
-            f"Received: channels={value!r}"
-        )
 
 
 def _check_damage(measurement, mask_from, wanted):

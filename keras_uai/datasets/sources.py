@@ -46,8 +46,6 @@ class Preparation:
             object.__setattr__(self, "image_size", check_size("image_size", size))
         if self.center_crop is not None:
             check_integer("", "center_crop", self.center_crop, 1)
-        if self.channels is not None:
-            check_integer("", "channels", self.channels, 1)
 
     def apply(self, pixels, observed=None):
         """Crops and resizes an image `(H, W, C)` and its mask, bool `(H, W, M)` or None."""
@@ -131,6 +129,7 @@ class EncodedSource(Source):
     def settle(self, preparation):
         """Takes channels and dtype from the first readable image where the caller left them open."""
         damage.parse(preparation.mask_from)
+        check_channels(preparation.channels)
         self.enlarged = set()
         self.first = None
         if preparation.channels is None or preparation.dtype is None:
@@ -143,6 +142,7 @@ class EncodedSource(Source):
             dtype=preparation.dtype or pixels.dtype.name,
         )
 
+    masks = None  # paths of the mask files
     free_channels = None  # those of the first image, where the caller left them open
 
     def file(self, index):
@@ -151,7 +151,7 @@ class EncodedSource(Source):
 
     def mask_file(self, index):
         """Returns the path of the mask file of one image, or None."""
-        return None
+        return None if self.masks is None else self.masks[index]
 
     def typical_size(self):
         if self.preparation.image_size is not None:
@@ -224,6 +224,16 @@ def check_size(name, value):
             f"`{name}` must be an integer or a pair (height, width). Received: {name}={value!r}"
         )
     return tuple(check_integer("", name, n, 1) for n in pair)
+
+
+def check_channels(value):
+    """Returns 1, 3 or None, or raises a ValueError."""
+    if value not in (None, 1, 3) or isinstance(value, bool):
+        raise ValueError(
+            "`channels` must be 1 (gray), 3 (RGB) or None (as in the files). "
+            f"Received: channels={value!r}"
+        )
+    return value
 
 
 def _to_dtype(pixels, dtype):

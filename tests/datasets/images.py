@@ -47,4 +47,11 @@ def elements(folder, measurement=None, batch_size=4, seed=5, indices=None, **arg
     indices = np.arange(source.size) if indices is None else np.array(indices)
     arguments = {"shuffle": False, "batch_size": batch_size, "seed": seed, **arguments}
     values = arguments.pop("values", ValueScaling())
-    return Elements(open_store(source, indices), indices, measurement, values, **arguments)
+    return Elements(
+        open_store(source, np.arange(source.size)), indices, measurement, values, **arguments
+    )
+
+
+def images(store, indices):
+    """The decoded images of a store, of one size, as one array."""
+    return np.stack([store.image(index) for index in indices])

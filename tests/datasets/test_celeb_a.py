@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from keras_uai.datasets import celeb_a, load
-from keras_uai.datasets.imagefile import decode
 from keras_uai.datasets.sources import Preparation
 from keras_uai.datasets.store import open_store
-from tests.datasets.images import noise
+from keras_uai.files import decode_image
+from tests.datasets.images import images, noise
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -24,7 +24,7 @@ def jpeg(seed):
 
 
 def center(encoded):
-    return decode(encoded)[0][45:173, 25:153]
+    return decode_image(encoded)[0][45:173, 25:153]
 
 
 def write_five_files(data_dir, count):
@@ -74,18 +74,25 @@ def prepared(tmp_path_factory):
 def test_prepared_by_tensorflow_datasets(prepared):
     source = celeb_a.make_source(Preparation(), str(prepared))
     assert source.size == 12
-    assert source.shape == (128, 128, 3)
-    found = open_store(source, np.arange(12)).gather(np.arange(12))
+    found = images(open_store(source, np.arange(12)), range(12))
+    assert found.shape == (12, 128, 128, 3)
     expected = {center(jpeg(number)).tobytes() for number in range(12)}
     assert {image.tobytes() for image in found} == expected
     again = open_store(celeb_a.make_source(Preparation(), str(prepared)), np.array([2, 9]))
-    assert np.array_equal(again.gather(np.array([2, 9])), found[[2, 9]])
+    assert np.array_equal(images(again, [2, 9]), found[[2, 9]])
 
 
 def test_load(prepared):
     ds = load("celeb_a", measurement="Patch(90, 10)", batch_size=5, data_dir=prepared)
     assert next(iter(ds)).shape == (5, 128, 128, 3)
-    ds = load("celeb_a", "withheld", 64, "DropPixel(0.9)", clean=True, data_dir=prepared)
+    ds = load(
+        "celeb_a",
+        "validation",
+        image_size=64,
+        measurement="DropPixel(0.9)",
+        clean=True,
+        data_dir=prepared,
+    )
     (element,) = ds
     assert element["clean"].shape == (2, 64, 64, 3)
 
@@ -97,8 +104,8 @@ def test_extracted_folder(tmp_path, where):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(jpeg(number))
     source = celeb_a.make_source(Preparation(), str(tmp_path))
-    images = [image for image, _ in source.decode([0, 1, 2])]
-    assert np.array_equal(images, [center(jpeg(number)) for number in range(3)])
+    found = [image for image, _ in source.decode([0, 1, 2])]
+    assert np.array_equal(found, [center(jpeg(number)) for number in range(3)])
 
 
 def test_absent_says_which_files_go_where_at_once(tmp_path, monkeypatch):

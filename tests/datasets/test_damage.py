@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from PIL import Image
 
+from keras_uai import files
 from keras_uai.datasets import damage
 from tests.datasets.images import noise, save
 
@@ -32,10 +34,49 @@ def test_parse_says_what_there_is(wrong):
         damage.parse(wrong)
 
 
-def test_alpha_below_half_is_missing():
+def test_alpha_below_half_is_missing(tmp_path):
     alpha = np.array([[0, 127, 128, 255]], "uint8")
-    assert damage.observed_from_alpha(alpha, (1, 4)).tolist() == [[False, False, True, True]]
-    assert damage.observed_from_alpha(None, (1, 4)).all()
+    path = save(tmp_path / "a.png", np.dstack([noise(0, 1, 4), alpha]))
+    pixels, observed = damage.read_damaged(path, "alpha")
+    assert np.array_equal(pixels, noise(0, 1, 4))
+    assert observed.tolist() == [[False, False, True, True]]
+    path = save(tmp_path / "b.png", noise(0))
+    assert damage.read_damaged(path, "alpha")[1].all()
+    assert damage.read_damaged(path, None)[1] is None
+
+
+def test_transparent_pixels_are_missing_beside_a_mask_file_or_a_colour(tmp_path):
+    """Whatever colour lies under them."""
+    pixels = np.full((8, 8, 4), 200, "uint8")
+    pixels[2:5, 2:5] = 0
+    mask = np.full((8, 8), 255, "uint8")
+    mask[:1] = 0
+    save(tmp_path / "a.png", pixels)
+    save(tmp_path / "mask.png", mask)
+    expected = (mask > 0) & (pixels[..., 3] > 0)
+    found = damage.read_damaged(tmp_path / "a.png", "sidecar", tmp_path / "mask.png")[1]
+    assert np.array_equal(found, expected)
+    found = damage.read_damaged(tmp_path / "a.png", "color:200,200,200")[1]
+    assert not found.any()
+
+
+def test_nan_of_floating_point_files(tmp_path):
+    pixels = np.random.default_rng(0).normal(size=(6, 7, 1)).astype("float32")
+    pixels[1:3, 2] = np.nan
+    files.write_image(tmp_path / "a.tif", pixels)
+    found, observed = damage.read_damaged(tmp_path / "a.tif", "nan")
+    assert np.array_equal(found, pixels, equal_nan=True)
+    assert np.array_equal(observed, ~np.isnan(pixels[..., 0]))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.webp"])
+def test_lossy_files_do_not_keep_a_colour(tmp_path, name):
+    Image.fromarray(noise(0)).save(tmp_path / name)
+    for file in (tmp_path / name, (tmp_path / name).read_bytes()):
+        with pytest.raises(ValueError, match="without loss"):
+            damage.read_damaged(file, "color:#ff00ff")
+    lossless = save(tmp_path / "b.webp", np.full((4, 4, 3), (255, 0, 255), "uint8"))
+    assert not damage.read_damaged(lossless, "color:#ff00ff")[1].any()
 
 
 def test_only_exactly_that_color_is_missing():
@@ -49,24 +90,12 @@ def test_only_exactly_that_color_is_missing():
     assert damage.observed_from_color(gray, np.array([7, 7, 8], "uint8")).all()
 
 
-def test_mask_files(tmp_path):
-    mask = noise(0)[..., 0] > 100
-    for number, values in enumerate((mask * 255, mask * 1, np.dstack([mask * 255] * 3))):
-        path = save(tmp_path / f"{number}.png", values.astype("uint8"))
-        assert np.array_equal(damage.observed_from_file(path), mask), number
-    path = save(tmp_path / "bits.png", mask)
-    assert np.array_equal(damage.observed_from_file(path), mask)
-    soft = np.array([[0, 1, 127, 128, 200, 255]], "uint8")
-    path = save(tmp_path / "soft.png", soft)
-    assert damage.observed_from_file(path).tolist() == [[False] * 3 + [True] * 3]
-
-
 def test_listing_tells_masks_from_images():
     images, masks = damage.split_listing(
         ["a.jpg", "a.mask.png", "b/c.png", "b/c_MASK.png", "d.png", "masks/d.png", "face_mask.jpg"]
-        + ["e.png", "masks/e_mask.png", "masks/deep/f.png", "deep/f.webp"]
+        + ["e.png", "masks/d.json", "masks/e_mask.png", "masks/deep/f.png", "deep/f.webp"]
     )
-    # face_mask.jpg is a photograph: no image `face` lies beside it.
+    # masks/p.json is no image, and face_mask.jpg is a photograph: no image `face` lies beside it.
     assert images == ["a.jpg", "b/c.png", "d.png", "face_mask.jpg", "e.png", "deep/f.webp"]
     assert masks == {
         "a": "a.mask.png",
@@ -75,3 +104,16 @@ def test_listing_tells_masks_from_images():
         "e": "masks/e_mask.png",
         "deep/f": "masks/deep/f.png",
     }
+
+
+def test_names_that_look_the_same_are_the_same():
+    """A photograph named in composed form, its mask in decomposed form, as macOS writes it."""
+    images, masks = damage.split_listing(["caf\u00e9.png", "cafe\u0301_mask.png"])
+    assert images == ["caf\u00e9.png"]
+    assert masks[damage.stem(images[0])] == "cafe\u0301_mask.png"
+
+
+def test_16_bit_colours():
+    pixels = np.array([[[65535, 0, 65535], [65535, 0, 65534]]], "uint16")
+    found = damage.observed_from_color(pixels, np.array([255, 0, 255], "uint8"))
+    assert found.tolist() == [[False, True]]

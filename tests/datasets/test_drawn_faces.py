@@ -3,8 +3,9 @@ import pytest
 
 from keras_uai.datasets import drawn_faces
 from keras_uai.datasets.drawn_faces import FACTORS, DrawnFacesSource
-from keras_uai.datasets.imagefile import resize, to_channels
+from keras_uai.datasets.geometry import resize
 from keras_uai.datasets.sources import Preparation
+from keras_uai.files import to_channels
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_the_faces_never_change():
 def test_the_same_face_at_every_size():
     for size in (64, 128):
         small = drawn_faces.draw(np.arange(20), 32).astype("float64")
-        large = np.stack([resize(image, 32) for image in drawn_faces.draw(np.arange(20), size)])
+        large = np.stack([resize(image, 32, 32) for image in drawn_faces.draw(np.arange(20), size)])
         assert np.abs(small - large).mean() < 4
         assert all(
             np.corrcoef(a.flat, b.flat)[0, 1] > 0.98 for a, b in zip(small, large, strict=True)
@@ -132,7 +133,7 @@ def test_sizes_that_cannot_be(size):
 def test_source():
     source = DrawnFacesSource(Preparation())
     assert source.size == 10_000
-    assert source.shape == (32, 32, 3)
+    assert (source.typical_size(), source.preparation.channels) == ((32, 32), 3)
     assert not source.has_masks
     assert np.array_equal(source.decode([4, 5])[1][0], drawn_faces.draw([5], 32)[0])
     gray = DrawnFacesSource(Preparation(image_size=64, channels=1))
@@ -144,7 +145,7 @@ def test_source():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"crop_size": 16}, "crop_size=16"),
+        ({"center_crop": 16}, "center_crop=16"),
         ({"mask_from": "alpha"}, "mask_from='alpha'"),
         ({"channels": 2}, "channels=2"),
         ({"image_size": 0}, "image_size=0"),

@@ -1,9 +1,13 @@
+import os
+import unicodedata
+
 import numpy as np
 import pytest
 
-from keras_uai.datasets.folder import FolderSource
-from keras_uai.datasets.imagefile import UnreadableImageError
+from keras_uai import files
+from keras_uai.datasets.folder import FolderSource, listing
 from keras_uai.datasets.sources import Preparation
+from keras_uai.files import UnreadableImageError
 from tests.datasets.images import folder_of_noise, noise, save
 
 
@@ -27,7 +31,6 @@ def test_files_are_listed_sorted_nested_whatever_the_case(tmp_path):
 def test_pixels(tmp_path):
     pixels = folder_of_noise(tmp_path, 3)
     source = FolderSource(str(tmp_path), Preparation())
-    assert source.shape == (16, 16, 3)
     for index, (image, observed) in enumerate(read(source)):
         assert observed is None
         assert np.array_equal(image, pixels[index])
@@ -37,13 +40,37 @@ def test_pixels(tmp_path):
 def test_crop_then_resize(tmp_path):
     pixels = noise(0, 20, 14)
     save(tmp_path / "x.png", pixels)
-    (image, _), *_ = read(FolderSource(tmp_path, Preparation(4, 8)))
+
+    def image(**arguments):
+        return read(FolderSource(tmp_path, Preparation(**arguments)))[0][0]
+
     expected = pixels[6:14, 3:11].reshape(4, 2, 4, 2, 3).mean(axis=(1, 3))
-    assert np.array_equal(image, np.rint(expected))
-    (image, _), *_ = read(FolderSource(tmp_path, Preparation()))
-    assert np.array_equal(image, pixels[3:17])  # the largest centred square
-    (image, _), *_ = read(FolderSource(tmp_path, Preparation(crop_size=8)))
-    assert np.array_equal(image, pixels[6:14, 3:11])
+    assert np.array_equal(image(image_size=4, center_crop=8), np.rint(expected))
+    assert np.array_equal(image(), pixels)  # whole, at its own size
+    assert np.array_equal(image(image_size=14), pixels[3:17])  # the largest centred square
+    assert np.array_equal(image(center_crop=8), pixels[6:14, 3:11])
+    assert np.array_equal(
+        image(image_size=(7, 7)), np.rint((pixels[3:17].reshape(7, 2, 7, 2, 3)).mean(axis=(1, 3)))
+    )
+    assert np.array_equal(image(image_size=(7, 14)), pixels[6:13])
+    assert np.array_equal(
+        image(image_size=(10, 7)), np.rint(pixels.reshape(10, 2, 7, 2, 3).mean(axis=(1, 3)))
+    )
+
+
+def test_bit_depths(tmp_path):
+    """16 bits are kept; where the first image has others, the rest is converted."""
+    wide = noise(0).astype("uint16") * 257
+    files.write_image(tmp_path / "a.png", wide)
+    save(tmp_path / "b.png", noise(1))
+    found = read(FolderSource(tmp_path, Preparation()))
+    assert np.array_equal(found[0][0], wide)
+    assert np.array_equal(found[1][0], noise(1).astype("uint16") * 257)
+    found = read(FolderSource(tmp_path, Preparation(dtype="uint8")))
+    assert np.array_equal(found[0][0], noise(0))
+    files.write_image(tmp_path / "c.tif", np.zeros((4, 4, 1), "float32"))
+    with pytest.raises(ValueError, match=r"c\.tif.*all have integer"):
+        read(FolderSource(tmp_path, Preparation(channels=1)))
 
 
 def test_channels_can_be_chosen(tmp_path):
@@ -85,7 +112,7 @@ def test_sidecars(tmp_path, names):
     assert source.size == 3
     for i, (image, found) in enumerate(read(source)):
         pixels, _, observed = alpha_image(i)
-        assert np.array_equal(found, observed)
+        assert np.array_equal(found[..., 0], observed)
         assert np.array_equal(image, pixels * observed[..., None])
 
 
@@ -100,7 +127,7 @@ def test_alpha_and_color_give_the_same_as_sidecars(tmp_path):
         source = FolderSource(tmp_path / kind, Preparation(mask_from=mask_from))
         for i, (image, found) in enumerate(read(source)):
             pixels, _, observed = alpha_image(i)
-            assert np.array_equal(found, observed)
+            assert np.array_equal(found[..., 0], observed)
             assert np.array_equal(image, pixels * observed[..., None])
 
 
@@ -131,17 +158,63 @@ def test_fingerprint_changes_with_the_files(tmp_path):
     assert changed.identity() == first.identity()
 
 
+def test_every_image_format_is_read_and_others_are_named(tmp_path, caplog):
+    pixels = np.dstack([noise(0), np.full((16, 16), 255, "uint8")])
+    for extension in ("png", "tif", "TIFF", "bmp", "gif"):
+        image = pixels[..., :3] if extension in ("bmp", "gif") else pixels
+        save(tmp_path / f"x.{extension}", image)
+    (tmp_path / "y.heic").write_bytes(b"x")
+    (tmp_path / "notes.txt").write_bytes(b"x")
+    source = FolderSource(tmp_path, Preparation())
+    assert source.size == 5
+    assert all(image.shape == (16, 16, 3) for image, _ in read(source))
+    assert "1 files of formats that are not read, such as y.heic" in caplog.text
+
+
+def test_links(tmp_path):
+    """A loop is followed once; a link to nothing is an unreadable image."""
+    pixels = folder_of_noise(tmp_path / "d", 3)
+    (tmp_path / "d" / "here").symlink_to(".")
+    (tmp_path / "d" / "z.png").symlink_to("/nonexistent.png")
+    source = FolderSource(tmp_path / "d", Preparation())
+    assert source.paths == ["0000.png", "0001.png", "0002.png", "z.png"]
+    found = read(source)
+    assert np.array_equal([image for image, _ in found[:3]], pixels)
+    assert isinstance(found[3], UnreadableImageError)
+    assert source.fingerprint() == source.fingerprint()
+
+
+def test_names_of_other_encodings(tmp_path):
+    save(tmp_path / "x.png", noise(0))
+    os.rename(os.fsencode(tmp_path / "x.png"), os.fsencode(tmp_path) + b"/caf\xe9.png")
+    source = FolderSource(tmp_path, Preparation())
+    assert np.array_equal(read(source)[0][0], noise(0))
+    source.fingerprint()
+    assert source.label(0).encode().endswith(b"caf\\xe9.png")
+
+
+def test_masks_of_decomposed_names(tmp_path):
+    name = "caf\u00e9"
+    save(tmp_path / f"{name}.png", noise(0))
+    mask = noise(1, channels=1) > 90
+    path = tmp_path / f"{unicodedata.normalize('NFD', name)}_mask.png"
+    save(path, mask[..., 0])
+    source = FolderSource(tmp_path, Preparation(mask_from="sidecar"))
+    assert np.array_equal(read(source)[0][1], mask)
+    assert listing(tmp_path)[1] == []
+
+
 # -- errors ---------------------------------------------------------------------------------------
 
 
 def test_no_images(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(ValueError, match=r"holds no images \(\.jpg.*with 1 other files"):
+    with pytest.raises(ValueError, match=r"must hold images \(\.jpg.*with 1 other files"):
         FolderSource(tmp_path, Preparation())
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(ValueError, match=r"no such folder.*nowhere"):
+    with pytest.raises(ValueError, match=r"folder must exist.*nowhere"):
         FolderSource(tmp_path / "nowhere", Preparation())
 
 
@@ -149,22 +222,14 @@ def test_smaller_than_the_crop(tmp_path):
     save(tmp_path / "a.png", noise(0))
     save(tmp_path / "b.png", noise(0, 16, 12))
     source = FolderSource(tmp_path, Preparation(8, 14))
-    with pytest.raises(ValueError, match=r"b\.png of 12 x 16 pixels.*crop_size=14.*at most 12"):
+    with pytest.raises(ValueError, match=r"b\.png.*12 x 16 pixels.*center_crop=14.*at most 12"):
         read(source)
-
-
-def test_different_sizes_where_none_is_asked_for(tmp_path):
-    save(tmp_path / "a.png", noise(0))
-    save(tmp_path / "b.png", noise(0, 20, 20))
-    with pytest.raises(ValueError, match=r"different sizes.*b\.png of 20 x 20.*a\.png is 16"):
-        read(FolderSource(tmp_path, Preparation()))
-    assert len(read(FolderSource(tmp_path, Preparation(16)))) == 2
 
 
 def test_mixed_channels(tmp_path):
     save(tmp_path / "a.png", noise(0))
     save(tmp_path / "b.png", noise(0, channels=1))
-    message = r"channels\. Received: .*a\.png with 3 and .*b\.png with 1\. Use channels=3"
+    message = r"b\.png.*channels\. Received: .*a\.png with 3 and this one with 1\. Use channels=3"
     with pytest.raises(ValueError, match=message):
         read(FolderSource(tmp_path, Preparation(image_size=16)))
 
@@ -174,7 +239,7 @@ def test_transparency_is_not_ignored(tmp_path):
     save(tmp_path / "a.png", np.dstack([pixels, np.full_like(alpha, 255)]))
     assert np.array_equal(read(FolderSource(tmp_path, Preparation()))[0][0], pixels)
     save(tmp_path / "a.png", np.dstack([pixels, alpha]))
-    with pytest.raises(ValueError, match=r'transparent pixels.*a\.png.*mask_from="alpha"'):
+    with pytest.raises(ValueError, match=r'a\.png.*transparent pixels.*mask_from="alpha"'):
         read(FolderSource(tmp_path, Preparation()))
 
 
@@ -195,7 +260,7 @@ def test_sidecars_that_nobody_asked_for(tmp_path):
 def test_sidecar_of_another_size(tmp_path):
     save(tmp_path / "a.png", noise(0))
     save(tmp_path / "a.mask.png", noise(0, 8, 8)[..., 0])
-    with pytest.raises(ValueError, match=r"size of its image.*16 x 16.*a\.mask\.png of 8 x 8"):
+    with pytest.raises(ValueError, match=r"a\.png.*image's size, 16 x 16.*a\.mask\.png of 8 x 8"):
         read(FolderSource(tmp_path, Preparation(mask_from="sidecar")))
 
 
@@ -210,7 +275,7 @@ def test_nothing_readable(tmp_path):
     [
         ({"image_size": 0}, "image_size=0"),
         ({"image_size": 32.0}, "image_size=32.0"),
-        ({"crop_size": True}, "crop_size=True"),
+        ({"center_crop": True}, "center_crop=True"),
         ({"channels": 4}, "channels=4"),
         ({"mask_from": "beta"}, "mask_from='beta'"),
     ],

@@ -56,7 +56,9 @@ def test_missing_pixels_never_bleed_into_observed_ones(size):
     kept = kept[..., 0]
     assert kept.any()
     assert not kept.all()
-    assert np.array_equal(geometry.resize(one, size, size)[kept], geometry.resize(other, size, size)[kept])
+    assert np.array_equal(
+        geometry.resize(one, size, size)[kept], geometry.resize(other, size, size)[kept]
+    )
     # ... and no more is given up than has to be: what is missing does depend on them.
     lost = np.abs(geometry.resize(one, size, size).astype(int) - geometry.resize(other, size, size))
     assert (lost[~kept].max(axis=-1) > 0).mean() > 0.9

@@ -13,6 +13,7 @@ from keras_uai.datasets.pipeline import make_dataset
 from keras_uai.datasets.sources import Preparation, Source
 from keras_uai.datasets.store import open_store
 from keras_uai.measurements import DropPixel
+from keras_uai.values import ValueScaling
 from tests.testing import run_python
 
 SIDE, BYTES = 64, 64 * 64 * 3
@@ -23,7 +24,7 @@ class Numbered(Source):
     """Images that hold their index: pixels of a `Source` without files."""
 
     name = "numbered"
-    preparation = Preparation(image_size=SIDE, channels=3)
+    preparation = Preparation(image_size=SIDE, channels=3, dtype="uint8")
 
     def __init__(self, size):
         self.size = size
@@ -55,7 +56,9 @@ def anonymous():
 def epochs(count, cache, make=Batches, number=2):
     """The indices of each of some epochs over `count` shuffled images, and the elements."""
     store = open_store(Numbered(count), np.arange(count), cache)
-    elements = Elements(store, np.arange(count), DropPixel(0.5), 50, 3, shuffle=True)
+    elements = Elements(
+        store, np.arange(count), DropPixel(0.5), ValueScaling(), batch_size=50, seed=3, shuffle=True
+    )
     batches = make(elements)
     return [np.concatenate([numbers(y) for y in batches]) for _ in range(number)], batches
 
@@ -94,7 +97,7 @@ def growth(folder):
         (order, _), batches = epochs(4000, cache)
         grown.append(anonymous() - before)
         assert len(order) == 4000
-        assert isinstance(batches.elements.store.images, np.memmap) == (cache == folder)
+        assert (batches.elements.store.folder is not None) == (cache == folder)
         del batches
     return grown
 
@@ -103,6 +106,6 @@ def test_masks_on_disk_leave_nothing_behind(tmp_path):
     """They are a file without a name; once drawn they are read from it."""
     _, batches = epochs(100, tmp_path)
     folder = batches.elements.store.folder
-    assert sorted(os.listdir(folder)) == ["about.json", "images.npy", "status.npy"]
-    assert isinstance(batches._known.packed, np.memmap)
-    assert batches._known.known.all()
+    assert sorted(os.listdir(folder)) == ["about.json", "index.npy", "records.bin"]
+    assert isinstance(batches.elements.drawn.packed, np.memmap)
+    assert batches.elements.drawn.known.all()

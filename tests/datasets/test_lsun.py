@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 
 from keras_uai.datasets import load, lsun
-from keras_uai.datasets.imagefile import center_crop, resize
+from keras_uai.datasets.geometry import center_crop, resize
 from keras_uai.datasets.sources import Preparation
 from keras_uai.datasets.store import open_store
-from tests.datasets.images import noise
+from tests.datasets.images import images, noise
 
 
 def write(folder, images):
@@ -27,24 +27,23 @@ def write(folder, images):
 
 @pytest.mark.parametrize("where", ["lsun/bedroom_train_lmdb", "bedroom_train_lmdb", ""])
 def test_images_of_the_lmdb(tmp_path, where):
-    images = [noise(i, 96, 130) for i in range(40)]
-    write(tmp_path / "data" / where, images)
+    pixels = [noise(i, 96, 130) for i in range(40)]
+    write(tmp_path / "data" / where, pixels)
     source = lsun.make_source(Preparation(), str(tmp_path / "data"))
     assert source.size == 40
-    assert source.shape == (64, 64, 3)
     wanted = np.array([0, 7, 33, 39])
     store = open_store(source, wanted)
-    expected = np.stack([resize(center_crop(images[i], 96), 64) for i in wanted])
-    assert np.array_equal(store.gather(wanted), expected)
+    expected = np.stack([resize(center_crop(pixels[i], 96, 96), 64, 64) for i in wanted])
+    assert np.array_equal(images(store, wanted), expected)
 
 
 def test_load(tmp_path):
     write(tmp_path / "bedroom_train_lmdb", [noise(i, 64, 64) for i in range(20)])
     arguments = {"measurement": "DropPixel(0.9)", "batch_size": 17, "data_dir": tmp_path}
     train = load("lsun/bedroom", **arguments)
-    withheld = load("lsun/bedroom", "withheld", **arguments)  # the same file, opened once
+    validation = load("lsun/bedroom", "validation", **arguments)  # the same file, opened once
     assert next(iter(train)).shape == (17, 64, 64, 3)
-    assert next(iter(withheld)).shape == (3, 64, 64, 3)
+    assert next(iter(validation)).shape == (3, 64, 64, 3)
 
 
 def test_unreadable_records_are_named_by_their_key(tmp_path, caplog):

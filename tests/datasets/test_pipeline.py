@@ -9,13 +9,14 @@ import tensorflow as tf
 from keras_uai.datasets import loading
 from keras_uai.datasets import store as store_module
 from keras_uai.datasets.batches import Batches
-from keras_uai.datasets.elements import Elements, normalize
+from keras_uai.datasets.elements import Elements
 from keras_uai.datasets.folder import FolderSource
 from keras_uai.datasets.pipeline import make_dataset
 from keras_uai.datasets.sources import Preparation
 from keras_uai.datasets.store import open_store
 from keras_uai.measurements import DropPixel, Empirical, Patch
-from tests.datasets.images import folder_of_noise, noise, save
+from keras_uai.values import ValueScaling
+from tests.datasets.images import folder_of_noise, noise, normalized, save
 
 MEASUREMENTS = {
     "DropPixel": DropPixel(0.7),
@@ -42,7 +43,13 @@ def elements(folder, measurement, batch_size=4, seed=3, **arguments):
     indices = np.arange(0, 31, 2) if arguments.pop("half", False) else np.arange(31)
     arguments = {"shuffle": True, **arguments}
     return Elements(
-        open_store(source, indices), indices, measurement, batch_size, seed, **arguments
+        open_store(source, indices),
+        indices,
+        measurement,
+        ValueScaling(),
+        batch_size=batch_size,
+        seed=seed,
+        **arguments,
     )
 
 
@@ -82,7 +89,7 @@ def test_all_256_values_are_normalized_exactly(tmp_path):
     save(tmp_path / "0.png", np.arange(256, dtype="uint8").reshape(16, 16, 1))
     ds = loading.load(tmp_path, "all", measurement=DropPixel(0.0), batch_size=1)
     (y,) = epoch(ds)
-    assert np.array_equal(y.flatten(), normalize(np.arange(256)))
+    assert np.array_equal(y.flatten(), normalized(np.arange(256)))
 
 
 def test_observations_and_masks(folder):
@@ -114,7 +121,7 @@ def test_cardinality_and_shapes(folder, arguments, cardinality, rows):
 def test_repeat(folder):
     repeated = elements(folder, DropPixel(0.7), batch_size=10, repeat=True, index=True)
     found = [e["index"] for e in epoch(make_dataset(repeated).take(8))]
-    assert np.array_equal(found, [repeated.batch_indices(0, i) for i in range(8)])
+    assert np.array_equal(found, [repeated.batch_indices(0, i)[0] for i in range(8)])
 
 
 def test_a_named_epoch_is_that_of_a_run_not_interrupted(folder):
@@ -122,6 +129,34 @@ def test_a_named_epoch_is_that_of_a_run_not_interrupted(folder):
     epochs = [epoch(whole) for _ in range(3)]
     resumed = make_dataset(elements(folder, DropPixel(0.7), index=True, start_epoch=2))
     assert_equal(epoch(resumed), epochs[2])
+
+
+def test_crops_and_whole_images_of_different_sizes(tmp_path):
+    """The same elements as without TensorFlow, crops of one size and batches of several."""
+    for i, size in enumerate([(9, 20), (12, 7), (12, 7), (4, 11)]):
+        save(tmp_path / f"{i}.png", noise(i, *size))
+    source = FolderSource(tmp_path, Preparation())
+    for shuffle, shape in ((True, (2, 6, 8, 3)), (False, (None, None, None, 3))):
+        made = Elements(
+            open_store(source, np.arange(4)), np.arange(4), DropPixel(0.4), ValueScaling(),
+            batch_size=2, seed=0, shuffle=shuffle, crop_size=(6, 8), random_horizontal_flip=True,
+        )  # fmt: skip
+        dataset = make_dataset(made)
+        spec = dataset.element_spec["observation"] if shuffle else dataset.element_spec
+        assert tuple(spec.shape) == shape
+        for number in range(2):
+            expected = [made.make(number, i) for i in range(made.num_batches)]
+            if not shuffle:
+                expected = [element["observation"] for element in expected]
+            assert_equal(epoch(dataset), expected)
+
+
+def test_a_stream_goes_on_where_it_stopped(folder):
+    def first(count, **arguments):
+        made = elements(folder, DropPixel(0.7), index=True, **arguments)
+        return epoch(loading.stream(make_dataset(made)).take(count))
+
+    assert_equal(first(9, start_epoch=1, start_batch=4), first(20)[11:])
 
 
 def test_fit_knows_the_number_of_steps(folder):
@@ -148,25 +183,30 @@ def test_two_replicas_share_a_batch(folder):
     )
     found = [np.asarray(e["index"]) for e in distributed]
     expected = elements(folder, DropPixel(0.7))
-    assert np.array_equal(found, [expected.batch_indices(0, i) for i in range(7)])
+    assert np.array_equal(found, [expected.batch_indices(0, i)[0] for i in range(7)])
+
+
+def of_store(store):
+    return Elements(
+        store, np.arange(31), DropPixel(0.7), ValueScaling(), batch_size=4, seed=0, shuffle=True
+    )
 
 
 def test_images_on_disk(folder, tmp_path):
     source = FolderSource(folder / "clean", Preparation())
     stores = [open_store(source, np.arange(31), cache) for cache in ("memory", tmp_path)]
-    found = [
-        epoch(make_dataset(Elements(store, np.arange(31), DropPixel(0.7), 4, 0, shuffle=True)))
-        for store in stores
-    ]
+    found = [epoch(make_dataset(of_store(store))) for store in stores]
     assert_equal(*found)
 
 
 def test_images_are_let_go_with_the_data_set(folder):
     store = open_store(FolderSource(folder / "clean", Preparation(image_size=7)), np.arange(31))
-    dataset = make_dataset(Elements(store, np.arange(31), DropPixel(0.5), 4, 0, shuffle=True))
+    dataset = make_dataset(of_store(store))
     epoch(dataset)
     gone = weakref.ref(store)
     del store, dataset
     gc.collect()
     assert gone() is None
-    assert all(store.shape[0] != 7 for store in store_module._alive.values())
+    assert all(
+        store.source.preparation.image_size != (7, 7) for store in store_module._alive.values()
+    )

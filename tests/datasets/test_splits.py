@@ -5,7 +5,7 @@ import pytest
 
 from keras_uai.datasets import splits
 
-PARTS = ("withheld", "test", "damaged", "unpaired")
+PARTS = ("validation", "test", "damaged", "unpaired")
 
 
 @pytest.mark.parametrize("count", [7, 20, 999, 8000, 10_000])
@@ -20,13 +20,13 @@ def test_sizes_are_the_papers():
     assert sizes == {
         "all": 8080,
         "train": 6868,
-        "withheld": 1212,  # exactly 15%
+        "validation": 1212,  # exactly 15%
         "supervised_train": 6060,
         "test": 808,  # exactly 10%
         "damaged": 3030,
         "unpaired": 3030,
     }
-    assert len(splits.indices(1003, "withheld")) == round(0.15 * 1003)
+    assert len(splits.indices(1003, "validation")) == round(0.15 * 1003)
 
 
 def test_unions():
@@ -39,7 +39,11 @@ def test_unions():
 
 
 def test_disjoint_where_the_protocol_needs_it():
-    pairs = [*itertools.combinations(PARTS, 2), ("train", "withheld"), ("supervised_train", "test")]
+    pairs = [
+        *itertools.combinations(PARTS, 2),
+        ("train", "validation"),
+        ("supervised_train", "test"),
+    ]
     for one, other in pairs:
         shared = np.intersect1d(splits.indices(2000, one, 9), splits.indices(2000, other, 9))
         assert not len(shared), (one, other)
@@ -48,11 +52,11 @@ def test_disjoint_where_the_protocol_needs_it():
 def test_uniform_by_index_and_a_function_of_the_seed():
     times = np.zeros(200)
     for seed in range(400):
-        withheld = splits.indices(200, "withheld", seed)
-        assert (np.diff(withheld) > 0).all()
-        times[withheld] += 1
-    assert np.array_equal(withheld, splits.indices(200, "withheld", 399))
-    # Each index is withheld binomially often: mean 60, standard deviation 7.1.
+        validation = splits.indices(200, "validation", seed)
+        assert (np.diff(validation) > 0).all()
+        times[validation] += 1
+    assert np.array_equal(validation, splits.indices(200, "validation", 399))
+    # Each index is in it binomially often: mean 60, standard deviation 7.1.
     assert times.mean() == 60
     assert np.abs(times - 60).max() < 5 * np.sqrt(400 * 0.15 * 0.85)
     assert 5.5 < times.std() < 9
@@ -73,7 +77,7 @@ def test_limits_are_nested_random_parts():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"split": "validation"}, "split='validation'. Use one of: all, train, withheld"),
+        ({"split": "withheld"}, "split='withheld'. Use one of: all, train, validation"),
         ({"split": ["train"]}, r"split=\['train'\]"),
         ({"split": "train", "limit": 0}, "limit=0"),
         ({"split": "train", "limit": 2.5}, "limit=2.5"),
@@ -86,5 +90,5 @@ def test_errors(arguments, message):
 
 
 def test_an_empty_split_is_an_error():
-    with pytest.raises(ValueError, match="'withheld' of a data set of 2 images"):
-        splits.indices(2, "withheld")
+    with pytest.raises(ValueError, match="'validation' of a data set of 2 images"):
+        splits.indices(2, "validation")

@@ -1,18 +1,19 @@
 import gc
 import logging
 import os
+import threading
 import types
 import weakref
 
+import filelock
 import numpy as np
 import pytest
 
-from keras_uai.datasets import cache as disk
 from keras_uai.datasets import store as store_module
 from keras_uai.datasets.folder import FolderSource
 from keras_uai.datasets.sources import Preparation
 from keras_uai.datasets.store import open_store
-from tests.datasets.images import folder_of_noise, noise, save
+from tests.datasets.images import folder_of_noise, images, noise, save
 
 
 @pytest.fixture
@@ -45,8 +46,8 @@ def test_images_come_back(folder, tmp_path, where):
     cache = "memory" if where == "memory" else tmp_path / "cache"
     wanted = np.array([1, 5, 33, 64, 69])
     store = open_store(FolderSource(folder, Preparation()), wanted, cache)
-    assert np.array_equal(store.gather(wanted), pixels[wanted])
-    assert np.array_equal(store.gather(np.array([64, 1, 64])), pixels[[64, 1, 64]])
+    assert np.array_equal(images(store, wanted), pixels[wanted])
+    assert store.sizes(wanted).tolist() == [[16, 16]] * 5
     assert store.usable(wanted).tolist() == wanted.tolist()
 
 
@@ -59,10 +60,12 @@ def test_masks_come_back(folder, tmp_path, where):
     source = FolderSource(folder, Preparation(mask_from="alpha"))
     cache = "memory" if where == "memory" else tmp_path / "cache"
     store = open_store(source, np.arange(4), cache)
-    masks = store.gather_masks(np.array([2, 0]))
-    assert masks.dtype == np.float32
-    assert masks.shape == (2, 9, 9, 1)
-    assert np.array_equal(masks[..., 0] == 1, observed[[2, 0]])
+    for index in (2, 0):
+        mask = store.mask(index)
+        assert (mask.dtype, mask.shape) == (bool, (9, 9, 1))
+        assert np.array_equal(mask[..., 0], observed[index])
+        assert np.array_equal(store.mask(index, slice(3, 20))[..., 0], observed[index, 3:])
+        assert np.array_equal(store.mask(index, slice(2, 5))[..., 0], observed[index, 2:5])
 
 
 def test_two_data_sets_share_the_images_and_let_them_go(folder):
@@ -86,8 +89,9 @@ def test_the_disk_remembers(folder, tmp_path):
     assert count_decoded() == 3
     store = open_counting(folder, [1, 2, 3], tmp_path / "cache")
     assert count_decoded() == 1  # only what no earlier run decoded
-    assert np.array_equal(store.gather(np.array([1, 2, 3])), pixels[1:4])
-    assert len(os.listdir(tmp_path / "cache")) == 1  # nothing temporary left
+    assert np.array_equal(images(store, [1, 2, 3]), pixels[1:4])
+    kept = [name for name in os.listdir(tmp_path / "cache") if not name.endswith(".lock")]
+    assert len(kept) == 1  # nothing temporary left
 
 
 @pytest.mark.parametrize(
@@ -110,14 +114,14 @@ def test_a_cache_of_anything_else_is_rejected(folder, tmp_path, change, caplog):
     elif change == "size":
         preparation = {"image_size": 8}
     elif change == "crop":
-        preparation = {"image_size": 16, "crop_size": 8}
+        preparation = {"image_size": 16, "center_crop": 8}
     else:
         preparation = {"channels": 1}
     count_decoded()
     store = open_counting(folder, wanted, tmp_path / "cache", **preparation)
     assert count_decoded() == 4
     fresh = open_counting(folder, wanted, "memory", **preparation)
-    assert np.array_equal(store.gather(np.array(wanted)), fresh.gather(np.array(wanted)))
+    assert np.array_equal(images(store, wanted), images(fresh, wanted))
     rejected = "does not fit the images any more (files" in caplog.text
     assert rejected == (not preparation)
 
@@ -126,10 +130,10 @@ def test_a_damaged_cache_is_made_anew(folder, tmp_path, caplog):
     pixels = folder_of_noise(folder, 3)
     open_counting(folder, [0, 1, 2], tmp_path / "cache")
     gc.collect()
-    (inside,) = (tmp_path / "cache").iterdir()
-    (inside / "status.npy").write_bytes(b"cut")
+    (inside,) = (path for path in (tmp_path / "cache").iterdir() if path.is_dir())
+    (inside / "index.npy").write_bytes(b"cut")
     store = open_counting(folder, [0, 1, 2], tmp_path / "cache")
-    assert np.array_equal(store.gather(np.arange(3)), pixels)
+    assert np.array_equal(images(store, range(3)), pixels)
     assert "made anew" in caplog.text
 
 
@@ -153,14 +157,43 @@ def test_an_interrupted_run_goes_on(folder, tmp_path, monkeypatch):
     count_decoded()
     store = open_counting(folder, np.arange(200), tmp_path / "cache")
     assert 0 < count_decoded() < 200
-    assert np.array_equal(store.gather(np.arange(200)), pixels)
+    assert np.array_equal(images(store, range(200)), pixels)
 
 
-def test_two_processes_add_up(tmp_path):
-    np.save(tmp_path / "status.npy", np.array([0, 1, 0], "uint8"))
-    assert disk.save_status(tmp_path, np.array([1, 0, 0], "uint8")).tolist() == [1, 1, 0]
-    assert np.load(tmp_path / "status.npy").tolist() == [1, 1, 0]
-    assert os.listdir(tmp_path) == ["status.npy"]
+def test_processes_wait_for_one_another(folder, tmp_path):
+    """While one holds the cache, another decodes nothing; then it finds the images there."""
+    pixels = folder_of_noise(folder, 3)
+    source = Counting(folder, Preparation())
+    path = store_module.folder_of(source, tmp_path / "cache")
+    os.makedirs(tmp_path / "cache")
+    count_decoded()
+    opened = []
+    other = threading.Thread(
+        target=lambda: opened.append(open_store(source, np.arange(3), tmp_path / "cache"))
+    )
+    with filelock.FileLock(f"{path}.lock"):
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()
+        assert count_decoded() == 0
+    other.join()
+    assert np.array_equal(images(opened[0], range(3)), pixels)
+
+
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_images_of_different_sizes(folder, tmp_path, where):
+    shapes = [(5, 9), (17, 3), (8, 8)]
+    for i, shape in enumerate(shapes):
+        alpha = (noise(9 + i, *shape, 1) > 80) * np.uint8(255)
+        save(folder / f"{i}.png", np.dstack([noise(i, *shape), alpha]))
+    cache = "memory" if where == "memory" else tmp_path / "cache"
+    source = FolderSource(folder, Preparation(mask_from="alpha"))
+    store = open_store(source, np.arange(3), cache)
+    assert store.sizes(np.arange(3)).tolist() == [list(shape) for shape in shapes]
+    for i, shape in enumerate(shapes):
+        mask = noise(9 + i, *shape, 1) > 80
+        assert np.array_equal(store.mask(i), mask)
+        assert np.array_equal(store.image(i), noise(i, *shape) * mask)
 
 
 def test_unreadable_images_are_named_skipped_and_counted(folder, tmp_path, caplog):
@@ -171,7 +204,7 @@ def test_unreadable_images_are_named_skipped_and_counted(folder, tmp_path, caplo
     with caplog.at_level(logging.WARNING, logger="keras_uai"):
         store = open_store(source, np.arange(20), tmp_path / "cache")
     assert store.usable(np.arange(20)).tolist() == [i for i in range(20) if i not in (3, 11)]
-    assert np.array_equal(store.gather(np.array([4, 12])), pixels[[4, 12]])
+    assert np.array_equal(images(store, [4, 12]), pixels[[4, 12]])
     assert "0003.png: not an image" in caplog.text
     assert "skipped 2 of 20 images: unreadable" in caplog.text
     caplog.clear()
@@ -203,33 +236,33 @@ def test_images_without_an_observed_pixel(folder, caplog):
     assert store.usable(np.arange(3)).tolist() == [0, 2]
     assert "1.png" in caplog.text
     assert "skipped 1 of 3 images: without an observed pixel" in caplog.text
-    with pytest.raises(ValueError, match=r"1 of 1 images.*without an observed.*larger image_size"):
+    with pytest.raises(ValueError, match=r"1 of 1 images.*without an observed.*Check the masks"):
         open_store(source, np.array([1]))
 
 
 def test_enlarging_is_told(folder, caplog):
     folder_of_noise(folder, 2)
     open_store(FolderSource(folder, Preparation(image_size=24)), np.arange(2))
-    assert "image_size=24 were enlarged, such as" in caplog.text
+    assert "image_size=(24, 24) were enlarged, such as" in caplog.text
 
 
 def test_short_memory_means_disk(folder, tmp_path, monkeypatch, caplog):
     folder_of_noise(folder, 4)
-    monkeypatch.setattr(disk, "free_memory", lambda: 4 * 768 * 2 - 1)
+    monkeypatch.setattr(store_module, "free_memory", lambda: 4 * 768 * 2 - 1)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     store = open_store(FolderSource(folder, Preparation()), np.arange(4))
-    assert isinstance(store.images, np.memmap)
+    assert store.folder is not None
     assert os.listdir(tmp_path / "home") == ["keras_uai"]
     assert "they are kept in" in caplog.text
-    monkeypatch.setattr(disk, "free_memory", lambda: 4 * 768 * 2)
+    monkeypatch.setattr(store_module, "free_memory", lambda: 4 * 768 * 2)
     store = open_store(FolderSource(folder, Preparation()), np.arange(4))
-    assert not isinstance(store.images, np.memmap)
+    assert store.folder is None
 
 
 def test_a_full_disk_is_told_before(folder, tmp_path, monkeypatch):
     folder_of_noise(folder, 4)
     usage = types.SimpleNamespace(free=100)
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(store_module.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(ValueError, match=r"disk is too small.*Use cache="):
         open_store(FolderSource(folder, Preparation()), np.arange(4), tmp_path / "cache")
 
@@ -242,4 +275,4 @@ def test_cache_argument(folder, cache):
 
 
 def test_free_memory_is_a_number_of_bytes():
-    assert disk.free_memory() > 10**6
+    assert store_module.free_memory() > 10**6
