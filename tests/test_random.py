@@ -6,7 +6,7 @@ import scipy.stats
 import tensorflow as tf
 from keras import ops
 
-from keras_uai import random
+from keras_uai import random, rng_streams
 
 _KEYS = np.array(
     [[0, 0], [1, 0], [0, 1], [0x13198A2E, 0x03707344], [2**32 - 1, 2**32 - 1]], "uint32"
@@ -144,6 +144,69 @@ def test_integers_are_uniform_and_below_their_bound(monkeypatch):
     monkeypatch.setattr(random, "uniform", lambda keys, shape: ops.full((1,), 1 - 2.0**-24))
     for bound in (*range(1, 100), 2047, 2048, 2049, 99_999, 2**24 - 1, 2**24):
         assert int(random.integers(_KEYS, (), bound)[0]) == bound - 1
+
+
+# -- at positions -----------------------------------------------------------------------------------
+
+
+def positions(rows, columns):
+    return np.array(rows, "int32")[None, :, None], np.array(columns, "int32")[None, None, :]
+
+
+def test_bits_at_are_threefry_of_the_coordinates():
+    rows, columns = [-1, 0, 7], [0, 3, 2**31 - 1, -5]
+    drawn = np.stack([np.array(v) for v in random.bits_at(_KEYS, *positions(rows, columns))], -1)
+    assert drawn.shape == (5, 3, 4, 2)
+    for n, key in enumerate(_KEYS.tolist()):
+        for i, row in enumerate(rows):
+            for j, column in enumerate(columns):
+                counter = (row % 2**32, column % 2**32)
+                assert tuple(drawn[n, i, j]) == threefry_2x32_20(key, counter)
+
+
+def test_numbers_at_positions_are_those_of_the_bits():
+    at = positions(range(40), range(30))
+    first, second = (np.array(v, "uint32") >> 8 for v in random.bits_at(_KEYS, *at))
+    np.testing.assert_array_equal(random.uniform_at(_KEYS, *at), first * np.float32(2**-24))
+    radius, angle = np.sqrt(-2 * np.log(1 - first / 2**24)), 2 * np.pi * second / 2**24
+    cosine, sine = random.normal_at(_KEYS, *at)
+    np.testing.assert_allclose(cosine, radius * np.cos(angle), atol=2e-6)
+    np.testing.assert_allclose(sine, radius * np.sin(angle), atol=2e-6)
+
+
+@pytest.mark.parametrize("draw", [random.bits_at, random.normal_at])
+def test_a_window_of_each_image_is_a_crop_of_the_whole(draw):
+    whole = draw(_KEYS, *positions(range(12), range(9)))
+    first = np.array([0, 3, 5, 1, 7])
+    rows, columns = positions(range(4), range(2))
+    crops = draw(_KEYS, rows + first[:, None, None], columns + first[::-1, None, None])
+    for field, crop in zip(whole, crops, strict=True):
+        for i, top in enumerate(first):
+            left = first[4 - i]
+            expected = np.array(field)[i, top : top + 4, left : left + 2]
+            np.testing.assert_array_equal(np.array(crop)[i], expected)
+
+
+# -- as functions of a key ---------------------------------------------------------------------------
+
+
+def test_streams_differ_and_keep_their_numbers():
+    """The values of 0.1: another one would give every seed other masks and samples."""
+    streams = {n: v for n, v in vars(rng_streams).items() if n.isupper()}
+    assert len(set(streams.values())) == len(streams)
+    names = "MASK_TILDE Z Z_SECOND Z_TILDE SPLIT SPLIT_RATIO Z_DIVERSITY FLIP IMPUTER SPLIT_CHOICE"
+    names += " SPLIT_BY_MEASUREMENT CONTEXT_DROPOUT"
+    assert [streams[name] for name in names.split()] == list(range(12))
+    pinned = {
+        "SPLIT_PIXELS": b"TH",
+        "TRAINING": b"TRA",
+        "EVALUATION": b"EVL",
+        "SAMPLE": b"SAM",
+        "STRATIFIED_MASK": b"LOOK",
+        "CALIBRATION": b"HIDE",
+        "HOLDOUT": b"HOLD",
+    }
+    assert {name: streams[name].to_bytes(len(v), "big") for name, v in pinned.items()} == pinned
 
 
 @pytest.mark.parametrize("draw", [random.bits, random.uniform, random.normal])

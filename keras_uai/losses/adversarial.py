@@ -1,10 +1,10 @@
-"""Adversarial losses: pure functions of logits, float32 scalars, averaged over the batch (section 3.3)."""
+"""Adversarial losses (section 3.3): pure functions of logits that return float32 batch means."""
 
 from keras import ops
 
 
 def hinge_discriminator(real, fake):
-    """`mean(relu(1 - D(y))) + mean(relu(1 + D(y_tilde)))` (Miyato et al. 2018; the paper's choice)."""
+    """`mean(relu(1 - D(y))) + mean(relu(1 + D(y_tilde)))` (Miyato et al. 2018; the default)."""
     return ops.mean(ops.relu(1.0 - _float(real))) + ops.mean(ops.relu(1.0 + _float(fake)))
 
 
@@ -41,12 +41,28 @@ _LOSSES = {
 
 
 def get(name):
-    """The pair (discriminator loss of `(real, fake)`, generator loss of `(fake)`) called `name`."""
+    """Returns the discriminator's and the generator's loss of a name.
+
+    Args:
+        name: "hinge", "minimax" (non-saturating) or "least_squares".
+
+    Returns:
+        `(discriminator_loss, generator_loss)`, functions of `(real, fake)` and `(fake)`: logits.
+
+    Raises:
+        ValueError: if there is no such loss.
+
+    Example:
+
+    >>> discriminator_loss, generator_loss = keras_uai.losses.get("hinge")
+    >>> float(discriminator_loss(real=np.array([0.5]), fake=np.array([-1.0])))
+    0.5
+    """
     try:
         return _LOSSES[name]
     except (KeyError, TypeError):
         raise ValueError(
-            f"`gan_loss` is one of {sorted(_LOSSES)}. Received: gan_loss={name!r}"
+            f"`gan_loss` must be one of {sorted(_LOSSES)}. Received: gan_loss={name!r}"
         ) from None
 
 

@@ -75,8 +75,8 @@ def energy_score(x_1, x_2, y, weight, scales=(None,)):
     x_1, x_2, y, weight = (ops.cast(v, "float32") for v in (x_1, x_2, y, weight))
     scores = []
     for scale in scales:
-        distances = _image_distance if scale is None else _cell_distance(weight, scale)
-        d_1, d_2, d_12 = (distances(d, weight) for d in (x_1 - y, x_2 - y, x_1 - x_2))
+        distance = _image_distance(weight) if scale is None else _cell_distance(weight, scale)
+        d_1, d_2, d_12 = (distance(d) for d in (x_1 - y, x_2 - y, x_1 - x_2))
         scores.append(ops.mean(0.5 * (d_1 + d_2) - 0.5 * d_12))
     return sum(scores) / len(scores)
 
@@ -103,13 +103,13 @@ def check_energy_scales(energy_scales):
     return tuple(None if scale is None else int(scale) for scale in energy_scales)
 
 
-def _image_distance(d, weight):
-    """The norm of `d` over the selected values, one number per image."""
-    return _root(_mean_over(ops.square(d), weight))
+def _image_distance(weight):
+    """Returns the function of a difference `(N, H, W, C)` to its norms over selected values `(N,)`."""
+    return lambda d: _root(_mean_over(ops.square(d), weight))
 
 
 def _cell_distance(weight, side):
-    """Returns a function like `_image_distance` that averages over cells of `side` pixels.
+    """Returns the function of a difference to the mean norm of its averages over cells, `(N,)`.
 
     Cells count by the number of selected values in them, and so do the channels of a cell.
     """
@@ -127,7 +127,7 @@ def _cell_distance(weight, side):
     held = ops.maximum(held, 1e-6)
     of_channels = held / ops.mean(held, axis=-1, keepdims=True)
 
-    def distance(d, weight):
+    def distance(d):
         squares = ops.square(pool(d * weight) / held)
         return ops.sum(_root(ops.mean(squares * of_channels, axis=-1)) * share, axis=(1, 2))
 

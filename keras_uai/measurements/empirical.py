@@ -1,5 +1,7 @@
 """Empirical: the masks of a data set are the distribution, for damage that is not known."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -37,7 +39,7 @@ class Empirical(Measurement):
     >>> scans = [np.ones((500, 400)), np.ones((300, 300))]
     >>> scans[0][:, 70:75] = scans[1][100:110] = 0  # scratches
     >>> measurement = keras_uai.measurements.Empirical(scans)
-    >>> measurement.masks([0, 1, 2], 64, 64).shape
+    >>> tuple(measurement.masks([0, 1, 2], 64, 64).shape)
     (3, 64, 64, 1)
     """
 
@@ -147,9 +149,12 @@ class Empirical(Measurement):
         hidden = cells * ops.where(per_image(share) > 0, 1.0 - fresh, 1.0)
         return mask * ops.cast(1.0 - hidden, mask.dtype)
 
+    @functools.cached_property
+    def _packed(self):
+        return packing.pack(self._sizes, self.mask_channels, self._bits)
+
     def get_config(self):
-        masks = packing.pack(self._sizes, self.mask_channels, self._bits)
-        return {"masks": masks, **super().get_config()}
+        return {"masks": self._packed, **super().get_config()}
 
     def __repr__(self):
         (low, left), (high, right) = self._sizes.min(axis=0), self._sizes.max(axis=0)

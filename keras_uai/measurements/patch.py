@@ -31,7 +31,7 @@ class Patch(Measurement):
     Example:
 
     >>> patch = keras_uai.measurements.Patch(90, 10)
-    >>> patch.masks([0, 1, 2], 128, 128, seed=0).shape
+    >>> tuple(patch.masks([0, 1, 2], 128, 128, seed=0).shape)
     (3, 128, 128, 1)
     """
 

@@ -57,7 +57,7 @@ def test_against_tf_gan():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_player_pulls_its_way(name):
+def test_gradients_have_the_right_sign(name):
     """D wants y up and y_tilde down, G wants y_tilde up; nothing is saturated at 0."""
     discriminator, generator = losses.get(name)
     with tf.GradientTape(persistent=True) as tape:
@@ -76,7 +76,7 @@ def test_each_player_pulls_its_way(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_float32_whatever_the_logits(name):
+def test_half_precision_logits_give_float32_losses(name):
     discriminator, generator = losses.get(name)
     large = tf.constant([6e4, -6e4], tf.float16)
     for loss in (discriminator(large, large), generator(large)):

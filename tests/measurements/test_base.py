@@ -1,4 +1,4 @@
-"""F and T(y) exactly, one mask an image index wherever it is drawn, and how they are written."""
+"""F and T(y) exactly, one mask per image index wherever it is drawn, and how they are written."""
 
 import keras
 import numpy as np
@@ -7,11 +7,10 @@ import tensorflow as tf
 from keras import ops
 
 from keras_uai import measurements, random
-from keras_uai.measurements import DropPixel, Empirical, Measurement, Patch
-from tests.testing import images, same_bits
+from keras_uai.measurements import DropPixel, Empirical, Measurement, Patch, split_mask
+from tests.measurements.cases import ALL, CHANNELS, MORE, checksum, checksums
+from tests.testing import images, run_on_jax, same_bits
 
-BANK = np.random.default_rng(0).integers(0, 2, (7, 16, 24))
-ALL = [DropPixel(0.7), Patch(3, 5, border=2), Patch(12, 3, border=1), Empirical(BANK)]
 ids = [str(m)[:12] for m in ALL]
 
 
@@ -80,6 +79,18 @@ def test_a_pixel_is_missing_where_all_its_channels_are_tau():
     assert np.array(Measurement().recover(y)).ravel().tolist() == [1, 1, 0]
 
 
+def test_channels_that_are_missing_independently():
+    """With C mask channels, F and T work value by value."""
+    measurement, x = Empirical(CHANNELS), images(64, (16, 24, 3))
+    mask = masks(measurement)
+    assert measurement.mask_channels == 3
+    assert mask.shape == (64, 16, 24, 3)
+    y = np.array(measurement(ops.convert_to_tensor(x), mask))
+    same_bits(y, np.where(mask == 1, x, np.float32(0)))
+    same_bits(measurement.recover(y), mask)
+    assert (mask.min(-1) != mask.max(-1)).any()
+
+
 # -- one index, one mask --------------------------------------------------------------------------
 
 
@@ -115,29 +126,59 @@ def test_graphs_datasets_and_xla_draw_the_same_bits(measurement):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_f_t_and_thin_in_graphs(jit_compile):
+def test_f_t_and_splits_in_graphs(jit_compile):
     x, keys = tf.constant(images(4, (16, 24, 3))), random.key(3, np.arange(4))
-    for measurement in ALL:
+    for measurement in MORE:
 
         def damage(x, keys, measurement=measurement):
             mask = measurement.sample(keys, 16, 24)
             y = measurement(x, mask)
-            return y, measurement.recover(y), measurement.thin(mask, keys, 0.3)
+            seen = split_mask(measurement, mask, keys, (0.1, 0.5), 0.5, 0.1)
+            return y, measurement.recover(y), measurement.split(mask, keys, 0.3), seen
 
         compiled = tf.function(damage, jit_compile=jit_compile)(x, keys)
         for a, b in zip(compiled, damage(x, keys), strict=True):
             same_bits(a, b)
 
 
+#: Of 64 masks: their checksum, what `split(0.3)` leaves of them, and what `split_mask` leaves.
+PINNED = [
+    (0x58D190FF, 5181, 4980, 2562),
+    (0xA7ECCF11, 2999, 2881, 1641),
+    (0xE6814540, 3944, 3886, 2097),
+    (0x4E5D7FE3, None, None, None),
+]
+
+
+@pytest.mark.parametrize(("measurement", "pinned"), list(zip(ALL, PINNED, strict=True)), ids=ids)
+def test_seeds_give_the_numbers_of_version_0_1(measurement, pinned):
+    """`None`: where the first fresh mask hid nothing, 0.1 hid cells, and 0.2 takes the next one."""
+    crc, *left = pinned
+    mask, keys = masks(measurement), random.key(1, np.arange(64))
+    assert checksum(mask) == crc
+    seen = [
+        measurement.split(mask, keys, 0.3),
+        split_mask(measurement, mask, keys),
+        split_mask(measurement, mask, keys, by_measurement=0.5, context_dropout=0.2),
+    ]
+    for got, expected in zip(seen, left, strict=True):
+        assert expected in (None, np.array(got).sum())
+
+
+def test_jax_draws_the_same_masks_and_splits(tmp_path):
+    """In an environment without TensorFlow."""
+    code = "from tests.measurements.cases import checksums\nprint(*checksums())"
+    assert run_on_jax(code, tmp_path / "cache").split() == [str(crc) for crc in checksums()]
+
+
 @pytest.mark.parametrize("measurement", ALL, ids=ids)
-def test_thin_hides_some_of_the_mask(measurement):
-    """The same keys as the masks': what is hidden must not hang together with what is missing."""
+def test_split_hides_some_of_the_mask(measurement):
+    """The same keys as the masks': what is hidden must not depend on what is missing."""
     keys = random.key(0, np.arange(400))
     mask = np.array(measurement.sample(keys, 16, 24))
-    nothing = np.array(measurement.thin(mask, keys, 0.0))
-    same_bits(nothing, mask)
+    same_bits(measurement.split(mask, keys, 0.0), mask)
     fraction = np.where(np.arange(400) % 2, 0.15, 0.45).astype("float32")
-    seen = np.array(measurement.thin(mask, keys, fraction))
+    seen = np.array(measurement.split(mask, keys, fraction))
     assert seen.dtype == np.float32
     assert (seen <= mask).all()
     assert set(np.unique(seen)) <= {0.0, 1.0}
@@ -146,13 +187,13 @@ def test_thin_hides_some_of_the_mask(measurement):
         got = hidden[fraction == np.float32(wanted)]
         standard_error = got.std() / np.sqrt(len(got))
         assert abs(got.mean() - wanted) < 4 * standard_error + 0.07 * wanted, got.mean()
-    same_bits(measurement.thin(mask[7:9], keys[7:9], fraction[7:9]), seen[7:9])
+    same_bits(measurement.split(mask[7:9], keys[7:9], fraction[7:9]), seen[7:9])
 
 
-def test_thin_of_single_pixels_is_independent():
+def test_single_pixels_are_hidden_independently():
     keys = random.key(0, np.arange(300))
     mask = np.array(DropPixel(0.2).sample(keys, 16, 16))
-    hidden = (mask - np.array(DropPixel(0.2).thin(mask, keys, 0.3))).ravel()[mask.ravel() == 1]
+    hidden = (mask - np.array(DropPixel(0.2).split(mask, keys, 0.3))).ravel()[mask.ravel() == 1]
     assert abs(hidden.mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / hidden.size)
 
 
@@ -178,7 +219,7 @@ def test_get(text, expected):
 @pytest.mark.parametrize(
     "text", ["", "DropPixel", "Patch(90)", "Patch(1, 2, side=3)", "Dense(3)", "Patch(n, k)", "P("]
 )
-def test_get_says_what_it_understands(text):
+def test_get_names_the_forms_it_accepts(text):
     with pytest.raises(
         ValueError, match=r"Patch\(n, k\).*Received: '" + text.replace("(", r"\(")[:5]
     ):
@@ -186,7 +227,7 @@ def test_get_says_what_it_understands(text):
 
 
 @pytest.mark.parametrize("value", [None, 0.9, {}, {"class_name": "x"}, Patch])
-def test_get_refuses_what_is_no_measurement(value):
+def test_get_refuses_other_objects(value):
     with pytest.raises(ValueError, match="Received: "):
         measurements.get(value)
 
@@ -202,5 +243,5 @@ def test_equality_is_that_of_configs():
 def test_errors():
     with pytest.raises(ValueError, match="Received: tau=nan"):
         DropPixel(0.5, tau=float("nan"))
-    with pytest.raises(TypeError, match="Measurement draws no masks"):
+    with pytest.raises(NotImplementedError, match="Measurement must implement `sample`"):
         Measurement().masks([0], 4, 4)

@@ -74,30 +74,42 @@ def test_a_patch_may_fill_the_image():
     assert np.array(Patch(1, 8, border=0).masks([0, 1], 8, 8)).all()
 
 
-def test_thin_hides_squares():
+def test_split_hides_squares():
     """What is hidden of a fully observed image are squares of the patches' side."""
     patch, keys = Patch(20, 4, border=0), random.key(1, np.arange(500))
-    hidden = 1 - np.array(patch.thin(np.ones((500, 16, 16, 1), "float32"), keys, 0.05))[..., 0]
+    hidden = 1 - np.array(patch.split(np.ones((500, 16, 16, 1), "float32"), keys, 0.05))[..., 0]
     one = hidden[hidden.sum((1, 2)) == 16]
     assert len(one) > 100
     for image in one:
         assert image.any(1).sum() == image.any(0).sum() == 4
 
 
-def test_thin_seldom_hides_all_or_nothing_of_one_patch():
+def test_split_seldom_hides_all_or_nothing_of_one_patch():
     patch, keys = Patch(1, 32), random.key(1, np.arange(300))
     mask = np.array(patch.masks(np.arange(300), 128, 128))
-    seen = np.array(patch.thin(mask, keys, 0.4)).sum((1, 2, 3)) / 1024
+    seen = np.array(patch.split(mask, keys, 0.4)).sum((1, 2, 3)) / 1024
     assert ((seen > 0.05) & (seen < 0.95)).mean() > 0.8
 
 
 @pytest.mark.parametrize("patch", [Patch(5000, 1), Patch(3, 1), Patch(8, 56, 4), Patch(1, 64, 0)])
-def test_thin_at_the_extremes(patch):
+def test_split_at_the_extremes(patch):
     """Tiny patches do not need thousands of squares, nor do large ones hide everything at once."""
     keys = random.key(1, np.arange(60))
     mask = np.array(patch.masks(np.arange(60), 64, 64))
-    hidden = 1 - np.array(patch.thin(mask, keys, 0.3)).sum((1, 2, 3)) / mask.sum((1, 2, 3))
+    hidden = 1 - np.array(patch.split(mask, keys, 0.3)).sum((1, 2, 3)) / mask.sum((1, 2, 3))
     assert abs(hidden.mean() - 0.3) < 4 * hidden.std() / np.sqrt(60) + 0.04
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 7), (8, 8), (9, 12), (64, 5)])
+@pytest.mark.parametrize("patch", [Patch(1, 32), Patch(90, 10), Patch(4, 1, 0)], ids=str)
+def test_split_of_crops_smaller_than_a_patch(patch, size):
+    """Nothing is observed in the first crop."""
+    mask = np.ones((50, *size, 1), "float32")
+    mask[0] = 0
+    seen = np.array(patch.split(mask, random.key(1, np.arange(50)), 0.4))
+    assert set(np.unique(seen)) <= {0.0, 1.0}
+    assert (seen <= mask).all()
+    assert (seen < mask).any()
 
 
 def test_serialization():
@@ -124,5 +136,6 @@ def test_arguments_that_cannot_be(arguments, message):
 @pytest.mark.parametrize("size", [(31, 64), (64, 31)])
 def test_a_patch_larger_than_the_image(size):
     Patch(1, 24).check(32, 32)
+    Patch(1, 24).check(None, None)
     with pytest.raises(ValueError, match=r"Received: k=24, border=4, image size \d\d x \d\d"):
         Patch(1, 24).masks([0], *size)
