@@ -104,7 +104,7 @@ def check_energy_scales(energy_scales):
 
 
 def _image_distance(weight):
-    """Returns the function of a difference `(N, H, W, C)` to its norms over selected values `(N,)`."""
+    """Returns the function of a difference to its norm over the selected values, `(N,)`."""
     return lambda d: _root(_mean_over(ops.square(d), weight))
 
 

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_uai import random, rng_streams
-from keras_uai.checks import check_integer  # noqa: F401  TODO(L): goes when nothing imports it from here
+from keras_uai.checks import check_integer  # noqa: F401
 
 
 class Measurement:

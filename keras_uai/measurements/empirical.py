@@ -49,6 +49,11 @@ class Empirical(Measurement):
             sizes, channels, bits = packing.unpack(masks)
         else:
             sizes, channels, bits = packing.to_bits(_checked(masks))
+        if 8 * len(bits) >= 2**31:
+            raise ValueError(
+                "Empirical: `masks` must hold fewer than 2**31 values; see `from_masks`. "
+                f"Received: {8 * len(bits)}"
+            )
         if not bits.any():
             raise ValueError("Empirical: `masks` must hold an observed pixel. Received: none")
         self.mask_channels = channels

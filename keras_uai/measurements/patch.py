@@ -67,7 +67,7 @@ class Patch(Measurement):
         border = min(self.border, (min(height, width) - 1) // 2)  # of a crop, some is left
         area = (height - 2 * border) * (width - 2 * border)
         side = self.k if self.n >= 8 else -(-self.k // 2)
-        # Large enough that _MOST_SQUARES can hide _MOST_SHARE, and no more than a third of the image.
+        # Large enough that _MOST_SQUARES hide _MOST_SHARE, and at most a third of the image.
         side = max(side, math.ceil(math.sqrt(-math.log(1 - _MOST_SHARE) * area / _MOST_SQUARES)))
         side = max(1, min(side, (min(height, width) - 2 * border) // 3))
         rows, columns = (_covered_share(size, side, border) for size in (height, width))

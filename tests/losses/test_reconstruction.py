@@ -1,4 +1,4 @@
-"""Reconstruction losses by hand; the energy score is least at the truth and blind to seen pixels."""
+"""Reconstruction losses by hand; the energy score is least at the truth."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def image(*rows):
     return np.array(rows, "float32")[None, :, :, None]
 
 
-# -- squared error ----------------------------------------------------------------------------------
+# -- squared error ---------------------------------------------------------------------------------
 
 
 def test_mean_squared_error_by_hand():
@@ -52,7 +52,7 @@ def test_channels_may_count_independently():
     assert float(mean_squared_error(x, 0 * x, weight)) == pytest.approx((1 + 9 + 0) / 3 / 2)
 
 
-# -- energy score -----------------------------------------------------------------------------------
+# -- energy score ----------------------------------------------------------------------------------
 
 
 def slow_energy_score(x_1, x_2, y, weight, scale):
