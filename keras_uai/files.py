@@ -2,16 +2,21 @@
 
 import contextlib
 import io
-import json
 import os
-import secrets
-import shutil
 import struct
 import warnings
 import zlib
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from keras_uai.atomic import (  # noqa: F401  this module is the one to import
+    atomic_folder,
+    atomic_path,
+    atomic_write,
+    read_json,
+    write_json,
+)
 
 #: Extensions of image files, lower case.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
@@ -34,107 +39,6 @@ _UNREADABLE = (
 
 class UnreadableImageError(ValueError):
     """Raised for a file that holds no readable image; the message says why, without the name."""
-
-
-# -- atomic writes ---------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def atomic_path(path):
-    """Yields a temporary path beside `path` with the same extension; renames it to `path` at the end.
-
-    After an exception `path` is as it was, and the temporary file is gone. Missing folders above
-    `path` are made.
-    """
-    path = os.path.abspath(os.fspath(path))
-    folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
-    temporary = os.path.join(folder, f".{secrets.token_hex(4)}-{name[-100:]}")
-    try:
-        yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync(folder)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-
-def atomic_write(path, write):
-    """Writes a file that appears whole or not at all.
-
-    Args:
-        path: of the file.
-        write: bytes, a string (written as UTF-8), or a callable that is given the open binary file.
-
-    Example:
-
-    >>> keras_uai.files.atomic_write("scores.npz", lambda file: np.savez(file, scores=[1, 2]))
-    """
-    with atomic_path(path) as temporary, open(temporary, "xb") as file:
-        if callable(write):
-            write(file)
-        else:
-            file.write(write.encode() if isinstance(write, str) else write)
-
-
-def write_json(path, value, **options):
-    """Writes `value` as JSON, whole or not at all; `options` are those of `json.dumps`."""
-    atomic_write(path, json.dumps(value, **{"indent": 1, **options}) + "\n")
-
-
-def read_json(path):
-    """Returns the value that a JSON file holds."""
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
-
-
-@contextlib.contextmanager
-def atomic_folder(path, overwrite=True):
-    """Yields a temporary folder beside `path`; renames it to `path` at the end.
-
-    After an exception `path` is as it was, and the temporary folder is gone.
-
-    Args:
-        path: of the folder.
-        overwrite: replaces what is at `path`. If False and something is there, it stays and the
-            new folder is dropped.
-    """
-    path = os.path.abspath(os.fspath(path))
-    above, name = os.path.split(path)
-    os.makedirs(above, exist_ok=True)
-    temporary = os.path.join(above, f".{secrets.token_hex(4)}-{name[-100:]}")
-    old = f"{temporary}-old"
-    os.mkdir(temporary)
-    try:
-        yield temporary
-        for folder, _, files in os.walk(temporary):
-            for file in files:
-                _sync(os.path.join(folder, file))
-        if overwrite and os.path.lexists(path):
-            os.rename(path, old)
-        with contextlib.nullcontext() if overwrite else contextlib.suppress(OSError):
-            os.rename(temporary, path)
-        _sync(above)
-    finally:
-        if os.path.lexists(old) and not os.path.lexists(path):
-            os.rename(old, path)
-        for left in (temporary, old):
-            if os.path.isdir(left) and not os.path.islink(left):
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                with contextlib.suppress(OSError):
-                    os.unlink(left)
-
-
-def _sync(path):
-    """Asks the system to bring a file or folder to the disk, where it can."""
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 # -- images ----------------------------------------------------------------------------------------

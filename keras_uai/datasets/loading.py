@@ -1,20 +1,13 @@
 """`load`: one call from a name, a folder or arrays to batches of damaged images."""
 
-import functools
-import os
-
 import keras
-import numpy as np
 
-from keras_uai import checks, files, measurements
+from keras_uai import checks
 from keras_uai import values as value_scaling
-from keras_uai.datasets import arrays, geometry, splits
+from keras_uai.datasets import opening, splits
 from keras_uai.datasets.batches import Batches
 from keras_uai.datasets.elements import Elements
-from keras_uai.datasets.sources import Preparation, check_size
-from keras_uai.datasets.store import open_store
-
-NAMES = ("celeb_a", "drawn_faces", "lsun/bedroom", "recipe1m")
+from keras_uai.datasets.sources import check_size
 
 
 def load(
@@ -144,27 +137,35 @@ def load(
             "Clean images of other scenes go with a split that has none of them: "
             f"{', '.join(splits.BESIDE_UNPAIRED)}. Received: split={split!r}, unpaired=True"
         )
-    others = "unpaired" if unpaired else None
-    opened = _open(
-        source, split, others, image_size=image_size, center_crop=center_crop, channels=channels,
-        measurement=measurement, mask_from=mask_from, mask_channels=mask_channels, values=values,
-        limit=limit, seed=seed, strict=strict, download=download, data_dir=data_dir, cache=cache,
-        clean=clean, unpaired=unpaired,
-    )  # fmt: skip
-    store, usable, others, measurement = opened
-    if measurement is None and not store.source.has_masks:
-        _check_damage(measurement, mask_from, {})
+    opened = opening.make_source(
+        source,
+        image_size=image_size,
+        center_crop=center_crop,
+        channels=channels,
+        mask_from=mask_from,
+        mask_channels=mask_channels,
+        values=values,
+        data_dir=data_dir,
+        download=download,
+    )
+    measurement = opening.check_damage(
+        opened, measurement, mask_from, clean=clean, unpaired=unpaired
+    )
+    beside = "unpaired" if unpaired else None
+    store, usable, others = opening.open_split(
+        opened, split, beside, measurement, limit=limit, seed=seed, strict=strict, cache=cache
+    )
     elements = Elements(
         store,
         usable,
         measurement,
-        _values(store, values),
+        opening.scaling_of(store, values),
         batch_size=int(batch_size),
         seed=int(seed),
         shuffle=split in splits.SHUFFLED if shuffle is None else bool(shuffle),
         crop_size=None if crop_size is None else check_size("crop_size", crop_size),
         random_horizontal_flip=random_horizontal_flip,
-        never_fill=_never_fill(never_fill, store, usable),
+        never_fill=opening.read_never_fill(never_fill, store, usable),
         repeat=repeat,
         drop_remainder=drop_remainder,
         clean=clean,
@@ -200,13 +201,12 @@ def scan_values(source, split="train", **arguments):
     """
     if arguments.get("values") is not None:
         return value_scaling.get(arguments["values"])
-    names = ("image_size", "center_crop", "channels", "measurement", "mask_from", "mask_channels")
-    names += ("limit", "seed", "strict", "download", "data_dir", "cache")
+    opened = opening.make_source(source, **arguments)
+    if opened.preparation.dtype in ("uint8", "uint16"):
+        return value_scaling.ValueScaling(opened.preparation.dtype)
+    names = ("limit", "seed", "strict", "cache")
     arguments = {name: arguments[name] for name in names if name in arguments}
-    made = make_source(source, **arguments)
-    if made.preparation.dtype in ("uint8", "uint16"):
-        return value_scaling.ValueScaling(made.preparation.dtype)
-    store, usable, _, _ = _open(made, split, None, **arguments)
+    store, usable, _ = opening.open_split(opened, split, **arguments)
     images = (store.image(index) for index in usable)
     masks = (store.mask(index) for index in usable) if store.mask_channels else None
     return value_scaling.ValueScaling.fit(images, masks)
@@ -219,154 +219,3 @@ def stream(dataset):
     where an interrupted one stopped. Over several processes each gets its part of a batch.
     """
     return dataset.stream() if isinstance(dataset, Batches) else dataset.repeat()
-
-
-def make_source(
-    source,
-    *,
-    image_size=None,
-    center_crop=None,
-    channels=None,
-    mask_from=None,
-    mask_channels=None,
-    values=None,
-    data_dir=None,
-    download=False,
-    **others,
-):
-    """Returns the source of a name, a folder or arrays; see `load`."""
-    from keras_uai.datasets import celeb_a, drawn_faces, folder, lsun, recipe1m
-
-    dtype = None if values is None else value_scaling.get(values)
-    dtype = dtype.dtype if dtype is not None and dtype.is_bounded else None
-    preparation = Preparation(image_size, center_crop, channels, mask_from, dtype)
-    is_path = isinstance(source, (str, os.PathLike))
-    if not is_path or os.fspath(source).lower().endswith(arrays.EXTENSIONS):
-        if not is_path and not isinstance(source, (list, tuple)) and not hasattr(source, "ndim"):
-            raise ValueError(
-                "`source` must be the name of a data set, a path, an array or a list of arrays. "
-                f"Received: {source!r} (of type {type(source).__name__})"
-            )
-        return arrays.ArraySource(source, preparation, mask_channels)
-    if source == drawn_faces.NAME:
-        return drawn_faces.DrawnFacesSource(preparation)
-    for module in (celeb_a, lsun, recipe1m):
-        if source == module.NAME:
-            where = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-            where = os.path.abspath(os.path.expanduser(os.fspath(where)))
-            return module.make_source(preparation, where, download)
-    if not os.path.isdir(os.path.expanduser(os.fspath(source))):
-        raise ValueError(
-            "There is neither a data set of that name nor such a folder. Received: "
-            f"{os.fspath(source)!r} (as a folder: "
-            f"{os.path.abspath(os.path.expanduser(os.fspath(source)))}). "
-            f"Use one of: {', '.join(NAMES)}; or the path of a folder of images."
-        )
-    return folder.FolderSource(source, preparation)
-
-
-def _open(source, split, others, *, measurement=None, limit=None, seed=0, strict=False, cache=None,
-          clean=False, unpaired=False, **arguments):  # fmt: skip
-    """The store, the usable images of the split and of the split `others`, and the measurement."""
-    mask_from = arguments.get("mask_from")
-    if measurement is not None:
-        measurement = measurements.get(measurement)
-    splits.check(split, limit)
-    if not hasattr(source, "decode"):
-        source = make_source(source, **arguments)
-    if source.is_stored:
-        _check_damage(measurement, mask_from, {"clean": clean, "unpaired": unpaired})
-    elif source.has_masks:
-        given = "an array" if mask_from is None else "`mask_from`"
-        _check_damage(
-            measurement, f"{given} with missing values", {"clean": clean, "unpaired": unpaired}
-        )
-    wanted = splits.indices(source.size, split, seed, limit)
-    beside = splits.indices(source.size, others, seed, limit) if others else wanted[:0]
-    store = open_store(source, np.union1d(wanted, beside), cache, strict)
-    usable = store.usable(wanted)
-    if measurement is not None:
-        if measurement.mask_channels not in (1, store.channels):
-            raise ValueError(
-                "A measurement must damage all channels together, or each of the images'. Received: "
-                f"{measurement.mask_channels} channels of masks, images of {store.channels}"
-            )
-        for height, width in {tuple(size) for size in store.sizes(usable).tolist()}:
-            measurement.check(height, width)
-    elif store.mask_channels and not store.any_missing(usable):
-        raise ValueError(
-            f"No pixel of {len(usable)} images is missing. Received: {source.name}, mask_from="
-            f"{mask_from!r}. Use the mask_from that these images have"
-        )
-    return store, usable, store.usable(beside) if others else None, measurement
-
-
-def _values(store, values):
-    """The `ValueScaling` of the images in a store."""
-    if values is not None:
-        values = value_scaling.get(values)
-        if values.is_bounded and values.dtype != store.dtype.name:
-            raise ValueError(
-                f"`values` must fit the images. Received: values={values} for images of "
-                f"{store.dtype}"
-            )
-        return values
-    values = value_scaling.ValueScaling(store.dtype)
-    if not values.is_bounded:
-        raise ValueError(
-            f"Images of {store.dtype} need a scaling of their values. Received: values=None. Use "
-            'values=keras_uai.datasets.scan_values(...), or values="float32" for images that are '
-            "in network units ([-1, 1]) already"
-        )
-    return values
-
-
-def _never_fill(never_fill, store, usable):
-    """A function from an index to bool `(H, W, 1)`, True = never filled; None where there is none."""
-    if never_fill is None:
-        return None
-    if isinstance(never_fill, (str, os.PathLike)):
-        path = os.path.expanduser(os.fspath(never_fill))
-        is_array = path.lower().endswith(".npy")
-        never_fill = np.load(path) if is_array else files.mask_from_pixels(*files.read_image(path))
-    shared = hasattr(never_fill, "ndim") and never_fill.ndim == 2
-
-    @functools.lru_cache(maxsize=1 if shared else 256)
-    def prepared(index):
-        never = np.asarray(never_fill if shared else never_fill[index])
-        never = checks.is_observed(never, "never_fill").reshape(*never.shape[:2], 1)
-        window = store.source.preparation.window(*never.shape[:2])
-        size = store.source.preparation.image_size or window
-        # Never filled where any pixel under it is.
-        return ~geometry.resize_observed(~geometry.center_crop(never, *window), *size)
-
-    found = (lambda index: prepared(0)) if shared else (lambda index: prepared(int(index)))
-    for index in usable[:1] if len(usable) else ():
-        never, size = found(index), tuple(store.sizes(index).tolist())
-        if never.shape[:2] != size:
-            raise ValueError(
-                f"`never_fill` must have the images' height and width. Received: {never.shape[:2]}, "
-                f"images of {size}"
-            )
-    return found
-
-
-def _check_damage(measurement, mask_from, wanted):
-    if measurement is None and mask_from is None:
-        raise ValueError(
-            "Clean images need a measurement that damages them, and damaged ones a place to find "
-            "their masks. Received: measurement=None, mask_from=None. Use for example "
-            'measurement="DropPixel(0.9)", or mask_from="alpha" (or "sidecar", or '
-            '"color:255,0,255") for images that are damaged already'
-        )
-    if measurement is not None and mask_from is not None:
-        raise ValueError(
-            "Images that are damaged already have their masks. Received: "
-            f"measurement={measurement!r}, mask_from={mask_from!r}. Use one of the two; a model "
-            "can learn the damage by keras_uai.measurements.Empirical.from_dataset"
-        )
-    for name in (name for name, value in wanted.items() if value and mask_from is not None):
-        raise ValueError(
-            f"There are no clean images of damaged ones. Received: {name}=True, "
-            f"mask_from={mask_from!r}. Use {name}=False"
-        )

@@ -18,6 +18,7 @@ import filelock
 import numpy as np
 
 from keras_uai import files
+from keras_uai.datasets.masks import unpack
 from keras_uai.datasets.sources import digest
 
 _LOG = logging.getLogger("keras_uai")
@@ -294,15 +295,6 @@ _USELESS = {
         "only if all the pixels it was made from are.",
     ),
 }
-
-
-def unpack(packed, shape, rows=slice(None)):
-    """Returns some rows of a bool `(H, W, M)` that was packed to bits."""
-    height, width, channels = shape
-    start, stop, _ = rows.indices(height)
-    first, last = start * width * channels, stop * width * channels
-    flat = np.unpackbits(packed[first // 8 : -(-last // 8)])[first % 8 :][: last - first]
-    return flat.reshape(stop - start, width, channels).astype(bool)
 
 
 def folder_of(source, root):

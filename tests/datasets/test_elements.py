@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_uai.datasets.elements import DrawnMasks
+from keras_uai.datasets.masks import DrawnMasks
 from keras_uai.measurements import DropPixel
 from tests.datasets.images import elements, folder_of_noise, noise, normalized, save
 
@@ -107,9 +107,14 @@ def crops_of(made, epochs=1):
 def test_crops_are_windows_of_the_damaged_image(tmp_path, mixed):
     """Of its pixels and of its one mask, padded with unobserved pixels, here and there mirrored."""
     made = elements(
-        tmp_path, DropPixel(0.4), 2, shuffle=True, crop_size=(6, 7), index=True,
+        tmp_path,
+        DropPixel(0.4),
+        2,
+        shuffle=True,
+        crop_size=(6, 7),
+        index=True,
         random_horizontal_flip=True,
-    )  # fmt: skip
+    )
     seen, flipped = {}, set()
     for batch in crops_of(made, 40):
         assert batch["observation"].shape == (2, 6, 7, 3)
@@ -134,8 +139,11 @@ def test_crops_are_windows_of_the_damaged_image(tmp_path, mixed):
             flipped.add(places[0][2])
     assert flipped == {1, -1}
     assert {index: len(found) > 5 for index, found in seen.items()} == {
-        0: True, 1: True, 2: False, 3: True,
-    }  # fmt: skip
+        0: True,
+        1: True,
+        2: False,
+        3: True,
+    }
 
 
 def test_crops_are_functions_of_seed_epoch_and_index(tmp_path, mixed):

@@ -108,9 +108,15 @@ def test_measurements_by_name(folder):
 
 def test_resized_and_gray(folder):
     ds = load(
-        folder, "all", image_size=5, center_crop=10, channels=1, clean=True,
-        measurement="DropPixel(0.5)", batch_size=40,
-    )  # fmt: skip
+        folder,
+        "all",
+        image_size=5,
+        center_crop=10,
+        channels=1,
+        clean=True,
+        measurement="DropPixel(0.5)",
+        batch_size=40,
+    )
     (element,) = ds
     assert element["clean"].shape == (40, 5, 5, 1)
 
@@ -169,9 +175,14 @@ def test_drawn_faces(tmp_path, monkeypatch):
     assert ds.element_spec.shape == (64, 32, 32, 3)
     assert not list(tmp_path.iterdir())  # nothing is written to the home folder
     ds = load(
-        "drawn_faces", "test", image_size=64, measurement="DropPixel(0.9)", limit=3, channels=1,
+        "drawn_faces",
+        "test",
+        image_size=64,
+        measurement="DropPixel(0.9)",
+        limit=3,
+        channels=1,
         data_dir=tmp_path,
-    )  # fmt: skip
+    )
     assert next(iter(ds)).shape == (3, 64, 64, 1)
 
 

@@ -138,9 +138,16 @@ def test_crops_and_whole_images_of_different_sizes(tmp_path):
     source = FolderSource(tmp_path, Preparation())
     for shuffle, shape in ((True, (2, 6, 8, 3)), (False, (None, None, None, 3))):
         made = Elements(
-            open_store(source, np.arange(4)), np.arange(4), DropPixel(0.4), ValueScaling(),
-            batch_size=2, seed=0, shuffle=shuffle, crop_size=(6, 8), random_horizontal_flip=True,
-        )  # fmt: skip
+            open_store(source, np.arange(4)),
+            np.arange(4),
+            DropPixel(0.4),
+            ValueScaling(),
+            batch_size=2,
+            seed=0,
+            shuffle=shuffle,
+            crop_size=(6, 8),
+            random_horizontal_flip=True,
+        )
         dataset = make_dataset(made)
         spec = dataset.element_spec["observation"] if shuffle else dataset.element_spec
         assert tuple(spec.shape) == shape

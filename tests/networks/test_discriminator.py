@@ -1,4 +1,4 @@
-"""D: one logit an image, what it sees, and that E shares its stem."""
+"""D and E, which share a tower: outputs, the mask as input, a fill, and weights."""
 
 import keras
 import numpy as np
@@ -7,118 +7,131 @@ import tensorflow as tf
 
 from keras_uai.layers import PushPull
 from keras_uai.measurements import DropPixel
-from keras_uai.networks import Discriminator, Encoder
-from tests.testing import TINY, array, observations, run_serialization_test, same_bits
+from keras_uai.networks import Discriminator
+from tests.testing import array, observations, run_serialization_test, same_bits
 
-SMALL = {**TINY, "normalization": "group", "attention_size": None}
+SMALL = {"width": 8, "max_width": 16, "levels": 2, "normalization": "group"}
 
 
-def discriminator(shape=(16, 16, 3), **options):
-    return Discriminator(shape, **{**SMALL, **options})
+def small(image_shape=(None, None, 3), **options):
+    return Discriminator(image_shape, **{**SMALL, **options})
+
+
+def data(size=(12, 20), channels=3, count=3):
+    return observations(DropPixel(0.5), count, (*size, channels))
 
 
 @pytest.mark.parametrize(
-    ("side", "stem", "channels"), [(16, 1, 3), (32, 1, 1), (64, 2, 3), (128, 4, 1)]
+    ("side", "weights", "arrays"),
+    [(128, 4_859_651, 109), (64, 3_615_267, 95), (32, 2_417_075, 81)],
 )
-@pytest.mark.parametrize("sees_mask", [False, True])
-def test_shapes(side, stem, channels, sees_mask):
-    d = discriminator((side, side, channels), stem=stem, sees_mask=sees_mask)
-    y, mask = observations(DropPixel(0.5), 3, (side, side, channels))
-    logits = d.score(y, mask)
+def test_weights_of_the_papers_networks(side, weights, arrays):
+    """As in version 0.1."""
+    d = Discriminator((side, side, 3))
+    assert d.count_params() == weights
+    assert len(d.weights) == arrays
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize(
+    ("size", "channels", "space_to_depth", "mask_channels"),
+    [((2, 6), 3, 1, None), ((20, 12), 1, 2, 1), ((16, 8), 7, 4, 7)],
+)
+def test_shapes(size, channels, space_to_depth, mask_channels, fixed):
+    d = small(
+        (*(size if fixed else (None, None)), channels),
+        space_to_depth=space_to_depth,
+        mask_input=mask_channels is not None,
+        mask_channels=mask_channels or 1,
+    )
+    y, mask = data(size, channels)
+    logits = d.score(y, np.tile(mask, (1, 1, 1, mask_channels or 1)))
     assert logits.shape == (3,)
     assert logits.dtype == tf.float32
     assert len(np.unique(logits)) == 3
     assert d.output.shape == (None,)
 
 
-def test_sees_the_mask_where_told_to():
-    y, mask = observations(DropPixel(0.5), 3)
-    for sees in (False, True):
-        d = discriminator(sees_mask=sees)
+def test_in_a_graph_of_unknown_sizes():
+    d = small(mask_input=True, input_fill="push_pull", attention_level=1)
+    specs = [tf.TensorSpec((None, None, None, channels)) for channels in (3, 1)]
+    graph = tf.function(d.score, input_signature=specs, autograph=False)
+    for size in ((12, 20), (6, 4)):
+        np.testing.assert_allclose(graph(*data(size)), d.score(*data(size)), atol=1e-5)
+
+
+def test_the_mask_is_an_input_on_request():
+    y, mask = data()
+    for given in (False, True):
+        d = small(mask_input=given)
         moved = not np.array_equal(d.score(y, mask), d.score(y, np.ones_like(mask)))
-        assert moved == sees
+        assert moved == given
 
 
 def test_images_do_not_mix_with_group_norm():
-    d = discriminator(attention_size=8)
-    y, mask = observations(DropPixel(0.5), 3)
+    d, (y, mask) = small(attention_level=1), data()
     np.testing.assert_allclose(d.score(y[1:2], mask[1:2]), d.score(y, mask)[1:2], atol=1e-5)
 
 
 def test_every_weight_gets_a_gradient():
-    d = discriminator(sees_mask=True)
-    y, mask = observations(DropPixel(0.5), 3)
+    d = small(mask_input=True)
     with tf.GradientTape() as tape:
-        total = tf.reduce_sum(d.score(y, mask) * [1.0, -2.0, 0.5])
-    for v, g in zip(
-        d.trainable_variables,
-        tape.gradient(total, [v.value for v in d.trainable_variables]),
-        strict=True,
-    ):
+        total = tf.reduce_sum(d.score(*data()) * [1.0, -2.0, 0.5])
+    variables = d.trainable_variables
+    for v, g in zip(variables, tape.gradient(total, [v.value for v in variables]), strict=True):
         assert (array(g) != 0).any(), v.path
 
 
-def test_spectral_normalisation_reaches_every_kernel():
-    names = {v.name for v in discriminator().non_trainable_variables}
-    assert names == {"u"}
-    kernels = [v for v in discriminator().trainable_variables if v.name == "kernel"]
-    assert len(discriminator().non_trainable_variables) == len(kernels)
-    assert not discriminator(spectral=False).non_trainable_variables
+def test_spectral_normalization_reaches_every_kernel():
+    d = small()
+    kernels = [v for v in d.trainable_variables if v.name == "kernel"]
+    assert [v.name for v in d.non_trainable_variables] == ["u"] * len(kernels)
+    assert not small(spectral_normalization=False).non_trainable_variables
+
+
+def test_a_fill_replaces_the_observation():
+    """The same weights without one, shown the fill, give the same score."""
+    filled, plain = (small(mask_input=True, input_fill=fill) for fill in ("push_pull", None))
+    plain.set_weights(filled.get_weights())
+    y, mask = data()
+    expected = plain.score(array(PushPull()(y, mask)), mask)
+    np.testing.assert_allclose(filled.score(y, mask), expected, atol=1e-6)
+    same_bits(filled.score(y + 3 * (1 - mask), mask), filled.score(y, mask))
+    with pytest.raises(ValueError, match="Received: input_fill='push_pull', mask_input=False"):
+        small(input_fill="push_pull")
 
 
 def test_serialization(tmp_path):
     copy = run_serialization_test(
         Discriminator,
         {
-            "image_shape": (32, 32, 1),
+            "image_shape": (32, 48, 2),
+            "mask_channels": 2,
             "width": 8,
             "max_width": 16,
+            "levels": 2,
             "depth": 2,
-            "stem": 2,
+            "space_to_depth": 2,
             "normalization": "group",
-            "spectral": False,
-            "attention_size": 8,
-            "lean": True,
-            "fill": True,
-            "sees_mask": True,
+            "spectral_normalization": False,
+            "attention_level": 1,
+            "efficient_resampling": True,
+            "input_fill": "push_pull",
+            "mask_input": True,
             "name": "d",
         },
     )
-    y, mask = observations(DropPixel(0.5), 3, (32, 32, 1))
+    y, mask = data((32, 48), 2)
+    mask = np.tile(mask, (1, 1, 1, 2))
     copy.save(tmp_path / "d.keras")
     loaded = keras.saving.load_model(tmp_path / "d.keras")
     same_bits(loaded.score(y, mask), copy.score(y, mask))
 
 
 def test_mixed_precision():
-    y, mask = observations(DropPixel(0.5), 3)
-    full = discriminator()
+    full = small()
     keras.config.set_dtype_policy("mixed_float16")
-    half = discriminator()
+    half = small()
     half.set_weights(full.get_weights())
-    assert half.score(y, mask).dtype == tf.float32
-    np.testing.assert_allclose(half.score(y, mask), full.score(y, mask), atol=0.02)
-
-
-def test_the_encoder_reads_observations_alike():
-    y, mask = observations(DropPixel(0.5), 3)
-    encoder = Encoder((16, 16, 3), 5, **TINY, sees_mask=True)
-    assert [i.name for i in encoder.inputs] == [
-        i.name for i in discriminator(sees_mask=True).inputs
-    ]
-    assert encoder.encode(y, mask)[0].shape == (3, 5)
-
-
-def test_with_a_fill_it_judges_the_filled_observation():
-    """The same weights without one, shown the fill, give the same score; missing pixels do not matter."""
-    filled, plain = (discriminator(sees_mask=True, fill=fill) for fill in (True, False))
-    plain.set_weights(filled.get_weights())
-    y, mask = observations(DropPixel(0.5), 3)
-    expected = plain.score(array(PushPull()(y, mask)), array(mask))
-    np.testing.assert_allclose(filled.score(y, mask), expected, atol=1e-6)
-    same_bits(filled.score(array(y) + 3 * (1 - array(mask)), array(mask)), filled.score(y, mask))
-
-
-def test_a_fill_needs_the_mask():
-    with pytest.raises(ValueError, match="Received: fill=True, sees_mask=False"):
-        discriminator(fill=True)
+    assert half.score(*data()).dtype == tf.float32
+    np.testing.assert_allclose(half.score(*data()), full.score(*data()), atol=0.02)

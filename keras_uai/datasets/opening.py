@@ -1,0 +1,181 @@
+"""From the arguments of `load` to decoded images: the source, its split, and how values scale."""
+
+import functools
+import os
+
+import numpy as np
+
+from keras_uai import checks, files, measurements
+from keras_uai import values as value_scaling
+from keras_uai.datasets import arrays, geometry, splits
+from keras_uai.datasets.sources import Preparation
+from keras_uai.datasets.store import open_store
+
+NAMES = ("celeb_a", "drawn_faces", "lsun/bedroom", "recipe1m")
+
+
+def make_source(
+    source,
+    *,
+    image_size=None,
+    center_crop=None,
+    channels=None,
+    mask_from=None,
+    mask_channels=None,
+    values=None,
+    data_dir=None,
+    download=False,
+    **others,
+):
+    """Returns the source of a name, a folder or arrays; see `load`."""
+    from keras_uai.datasets import celeb_a, drawn_faces, folder, lsun, recipe1m
+
+    dtype = None if values is None else value_scaling.get(values)
+    dtype = dtype.dtype if dtype is not None and dtype.is_bounded else None
+    preparation = Preparation(image_size, center_crop, channels, mask_from, dtype)
+    is_path = isinstance(source, (str, os.PathLike))
+    if not is_path or os.fspath(source).lower().endswith(arrays.EXTENSIONS):
+        if not is_path and not isinstance(source, (list, tuple)) and not hasattr(source, "ndim"):
+            raise ValueError(
+                "`source` must be the name of a data set, a path, an array or a list of arrays. "
+                f"Received: {source!r} (of type {type(source).__name__})"
+            )
+        return arrays.ArraySource(source, preparation, mask_channels)
+    if source == drawn_faces.NAME:
+        return drawn_faces.DrawnFacesSource(preparation)
+    for module in (celeb_a, lsun, recipe1m):
+        if source == module.NAME:
+            where = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+            where = os.path.abspath(os.path.expanduser(os.fspath(where)))
+            return module.make_source(preparation, where, download)
+    if not os.path.isdir(os.path.expanduser(os.fspath(source))):
+        raise ValueError(
+            "There is neither a data set of that name nor such a folder. Received: "
+            f"{os.fspath(source)!r} (as a folder: "
+            f"{os.path.abspath(os.path.expanduser(os.fspath(source)))}). "
+            f"Use one of: {', '.join(NAMES)}; or the path of a folder of images."
+        )
+    return folder.FolderSource(source, preparation)
+
+
+def open_split(
+    source, split, beside=None, measurement=None, *, limit=None, seed=0, strict=False, cache=None
+):
+    """Decodes the images of a split.
+
+    Args:
+        source: a `Source`.
+        split: of `keras_uai.datasets.splits.SPLITS`.
+        beside: a second split that is decoded, or None.
+        measurement: a `Measurement` that can damage these images, or None.
+        limit, seed, strict, cache: see `keras_uai.datasets.load`.
+
+    Returns:
+        `(store, indices, others)`: a `Store`, and the usable images of both splits, int64
+        ascending; None where there is no second one.
+    """
+    wanted = splits.indices(source.size, split, seed, limit)
+    others = splits.indices(source.size, beside, seed, limit) if beside else wanted[:0]
+    store = open_store(source, np.union1d(wanted, others), cache, strict)
+    usable = store.usable(wanted)
+    if measurement is not None:
+        if measurement.mask_channels not in (1, store.channels):
+            raise ValueError(
+                "A measurement must damage all channels together, or each of the images'. "
+                f"Received: {measurement.mask_channels} channels of masks, images of "
+                f"{store.channels}"
+            )
+        for height, width in {tuple(size) for size in store.sizes(usable).tolist()}:
+            measurement.check(height, width)
+    elif store.mask_channels and not store.any_missing(usable):
+        raise ValueError(
+            f"No pixel of {len(usable)} images is missing. Received: {source.name}, "
+            f"mask_from={source.preparation.mask_from!r}. Use the mask_from that these images have"
+        )
+    return store, usable, store.usable(others) if beside else None
+
+
+def scaling_of(store, values):
+    """The `ValueScaling` of the images in a store."""
+    if values is not None:
+        values = value_scaling.get(values)
+        if values.is_bounded and values.dtype != store.dtype.name:
+            raise ValueError(
+                f"`values` must fit the images. Received: values={values} for images of "
+                f"{store.dtype}"
+            )
+        return values
+    values = value_scaling.ValueScaling(store.dtype)
+    if not values.is_bounded:
+        raise ValueError(
+            f"Images of {store.dtype} need a scaling of their values. Received: values=None. Use "
+            'values=keras_uai.datasets.scan_values(...), or values="float32" for images that are '
+            "in network units ([-1, 1]) already"
+        )
+    return values
+
+
+def read_never_fill(never_fill, store, usable):
+    """A function from an index to bool `(H, W, 1)`, True = never filled; None where there is none."""
+    if never_fill is None:
+        return None
+    if isinstance(never_fill, (str, os.PathLike)):
+        path = os.path.expanduser(os.fspath(never_fill))
+        is_array = path.lower().endswith(".npy")
+        never_fill = np.load(path) if is_array else files.mask_from_pixels(*files.read_image(path))
+    shared = hasattr(never_fill, "ndim") and never_fill.ndim == 2
+
+    @functools.lru_cache(maxsize=1 if shared else 256)
+    def prepared(index):
+        never = np.asarray(never_fill if shared else never_fill[index])
+        never = checks.is_observed(never, "never_fill").reshape(*never.shape[:2], 1)
+        window = store.source.preparation.window(*never.shape[:2])
+        size = store.source.preparation.image_size or window
+        # Never filled where any pixel under it is.
+        return ~geometry.resize_observed(~geometry.center_crop(never, *window), *size)
+
+    found = (lambda index: prepared(0)) if shared else (lambda index: prepared(int(index)))
+    for index in usable[:1] if len(usable) else ():
+        never, size = found(index), tuple(store.sizes(index).tolist())
+        if never.shape[:2] != size:
+            raise ValueError(
+                f"`never_fill` must have the images' height and width. Received: {never.shape[:2]}, "
+                f"images of {size}"
+            )
+    return found
+
+
+def check_damage(source, measurement, mask_from, **wanted):
+    """Returns the `Measurement` that damages a source, or None where its images are damaged.
+
+    Args:
+        source: a `Source`.
+        measurement, mask_from: see `keras_uai.datasets.load`.
+        **wanted: `clean`, `unpaired`: whether clean images are asked for.
+
+    Raises:
+        ValueError: neither or both say what is missing, or clean images of damaged ones.
+    """
+    measurement = None if measurement is None else measurements.get(measurement)
+    if measurement is None and not source.has_masks:
+        raise ValueError(
+            "Clean images need a measurement that damages them, and damaged ones a place to find "
+            "their masks. Received: measurement=None, mask_from=None. Use for example "
+            'measurement="DropPixel(0.9)", or mask_from="alpha" (or "sidecar", or '
+            '"color:255,0,255") for images that are damaged already'
+        )
+    if not source.has_masks:
+        return measurement
+    given = f"mask_from={mask_from!r}" if isinstance(mask_from, str) else "missing values in arrays"
+    if measurement is not None:
+        raise ValueError(
+            "Images that are damaged already have their masks. Received: "
+            f"measurement={measurement!r}, {given}. Use one of the two; a model can learn the "
+            "damage by keras_uai.measurements.Empirical.from_dataset"
+        )
+    for name in (name for name, value in wanted.items() if value):
+        raise ValueError(
+            f"There are no clean images of damaged ones. Received: {name}=True, {given}. "
+            f"Use {name}=False"
+        )
+    return None
