@@ -4,8 +4,8 @@
         --evaluation=evaluations/0007 --out=saved_models/drawn_faces_32_drop_pixel \\
         --description="Drawn faces, nine pixels of ten missing"
 
-The card's training and scores come from the run's folder and from the folder that tools/evaluate
-wrote. Absolute paths are left out.
+The card's training comes from the run's folder, its scores from the folder of an evaluation. Absolute
+paths are left out.
 """
 
 from absl.flags import DEFINE_bool, DEFINE_multi_string, DEFINE_string
@@ -15,7 +15,7 @@ def define():
     DEFINE_string("run", None, "Folder of a finished run (experiments/run.py).", required=True)
     DEFINE_string("out", None, "The preset's folder; its last part is its name.", required=True)
     DEFINE_string("description", None, "Description in one line.", required=True)
-    DEFINE_string("evaluation", None, "Folder of tools/evaluate. Default: the run's own scores.")
+    DEFINE_string("evaluation", None, "Folder of tools/evaluate. Default: the run's own.")
     DEFINE_string("data_name", None, "Name of the data. Default: the folder's name.")
     DEFINE_string("licence", None, "Licence of the data; required for image folders.")
     DEFINE_string("note", None, "A sentence on the data for the card.")

@@ -38,6 +38,8 @@ def table(result):
     methods = result["methods"]
     all_scores = [method["scores"] for method in methods.values()]
     names = [name for name in COLUMNS if any(name in found for found in all_scores)]
+    if "mse_missing_8bit" in names:  # the same in other units
+        names = [name for name in names if name != "mse_missing"]
     measured = [n for n in all_scores[0] if n.startswith(_DISTANCES) and not n.endswith("_of_mean")]
     by_distance = any(set(scores.BY_DISTANCE) & set(found) for found in all_scores)
     titles = [_distance_title(name) for name in measured] + [COLUMNS[name][0] for name in names]

@@ -172,8 +172,8 @@ class Scores:
     Args:
         bounded: whether images lie in [-1, 1], as 8 and 16-bit images do. Values of other fields,
             scaled by their own location and scale, may lie outside.
-        stochastic: whether samples of an image differ. If not, scores of spread are 0, also from
-            a single sample.
+        stochastic: whether samples of an image differ. If not, `std`, `spread` and `spread_skill`
+            are 0, also from a single sample.
 
     Example:
 
@@ -282,8 +282,11 @@ class Scores:
         return {name: _interval(_ratio(totals, name), tails) for name in self._names(totals)}
 
     def _names(self, totals):
-        one = self.num_samples < 2 and self.stochastic
-        without = set(NEEDS_TWO_SAMPLES) if one else set()
+        without = set()
+        if not self.stochastic:
+            without = {*BY_DISTANCE, "coverage_90"}
+        elif self.num_samples < 2:
+            without = set(NEEDS_TWO_SAMPLES)
         if not self.bounded:
             without |= {"mse_missing_8bit", "mse_missing_8bit_of_mean"}
         if not np.any(totals.get("ssim_images", 0)):

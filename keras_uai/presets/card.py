@@ -75,21 +75,9 @@ def _scores(scores):
     """The table of tools/evaluate, and the command that reproduces it."""
     from keras_uai.metrics import report
 
-    table = report.table({"description": "", "methods": _with_intervals(scores["methods"])})
+    table = report.table({"description": "", "methods": scores["methods"]})
     parts = [scores.get("description", ""), table.strip(), *_code(scores.get("reproduce"))]
     return [part for part in parts if part]
-
-
-def _with_intervals(methods):
-    """Scores without an interval (those of a run) as scores with one of no width."""
-
-    def closed(score):
-        return {"low": score["value"], "high": score["value"], **score}
-
-    return {
-        name: {**method, "scores": {key: closed(s) for key, s in method["scores"].items()}}
-        for name, method in methods.items()
-    }
 
 
 def _files(metadata, serving):

@@ -73,17 +73,9 @@ def metadata(name_or_path):
     return read_json(path) if os.path.exists(path) else {}
 
 
-def names(cls=None):
-    """Returns `{name: description}` of the available presets.
-
-    Args:
-        cls: a model class; only its presets are listed. Default: all presets.
-    """
-    found = {}
-    for name, folder in available().items():
-        if cls is None or _holds(folder, cls):
-            found[name] = _description(folder)
-    return found
+def names():
+    """Returns `{name: description}` of the available presets."""
+    return {name: _description(folder) for name, folder in available().items()}
 
 
 def read_json(path):
@@ -108,14 +100,6 @@ def model_class(config):
 
     found = keras.saving.get_registered_object(str(config.get("class_name")))
     return found if isinstance(found, type) and issubclass(found, InpaintingModel) else None
-
-
-def _holds(folder, cls):
-    try:
-        found = model_class(read_json(os.path.join(folder, CONFIG)))
-    except ValueError:
-        return False
-    return found is not None and issubclass(found, cls)
 
 
 def _description(folder):

@@ -11,17 +11,13 @@ import contextlib
 import json
 import os
 import re
-import socket
 import sys
-import time
 import zlib
 
 import keras
 import numpy as np
 
 KINDS = ("none", "mirrored", "multi_worker")
-#: Seconds to wait for the other workers at the start.
-START_TIMEOUT = 600.0
 #: Steps from one agreement of several workers (signals, the clock) to the next.
 AGREEMENT_STEPS = 20
 #: How XLA's errors begin.
@@ -138,7 +134,7 @@ class TensorFlowGroup(SingleProcess):
         if kind == "multi_worker":
             addresses, self.index = worker_addresses()
             self.workers = len(addresses)
-            _wait_for_first(addresses, self.index)
+            print(f"Worker {self.index} of {self.workers} waits for the others.", flush=True)
             tf.get_logger().setLevel("WARNING")  # it reports every all-reduce
             self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
         else:
@@ -287,24 +283,3 @@ def worker_addresses():
             f"Received: TF_CONFIG={text!r}"
         ) from None
     return addresses, index
-
-
-def _wait_for_first(addresses, index):
-    """Waits until worker 0 answers; TensorFlow would wait for ever and say nothing."""
-    if index == 0:
-        print(f"Worker 0 of {len(addresses)}: waiting for the others.", flush=True)
-        return
-    host, _, port = addresses[0].rpartition(":")
-    end = time.monotonic() + START_TIMEOUT
-    print(f"Worker {index} of {len(addresses)}: waiting for {addresses[0]}.", flush=True)
-    while True:
-        try:
-            socket.create_connection((host, int(port)), timeout=5).close()
-            return
-        except OSError as error:
-            if time.monotonic() > end:
-                raise ValueError(
-                    f"Worker 0 does not answer after {START_TIMEOUT / 60:.0f} minutes: start it, "
-                    f"and check the firewall between. Received: {addresses[0]} ({error})"
-                ) from error
-            time.sleep(1.0)

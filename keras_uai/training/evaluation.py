@@ -1,4 +1,4 @@
-"""Scores of a run and of baselines on validation images, and pictures of samples."""
+"""Scores of a run during the training and at its end, and pictures of samples."""
 
 import os
 
@@ -13,119 +13,47 @@ BASELINES = {
     "nearest": "nearest neighbour",
     "mean_colour": "mean colour",
 }
-#: Share of the observed pixels that is hidden for scores where no clean images are known.
-HOLDOUT = 0.2
+#: Folder of the final scores in a run's folder.
+FOLDER = "evaluation"
 _COLUMNS = {"mse": 4, "psnr": 2, "ssim": 3}  # and their decimals
-
-
-class Evaluator:
-    """Scores a model on validation images.
-
-    Without clean images, observed pixels are hidden from the model and scored (`metrics.holdout`).
-
-    Args:
-        settings: dict of `configuration.resolve`.
-        data: the run's `data.Data`.
-        model: an `InpaintingModel`.
-    """
-
-    def __init__(self, settings, data, model):
-        self.settings = settings
-        self.data = data
-        self.model = model
-        self.extractor = None
-        if settings["extractor"] and data.has_clean:
-            name = settings["extractor"]
-            # Missing weights are an error now, not after the training.
-            self.extractor = metrics.extractors.get(None if name == "auto" else name)
-
-    def dataset(self, images, split="validation"):
-        """Returns batches of the split that can be scored."""
-        dataset = self.data.scored(images, split)
-        if self.data.has_clean:
-            return dataset
-        return metrics.holdout(dataset, self.model.measurement, HOLDOUT)
-
-    def scores(self):
-        """Returns `{"model": scores, "linear_interpolation": scores, ...}`; `{}` for no images."""
-        images, samples = self.settings["eval_images"], self.settings["num_samples"]
-        if not images:
-            return {}
-        found = {"model": self._score(self.model, samples)}
-        if self.model.generator.predicts_mean:
-            predictor = metrics.predictors.of_model(self.model)
-            mean = metrics.predictors.predicted_mean(predictor)
-            found["model_mean"] = self._score(mean, 1)
-        for name in BASELINES:
-            found[name] = self._score(name, 1)
-        return found
-
-    def _score(self, predictor, samples):
-        images = self.settings["eval_images"]
-        return metrics.evaluate(
-            predictor,
-            self.dataset(images, self.settings["eval_split"]),
-            samples,
-            measurement=self.model.measurement,
-            max_images=images,
-            extractor=self.extractor,
-            progress="Scores",
-        )
-
-    def describe_data(self):
-        """Returns a dict of JSON values that says which images were scored, and by which features."""
-        names = ("data", "split_seed", "measurement", "mask_from", "image_size", "center_crop")
-        found = {
-            "split": self.settings["eval_split"],
-            "holdout": None if self.data.has_clean else HOLDOUT,
-        }
-        if self.extractor is not None:
-            found |= self.extractor.provenance()
-        return found | {name: self.settings[name] for name in names}
-
-    def title(self):
-        """Returns the title of the table of scores."""
-        settings = self.settings
-        split = settings["eval_split"]
-        trained_on = split == "test" and self.data.train_split == "train"
-        known = "trained on as damaged" if trained_on else "never trained on"
-        text = f"{split} images of {settings['data']}, {settings['measurement']}, {known}"
-        return text if self.data.has_clean else f"{text}; on pixels that were hidden for this"
 
 
 class Monitor(keras.callbacks.Callback):
     """Adds scores of some validation images to the logs every few epochs, and draws a picture.
 
-    Nothing is scored where the training ends or is interrupted.
+    Nothing is scored where the training ends or is interrupted. Without clean images, observed
+    pixels are hidden from the model and scored (`metrics.holdout`).
 
     Args:
-        evaluator: the run's `Evaluator`.
+        settings: dict of `configuration.resolve`.
+        data: the run's `data.Data`.
+        model: an `InpaintingModel`.
         folder: path of the run; pictures are written to `grids/`.
         group: the run's `distribution` group, whose chief runs this. Default: one process.
     """
 
-    def __init__(self, evaluator, folder, group=None):
+    def __init__(self, settings, data, model, folder, group=None):
         super().__init__()
-        settings = evaluator.settings
         self.group = group or distribution.SingleProcess()
         self.every = settings["eval_every"]
         self.folder = folder
         self.scores = None
         self.grid = None
         if images := settings["monitor_images"]:
+            dataset = data.scored(images)
+            if not data.has_clean:
+                dataset = metrics.holdout(dataset, model.measurement)
             self.scores = callbacks.Scores(
-                evaluator.dataset(images),
+                dataset,
                 num_samples=settings["num_samples"],
                 max_images=images,
                 progress=False,
             )
         if images := settings["grid_images"]:
             self.grid = callbacks.ImageGrid(
-                evaluator.data.scored(images),
-                folder,
-                num_images=images,
-                max_samples=settings["grid_samples"],
+                data.scored(images), folder, num_images=images, max_samples=settings["grid_samples"]
             )
+        self.set_model(model)
 
     def set_model(self, model):
         super().set_model(model)
@@ -150,32 +78,84 @@ class Monitor(keras.callbacks.Callback):
         return path
 
 
-def table(scores, title):
+def check_extractor(settings):
+    """Raises an error where the weights of the extractor are missing: before the training."""
+    if settings["extractor"] and settings["mask_from"] is None:
+        name = settings["extractor"]
+        metrics.extractors.get(None if name == "auto" else name)
+
+
+def score(settings, folder, data_dir=None):
+    """Scores a run's saved model, and baselines beside it, as `tools/evaluate` does.
+
+    Args:
+        settings: dict of `configuration.resolve`.
+        folder: path of the run, with its model.
+        data_dir: as for `datasets.load`.
+
+    Returns:
+        The dict in `results.json` of the run's folder `evaluation`; None for `eval_images=0`.
+    """
+    if not settings["eval_images"]:
+        return None
+    given = {
+        "model": folder,
+        "data_dir": data_dir,
+        "split": settings["eval_split"],
+        "images": settings["eval_images"],
+        "num_samples": settings["num_samples"],
+        "seed": 0,
+        "extractor": settings["extractor"] or "none",
+        "references": os.path.join(os.path.dirname(os.path.abspath(folder)), "references"),
+        "baselines": list(BASELINES),
+        "grid": 0,
+        "out": os.path.join(folder, FOLDER),
+        "restart": False,
+        "progress": True,
+    }
+    names = ("data", "split_seed", "image_size", "center_crop", "channels", "measurement")
+    unset = dict.fromkeys((*names, "mask_from", "clean_data", "holdout", "sampler", "command"))
+    return metrics.commands.evaluate({**unset, **given})[0]
+
+
+def values(result):
+    """Returns the scores of a result without their intervals, `{method: {score: value}}`."""
+    methods = result["methods"] if result else {}
+    return {
+        method: {
+            "num_samples": found["num_samples"],
+            **{name: score["value"] for name, score in found["scores"].items()},
+        }
+        for method, found in methods.items()
+    }
+
+
+def table(result):
     """Returns the table that a run prints at its end.
 
     Args:
-        scores: dict of `Evaluator.scores`.
-        title: string of `Evaluator.title`.
+        result: dict of `score`.
     """
-    if not scores:
+    if not result:
         return "No images were scored (--eval_images=0)."
-    model, samples = scores["model"], scores["model"]["num_samples"]
+    scores, samples = values(result), result["num_samples"]
+    model = scores[metrics.commands.MODEL]
     columns = {name: digits for name, digits in _COLUMNS.items() if name in model}
     distance = next((name for name in model if name == "fid" or name.startswith("frechet_")), None)
     if distance:
         columns[distance] = 1
-    rows = [
-        ("this model, one sample", model),
-        (f"this model, mean of {samples}", {n: model.get(f"{n}_of_mean") for n in columns}),
-        *([("this model, predicted mean", scores["model_mean"])] if "model_mean" in scores else []),
-        *((words, scores[name]) for name, words in BASELINES.items()),
-    ]
+    rows = {
+        "this model, one sample": model,
+        f"this model, mean of {samples}": {n: model.get(f"{n}_of_mean") for n in columns},
+        "this model, predicted mean": scores.get(metrics.commands.PREDICTED_MEAN),
+        **{words: scores[name] for name, words in BASELINES.items()},
+    }
     head = "".join(f"{name.split('_')[0].upper():>9s}" for name in columns)
-    lines = [f"{model['images']} {title}:", f"{'':28s}{head}"]
-    for words, row in rows:
-        lines.append(f"{words:28s}" + "".join(_cell(row.get(n), d) for n, d in columns.items()))
-    if distance:
-        lines.append(f"FRECHET/FID: {distance}, from {model['images']} images")
+    lines = [result["description"], f"{'':28s}{head}"]
+    for words, row in rows.items():
+        if row is not None:
+            cells = [_cell(row.get(name), digits) for name, digits in columns.items()]
+            lines.append(f"{words:28s}{''.join(cells)}")
     lines.append(
         f"diversity: std {model['std']:.3f} over {samples} samples per image; spread-skill "
         f"{model['spread_skill']:.2f}\n(1: the spread equals the error, 0: z is ignored); "

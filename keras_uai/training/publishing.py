@@ -6,6 +6,7 @@ import shlex
 from keras_uai import datasets, files, presets
 from keras_uai.training import data as training_data
 from keras_uai.training import run_folder
+from keras_uai.training.evaluation import FOLDER
 
 #: Licences of the named data sets.
 LICENCES = {
@@ -38,8 +39,7 @@ def publish(
         run: path of a finished run (experiments/run.py).
         path: path of the preset; its last part is its name.
         description: string; one line.
-        evaluation: path of the folder that `tools/evaluate` wrote. Default: the run's own scores,
-            which have no intervals.
+        evaluation: path of the folder that `tools/evaluate` wrote. Default: the run's own.
         data_name: string. Default: the run's data set, or the name of its folder.
         licence: string; required for image folders.
         note: string; a sentence on the data.
@@ -80,7 +80,7 @@ def publish(
         "limits": list(limits),
         "training": _training(settings, record, scores),
         "evaluate": _data_settings(settings),
-        "scores": _scores(name, settings, scores, evaluation),
+        "scores": _scores(name, settings, evaluation or _own_evaluation(run)),
     }
     return presets.save(
         model, path, metadata, serving=serving, float16=float16, overwrite=overwrite
@@ -138,9 +138,15 @@ def _data_settings(settings):
     return {name: settings[name] for name in names}
 
 
-def _scores(name, settings, scores, evaluation):
+def _own_evaluation(run):
+    path = os.path.join(run, FOLDER)
+    return path if os.path.isdir(path) else None
+
+
+def _scores(name, settings, evaluation):
+    """The scores of an evaluation, how they came about, and the command that reproduces them."""
     if evaluation is None:
-        return _own_scores(settings, scores)
+        return {}
     from keras_uai.metrics import report
 
     path = os.path.join(evaluation, report.RESULTS)
@@ -159,24 +165,6 @@ def _scores(name, settings, scores, evaluation):
             for method, found in result["methods"].items()
         },
         **{part: result[part] for part in _PROVENANCE},
-    }
-
-
-def _own_scores(settings, scores):
-    data = {**scores["data"], "data": portable_data(scores["data"]["data"])}
-    images = next(iter(scores["scores"].values()), {}).get("images", 0)
-    methods = {
-        method: {
-            "num_samples": found["num_samples"],
-            "scores": {key: {"value": value} for key, value in found.items()},
-        }
-        for method, found in scores["scores"].items()
-    }
-    return {
-        "description": f"{images:,} {data['split']} images, {settings['measurement']}; scored by "
-        "the run itself.",
-        "methods": methods,
-        "data": data,
     }
 
 

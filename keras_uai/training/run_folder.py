@@ -8,7 +8,8 @@ runs/0003-uai-faces-drop_pixel_0.9-seed0/
   grids/              000120.png: after 120 steps; final.png
   checkpoints/        000120/: model.keras and state.json, the last one, until the run is done
   model.keras         the trained model
-  scores.json         scores and baselines on validation images
+  evaluation/         scores of the model and of baselines, as tools/evaluate writes them
+  scores.json         these scores in short, length of the training; the run is done
 ```
 """
 

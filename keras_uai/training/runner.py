@@ -74,11 +74,11 @@ def run(given, command=None):
         if not group.is_chief:
             return _assist(settings, places, folder, data, model, group)
         with _usage_errors():
-            evaluator = evaluation.Evaluator(settings, data, model)
+            evaluation.check_extractor(settings)
         if not folder:
             folder = _start(settings, places, command)
             lock.enter_context(run_folder.locked(folder))
-        return _train_and_score(settings, places, folder, evaluator, command, group)
+        return _train_and_score(settings, places, folder, data, model, command, group)
     finally:
         group.close()
         lock.close()
@@ -150,11 +150,9 @@ def _assist(settings, places, folder, data, model, group):
     return 0
 
 
-def _train_and_score(settings, places, folder, evaluator, command, group):
+def _train_and_score(settings, places, folder, data, model, command, group):
     print(f"Run folder: {folder}")
-    data, model = evaluator.data, evaluator.model
-    monitor = evaluation.Monitor(evaluator, folder, group)
-    monitor.set_model(model)
+    monitor = evaluation.Monitor(settings, data, model, folder, group)
     state, interrupted = loop.train(
         settings, data, folder, model, [monitor], places["checkpoint_minutes"], group
     )
@@ -164,7 +162,7 @@ def _train_and_score(settings, places, folder, evaluator, command, group):
         return 128 + interrupted
     try:
         with group.chief_only():
-            _score(folder, evaluator, monitor, state, command)
+            _finish(settings, places, folder, data, model, monitor, state, command)
     except KeyboardInterrupt:
         print(f"\nStopped before all was scored; the trained model is saved. {resume}")
         return 128 + signal.SIGINT
@@ -173,18 +171,16 @@ def _train_and_score(settings, places, folder, evaluator, command, group):
     return 0
 
 
-def _score(folder, evaluator, monitor, state, command):
-    """Saves model, scores and pictures at the end of the training."""
-    settings, model = evaluator.settings, evaluator.model
-    calibration = _calibrate(settings, evaluator.data, model)
+def _finish(settings, places, folder, data, model, monitor, state, command):
+    """Saves model, pictures and scores at the end of the training."""
+    calibration = _calibrate(settings, data, model)
     path = os.path.join(folder, run_folder.MODEL)
     with files.atomic_path(path) as draft:
         model.save(draft)
     picture = monitor.draw("final")
-    scores = evaluator.scores()
+    result = evaluation.score(settings, folder, places["data_dir"])
     record = {
-        "scores": scores,
-        "data": evaluator.describe_data(),
+        "scores": evaluation.values(result),
         "steps": state["steps"],
         "images_seen": state["images"],
         "minutes": state["seconds"] / 60.0,
@@ -196,7 +192,7 @@ def _score(folder, evaluator, monitor, state, command):
     }
     files.write_json(os.path.join(folder, run_folder.SCORES), record, indent=2)
     run_folder.remove_checkpoints(folder)  # model.keras holds the same
-    print(f"\n{evaluation.table(scores, evaluator.title())}\n")
+    print(f"\n{evaluation.table(result)}\n")
     print(f"{state['images']:,} images seen in {state['seconds'] / 60.0:.1f} minutes of training")
     print(f"model: {path}")
     if picture:

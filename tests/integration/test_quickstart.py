@@ -72,7 +72,7 @@ def environment(tmp_path):
 
 
 def test_the_table_and_the_picture(environment, tmp_path):
-    small = "width=4,max_width=4,stem=2"
+    small = "width=4,max_width=4,space_to_depth=2"
     done = call(
         "quickstart", f"--runs={tmp_path}/runs", "--steps=2", "--limit=40", "--image_size=16",
         f"--generator={small}", f"--discriminator={small}", f"--encoder={small}",

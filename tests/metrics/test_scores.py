@@ -156,7 +156,7 @@ def test_one_sample_has_no_std():
     assert not set(scores.NEEDS_TWO_SAMPLES) & (set(found.result()) | set(found.bootstrap()))
     certain = Scores(stochastic=False)
     certain.update(normal((2, 4, 4, 1), 0), normal((2, 1, 4, 4, 1), 1), np.zeros((2, 4, 4, 1)))
-    assert all(certain.result()[n] == 0 for n in ("std", "spread", "spread_skill", "coverage_90"))
+    assert all(certain.result()[n] == 0 for n in ("std", "spread", "spread_skill"))
     assert certain.result()["crps"] == found.result()["crps"]
 
 

@@ -1,96 +1,52 @@
 """The table at the end of a run: its numbers are those of the scores, row for row."""
 
-import numpy as np
 import pytest
 
-from keras_uai import metrics
-from keras_uai.metrics import predictors
-from keras_uai.training import configuration, evaluation
-from keras_uai.training.data import Data
+from keras_uai.training import evaluation
+
+NAMES = {
+    "this model, one sample": "model",
+    "this model, mean of 2": "model",
+    "this model, predicted mean": "model, predicted mean",
+    "linear interpolation": "linear_interpolation",
+    "nearest neighbour": "nearest",
+    "mean colour": "mean_colour",
+}
 
 
-class Model:
-    """Stands for a trained model: fills in two greys, and predicts a third."""
-
-    class generator:  # noqa: N801
-        predicts_mean = True
-
-    stochastic = True
-    sampler = None
-    image_shape = (16, 16, 3)
-    name = "greys"
-
-    def __init__(self, data):
-        self.measurement = data.measurement
-        self.values = data.values
-
-    def inpaint(self, y, mask=None, num_samples=2, seed=0, **kwargs):
-        greys = np.linspace(-0.5, 0.5, num_samples, dtype="float32")[None, :, None, None, None]
-        return np.where(mask[:, None] > 0.5, y[:, None], greys)
-
-    def predict_mean(self, y, mask, **kwargs):
-        return np.where(mask > 0.5, y, np.float32(0.25))
+def result(**more):
+    """As `metrics.commands.evaluate` returns it, with a number of its own for each score."""
+    methods = {}
+    for place, name in enumerate(dict.fromkeys(NAMES.values())):
+        scores = {"mse": 0.01, "mse_of_mean": 0.005, "psnr": 20.0, "psnr_of_mean": 23.0, **more}
+        scores |= {"ssim": 0.5, "ssim_of_mean": 0.6, "std": 0.1, "spread_skill": 0.9, "crps": 0.07}
+        scores = {n: {"value": v + 0.001 * place, "low": 0, "high": 1} for n, v in scores.items()}
+        methods[name] = {"scores": scores, "num_samples": 2 if name == "model" else 1}
+    return {"description": "6 images of drawn_faces", "num_samples": 2, "methods": methods}
 
 
-@pytest.fixture
-def evaluator(tiny):
-    resolved = configuration.resolve(tiny)
-    data = Data(resolved)
-    return evaluation.Evaluator(resolved, data, Model(data))
-
-
-def test_scores_are_those_of_metrics(evaluator):
-    scores = evaluator.scores()
-    assert list(scores) == ["model", "model_mean", "linear_interpolation", "nearest", "mean_colour"]
-    batch = next(iter(evaluator.data.scored(6)))
-    y, x = np.asarray(batch["observation"]), np.asarray(batch["clean"])
-    mask = (y != 0).any(axis=-1, keepdims=True).astype("float32")
-    fills = {
-        "nearest": predictors.baseline("nearest").sample(y, mask, 1, np.arange(6))[:, 0],
-        "model_mean": evaluator.model.predict_mean(y, mask),
-    }
-    for name, fill in fills.items():
-        error = np.square(fill.astype("float64") - x).mean()
-        assert scores[name]["mse"] == pytest.approx(error, rel=1e-6)
-    samples = evaluator.model.inpaint(y, mask)
-    assert scores["model"]["mse"] == pytest.approx(np.square(samples - x[:, None]).mean(), rel=1e-5)
-    assert scores["model"]["images"] == 6
-    assert evaluator.describe_data()["split"] == "validation"
-
-
-def test_table_has_a_row_for_each(evaluator):
-    scores = evaluator.scores()
-    lines = evaluation.table(scores, evaluator.title()).splitlines()
-    assert lines[0].startswith("6 validation images of drawn_faces, DropPixel(p=0.5")
+def test_table_has_a_row_for_each():
+    lines = evaluation.table(result()).splitlines()
+    assert lines[0] == "6 images of drawn_faces"
     assert lines[1].split() == ["MSE", "PSNR", "SSIM"]
     rows = {line[:28].strip(): [float(v) for v in line[28:].split()] for line in lines[2:8]}
-    names = {
-        "this model, one sample": "model",
-        "this model, mean of 2": "model",
-        "this model, predicted mean": "model_mean",
-        "linear interpolation": "linear_interpolation",
-        "nearest neighbour": "nearest",
-        "mean colour": "mean_colour",
-    }
-    assert list(rows) == list(names)
+    assert list(rows) == list(NAMES)
+    scores = evaluation.values(result())
     for words, row in rows.items():
-        key = "mse_of_mean" if "mean of" in words else "mse"
-        assert row[0] == pytest.approx(scores[names[words]][key], abs=5.1e-5)
+        suffix = "_of_mean" if "mean of" in words else ""
+        expected = [scores[NAMES[words]][f"{name}{suffix}"] for name in ("mse", "psnr", "ssim")]
+        assert row == pytest.approx(expected, abs=0.006)
+        assert row[0] == pytest.approx(expected[0], abs=5.1e-5)
     assert f"std {scores['model']['std']:.3f}" in lines[8]
 
 
-def test_no_images_to_score(evaluator):
-    evaluator.settings["eval_images"] = 0
-    assert evaluator.scores() == {}
-    assert "No images were scored" in evaluation.table({}, "")
+def test_a_distance_has_a_column():
+    lines = evaluation.table(result(frechet_mine=3.0)).splitlines()
+    assert lines[1].split()[-1] == "FRECHET"
+    assert lines[2].split()[-1] == "3.0"
 
 
-def test_frechet_distance_with_an_extractor(evaluator):
-    corner = metrics.extractors.Extractor("mine", lambda x: np.asarray(x)[:, 4, 4:6, 0], None)
-    evaluator.extractor = corner
-    scores = evaluator.scores()
-    table = evaluation.table(scores, evaluator.title())
-    assert scores["model"]["frechet_mine"] > 0
-    assert "FRECHET" in table.splitlines()[1]
-    assert "frechet_mine, from 6 images" in table
-    assert evaluator.describe_data()["extractor"] == "mine"
+def test_no_images_to_score():
+    assert evaluation.score({"eval_images": 0}, "nowhere") is None
+    assert evaluation.values(None) == {}
+    assert "No images were scored" in evaluation.table(None)

@@ -72,9 +72,8 @@ def test_metadata_and_card_say_what_the_run_was(run, tmp_path):
     assert metadata["data"] == {"name": "photos", "licence": "CC0", "note": "A note."}
     assert metadata["training"]["images_seen"] == 1920
     assert metadata["training"]["settings"]["learning_rate"] == 0.125
-    assert metadata["scores"]["methods"]["model"]["scores"]["mse"] == {"value": 0.05}
     words = ["# photos_16", "Photographs", "CC0", "A note.", "Photographs only.", "abacus"]
-    words += ["images seen: 1,920", "| model, one sample | 0.0500 |", "6 validation images"]
+    words += ["images seen: 1,920"]
     for word in words:
         assert word in card
 
@@ -98,7 +97,7 @@ def test_it_can_be_trained_further(run, tmp_path):
     assert float(model.optimizer.learning_rate) == 0.125
 
 
-def test_the_scores_of_an_evaluation_are_preferred(run, tmp_path):
+def test_the_scores_are_those_of_an_evaluation(run, tmp_path):
     with pytest.raises(ValueError, match=r"with results.json. Received: .*nowhere"):
         publish(run, tmp_path / "photos_16", evaluation=str(tmp_path / "nowhere"))
     score = {"value": 0.0612, "low": 0.0602, "high": 0.0622}

@@ -45,6 +45,7 @@ def test_a_run_leaves_its_files(tiny, capsys, monkeypatch):
     folder = only_run(tiny)
     assert os.path.basename(folder) == "0000-uai-drawn_faces-drop_pixel_0.5-seed0"
     names = {"settings.json", "log.csv", "tensorboard", "grids", "model.keras", "scores.json"}
+    names.add("evaluation")
     assert set(os.listdir(folder)) - {".lock"} == names
     assert sorted(os.listdir(os.path.join(folder, "grids"))) == ["000010.png", "final.png"]
     picture = np.asarray(Image.open(os.path.join(folder, "grids", "final.png")))
@@ -106,12 +107,12 @@ def test_interrupted_resumed_refused(tiny, interrupt, capsys):
 def test_interrupted_while_it_is_scored(tiny, monkeypatch, capsys):
     """A finished training is not trained again: the saved model is scored."""
 
-    def interrupted(evaluator):
+    def interrupted(*given):
         raise KeyboardInterrupt
 
     given = {**tiny, "steps": 1, "grid_images": 0}
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation.Evaluator, "scores", interrupted)
+        patch.setattr(evaluation, "score", interrupted)
         assert main(given) == 130
     folder = only_run(tiny)
     assert f"--resume={folder}" in capsys.readouterr().out
@@ -200,9 +201,10 @@ def test_crops_of_damaged_images_scored_on_hidden_pixels(tiny, tmp_path, capsys)
     folder = only_run(tiny)
     assert os.path.basename(folder) == "0000-uai-damaged-empirical-seed0"
     record = files.read_json(os.path.join(folder, "scores.json"))
-    assert record["data"]["holdout"] == 0.2
     assert set(record["scores"]["model"]) >= {"mse", "mse_of_mean", "spread_skill", "crps"}
-    assert record["scores"]["model"]["images"] == 4  # 15% of 24
-    assert "on pixels that were hidden for this" in capsys.readouterr().out
+    result = files.read_json(os.path.join(folder, "evaluation", "results.json"))
+    assert result["data"]["holdout"] == 0.2
+    assert result["data"]["images"] == 4  # 15% of 24
+    assert "this model, mean of 2" in capsys.readouterr().out
     model = keras.saving.load_model(os.path.join(folder, "model.keras"))
     assert tuple(model.image_shape) == (None, None, 3)
