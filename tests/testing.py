@@ -25,7 +25,7 @@ TENSORFLOW_MODULES = [
 ]  # fmt: skip
 
 #: The smallest networks that have every part: two levels (8 and 4 pixels of a 16 x 16 image).
-TINY = {"width": 8, "max_width": 16, "stem": 2}
+TINY = {"width": 8, "max_width": 16, "space_to_depth": 2}
 
 
 def array(x, dtype=None):
@@ -53,8 +53,8 @@ def tiny(cls, measurement="DropPixel(0.5)", image_shape=(16, 16, 3), networks=No
 
     Group norm unless told otherwise, so that images do not mix, and one noise map.
     """
-    settings = {**TINY, "stem": 4, "normalization": "group", **(networks or {})}
-    plain = {**settings, "attention_size": None}
+    settings = {**TINY, "space_to_depth": 4, "normalization": "group", **(networks or {})}
+    plain = {**settings, "attention_level": None}
     parts = {
         "generator": {**plain, "noise_channels": 1},
         "discriminator": plain,
