@@ -3,8 +3,17 @@
 import keras
 from keras import ops
 
-from keras_uai import backend, distribute, losses, measurements, networks, random, rng_streams
-from keras_uai import sampling, values as value_scaling
+from keras_uai import (
+    backend,
+    distribute,
+    losses,
+    measurements,
+    networks,
+    random,
+    rng_streams,
+    sampling,
+)
+from keras_uai import values as value_scaling
 from keras_uai.checks import check_integer
 from keras_uai.layers import advance_power_iterations
 from keras_uai.models.batches import unpack
@@ -110,9 +119,7 @@ class InpaintingModel(keras.Model):
                     f"Received: generator={self.generator_config!r}"
                 )
         config = {**self.generator_config, **fixed}
-        return self.build_network(
-            networks.Generator, config, latent_dim=self.latent_dim, name=name
-        )
+        return self.build_network(networks.Generator, config, latent_dim=self.latent_dim, name=name)
 
     def build(self, input_shape=None):
         """Marks the model as built: networks are built in the constructor."""

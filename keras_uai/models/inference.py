@@ -62,10 +62,13 @@ class Inference:
             if isinstance(generator, sampling.TiledGenerator):
                 mean = generator.observe(*padded)["mean"]
             else:
-                mean = self.compiled("mean", lambda y, m: generator.observe(y, m)["mean"])(*padded)
+                mean = self.compiled("mean", self._mean)(*padded)
             mean = ops.convert_to_numpy(mean)[:, : y.shape[1], : y.shape[2]]
             out[rows] = self._restore(mean, given[rows], mask[rows])
         return out
+
+    def _mean(self, y, mask):
+        return self.model.inference_generator.observe(y, mask)["mean"]
 
     def _samples(self, y, mask, keys, tile):
         """Yields `(index of the first, samples (N, k, H, W, C))` for chunks of the samples."""
@@ -127,9 +130,7 @@ class Inference:
         channels = model.measurement.mask_channels
         tau = model.measurement.tau
         given = np.ma.getdata(y)
-        y, mask = checks.check_images(
-            y, mask, model.image_shape, channels, model.values, tau=tau
-        )
+        y, mask = checks.check_images(y, mask, model.image_shape, channels, model.values, tau=tau)
         return (given if given.dtype.kind in "iu" else given.astype("float32")), y, mask
 
     def _restore(self, images, given, mask):

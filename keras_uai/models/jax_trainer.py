@@ -128,9 +128,7 @@ def _apply(model, optimizer, gradients, variables):
     with _inner_scope(model) as scope:
         inner.apply([g / scale.value for g in gradients], variables)
         moved = _values(scope, moving)
-    _assign(
-        moving, [jnp.where(finite, new, v.value) for v, new in zip(moving, moved, strict=True)]
-    )
+    _assign(moving, [jnp.where(finite, new, v.value) for v, new in zip(moving, moved, strict=True)])
     grows = count.value == optimizer.dynamic_growth_steps - 1
     factor = jnp.where(finite, jnp.where(grows, 2.0, 1.0), 0.5)
     count.assign(jnp.where(finite & ~grows, count.value + 1, 0))

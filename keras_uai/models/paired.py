@@ -28,7 +28,12 @@ class Paired(AdversarialModel):
     stochastic = False
 
     def log_names(self):
-        return ["g_loss", "std", "mse", *(adversarial_names("x") if self.loss_weights["gan"] else [])]
+        return [
+            "g_loss",
+            "std",
+            "mse",
+            *(adversarial_names("x") if self.loss_weights["gan"] else []),
+        ]
 
     def compute_losses(self, batch, keys, training):
         w, x, y, mask = self.loss_weights, batch["clean"], batch["y"], batch["mask"]

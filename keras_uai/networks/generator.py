@@ -276,7 +276,10 @@ class Generator(keras.Model):
     def _build_decoder(self):
         """Builds the functional model from `[*features, style, *noise]` to a residual or an image."""
         height, width, _ = self.image_shape
-        sides = {s: (None, None) if height is None else (height // s, width // s) for s, _ in self.pyramid}
+        sides = {
+            s: (None, None) if height is None else (height // s, width // s)
+            for s, _ in self.pyramid
+        }
         skips = {s: keras.Input((*sides[s], c), name=f"stride_{s}") for s, c in self.pyramid}
         fields = {
             s: keras.Input((*sides[s], self.noise_channels), name=f"noise_{s}")
@@ -289,7 +292,9 @@ class Generator(keras.Model):
         x = None
         for stride, filters in reversed(list(self.pyramid)):
             name = f"decode_{stride}"
-            skip = conv2d(filters, 1, self.spectral_normalization, name=f"{name}_skip")(skips[stride])
+            skip = conv2d(filters, 1, self.spectral_normalization, name=f"{name}_skip")(
+                skips[stride]
+            )
             if x is None:
                 x = skip
             else:
@@ -390,7 +395,9 @@ class LearnedFeatures(layers.Layer):
         self.shapes = [tuple(shape) for shape in shapes]
 
     def build(self, x_shape):
-        initializers = ["zeros"] * (len(self.shapes) - 1) + [keras.initializers.RandomNormal(stddev=1.0)]
+        initializers = ["zeros"] * (len(self.shapes) - 1) + [
+            keras.initializers.RandomNormal(stddev=1.0)
+        ]
         self.constants = [
             self.add_weight(shape=(1, *shape), initializer=initializer, name=f"features_{shape[0]}")
             for shape, initializer in zip(self.shapes, initializers, strict=True)

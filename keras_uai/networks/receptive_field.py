@@ -1,5 +1,7 @@
 """How far the generator's convolutions see: the width of the margin that tiles need."""
 
+import itertools
+
 
 def decoder_radius(strides, depth, efficient_resampling, predicts_mean):
     """Returns how many pixels beyond a tile influence a decoded image inside it.
@@ -19,7 +21,7 @@ def decoder_radius(strides, depth, efficient_resampling, predicts_mean):
     radius = 3 * strides[0]  # the stem, and the first block
     seen = {strides[0]: radius + 2 * (depth - 1) * strides[0]}
     radius = seen[strides[0]]
-    for finer, stride in zip(strides[:-1], strides[1:], strict=True):
+    for finer, stride in itertools.pairwise(strides):
         first = finer if efficient_resampling else 2 * finer
         second = stride if efficient_resampling else 0
         radius = _round_up(radius + first, stride) + second + 2 * (depth - 1) * stride

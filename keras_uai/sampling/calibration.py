@@ -43,7 +43,9 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
             f"Received: model.sampler={sampler!r}"
         )
     if not spread_skill > 0:
-        raise ValueError(f"`spread_skill` must be positive. Received: spread_skill={spread_skill!r}")
+        raise ValueError(
+            f"`spread_skill` must be positive. Received: spread_skill={spread_skill!r}"
+        )
     dropout = getattr(model, "context_dropout", 0.0)
     ratio = (0.8 if dropout else 0.1) if ratio is None else ratio
     y, mask = _observations(model, dataset, checks.check_integer("", "images", images, 1))
