@@ -5,6 +5,7 @@ import os
 import keras
 
 from keras_uai import callbacks, metrics
+from keras_uai.metrics import commands
 from keras_uai.training import distribution
 
 #: Baselines beside every model, with their names in tables.
@@ -115,7 +116,7 @@ def score(settings, folder, data_dir=None):
     }
     names = ("data", "split_seed", "image_size", "center_crop", "channels", "measurement")
     unset = dict.fromkeys((*names, "mask_from", "clean_data", "holdout", "sampler", "command"))
-    return metrics.commands.evaluate({**unset, **given})[0]
+    return commands.evaluate({**unset, **given})[0]
 
 
 def values(result):
@@ -139,7 +140,7 @@ def table(result):
     if not result:
         return "No images were scored (--eval_images=0)."
     scores, samples = values(result), result["num_samples"]
-    model = scores[metrics.commands.MODEL]
+    model = scores[commands.MODEL]
     columns = {name: digits for name, digits in _COLUMNS.items() if name in model}
     distance = next((name for name in model if name == "fid" or name.startswith("frechet_")), None)
     if distance:
@@ -147,7 +148,7 @@ def table(result):
     rows = {
         "this model, one sample": model,
         f"this model, mean of {samples}": {n: model.get(f"{n}_of_mean") for n in columns},
-        "this model, predicted mean": scores.get(metrics.commands.PREDICTED_MEAN),
+        "this model, predicted mean": scores.get(commands.PREDICTED_MEAN),
         **{words: scores[name] for name, words in BASELINES.items()},
     }
     head = "".join(f"{name.split('_')[0].upper():>9s}" for name in columns)
