@@ -1,5 +1,7 @@
 """Tiny exports for all tests of serving: of a model of any size, and of one with a fixed layout."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,15 @@ def tiny_model(shape=(None, None, 3), measurement="DropPixel(0.5)", **changes):
         shape, measurement, latent_dim=6, generator=generator, discriminator=small,
         encoder={"width": 8, "max_width": 8, "levels": 2}, **changes,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _loaded_once():
+    """A SavedModel is loaded once in a process; loading and the first request take seconds."""
+    tf = pytest.importorskip("tensorflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.saved_model, "load", functools.lru_cache(tf.saved_model.load))
+        yield
 
 
 @pytest.fixture(scope="package")

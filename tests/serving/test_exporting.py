@@ -4,14 +4,15 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import keras
 import pytest
 
-from keras_uai import models
-from keras_uai.serving import assets, exporting
+from keras_uai import models, presets
+from keras_uai.serving import Contract, Limits, assets, exporting
 from tests.serving.conftest import tiny_model
-from tests.testing import ROOT, run_python, same_bits
+from tests.testing import ROOT, same_bits
 
 tf = pytest.importorskip("tensorflow")
 
@@ -122,14 +123,10 @@ def test_mixed_precision_is_exported_in_float32(monkeypatch):
         same_bits(a, b)
 
 
-def test_jax_saves_first():
-    out = run_python(
-        "import os\nos.environ['KERAS_BACKEND'] = 'jax'\n"
-        "from tests.serving.conftest import tiny_model\n"
-        "try:\n    tiny_model().export('serving/1')\n"
-        "except RuntimeError as error:\n    print(error)"
-    )
-    assert "KERAS_BACKEND=tensorflow tools/export" in out
+def test_jax_saves_first(tiny, monkeypatch, tmp_path):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow tools/export"):
+        tiny.export(tmp_path / "1")
 
 
 # -- files beside ---------------------------------------------------------------------------------
@@ -191,36 +188,38 @@ def test_warm_up_requests_are_answered(exported_fixed):
 
 def test_the_tool(tmp_path, tiny):
     tiny.save(tmp_path / "tiny.keras")
-    command = [sys.executable, ROOT / "tools/export", f"--model={tmp_path / 'tiny.keras'}"]
-
-    def run(*flags):
-        return subprocess.run(
-            [*command, *flags], cwd=tmp_path, capture_output=True, text=True, timeout=600,
-            check=False,
-        )  # fmt: skip
-
-    done = run("--out=models/faces", "--weights=float16", "--max_samples=3")
+    folder = tmp_path / "models/faces"
+    flags = [f"--model={tmp_path / 'tiny.keras'}", f"--out={folder}", "--weights=float16"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools/export", *flags, "--max_samples=3"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Written: " in done.stdout
     assert "docker run" in done.stdout
-    folder = tmp_path / "models/faces"
     loaded = tf.saved_model.load(str(folder / "1"))
     assert "encode" in loaded.signatures  # the losses it was saved with train E
-    kernels = [v for v in loaded.stored if v.shape.rank > 1]
-    assert len(kernels) > 5
+    assert sum(v.shape.rank > 1 for v in loaded.stored) > 5
     assert all(v.dtype == ("float16" if v.shape.rank > 1 else "float32") for v in loaded.stored)
     assert "3 samples an image" in (folder / "1/README.md").read_text()
-    (folder / "README.md").write_text("Mine.")
-    done = run("--out=models/faces", "--name=other", "--noencode", "--nowebp")
-    assert done.returncode == 0, done.stderr
-    assert "-e MODEL_NAME=other" in done.stdout
-    assert "Kept, though they do not name other: models.config, README.md" in done.stdout
-    assert (folder / "README.md").read_text() == "Mine."
-    assert "WebP" not in (folder / "2/README.md").read_text()
-    done = run("--out=models/faces/1")
-    assert done.returncode == 2
-    assert "error: This version exists." in done.stderr
-    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_next_export_keeps_files(tmp_path, tiny, monkeypatch):
+    monkeypatch.setattr(presets, "load_model", lambda *_, **__: types.SimpleNamespace(model=tiny))
+    options = {"model": "tiny", "out": str(tmp_path), "name": None, "weights": "float32"}
+    options |= {"encode": None, "webp": False, "overwrite": False}
+    options |= dict.fromkeys(Limits.__dataclass_fields__)
+    exporting.run(options)
+    (tmp_path / "README.md").write_text("Mine.")
+    text = exporting.run(options | {"name": "other"})
+    assert f"Written: {tmp_path / '2'}" in text
+    assert "-e MODEL_NAME=other" in text
+    assert "Kept, though they do not name other: models.config, README.md" in text
+    assert (tmp_path / "README.md").read_text() == "Mine."
+    assert "WebP" not in (tmp_path / "2/README.md").read_text()
+    with pytest.raises(ValueError, match=r"This version exists. Use .*/3"):
+        exporting.run(options | {"out": str(tmp_path / "2")})
 
 
 def test_the_next_version(tmp_path):
@@ -231,8 +230,6 @@ def test_the_next_version(tmp_path):
 
 
 def test_the_contract_survives_json(tiny):
-    from keras_uai.serving import Contract, Limits
-
     for model in (tiny, models.UAI((8, 8, 1), "DropPixel(0.5)")):
         contract = Contract.of(model, Limits(max_samples=2))
         assert Contract.from_json(contract.to_json()) == contract

@@ -21,7 +21,7 @@ SERVERS = {"grpc": (grpc_server, "INVALID_ARGUMENT"), "rest": (rest_server, 400)
 
 @pytest.fixture(scope="module")
 def targets(exported, tiny, tmp_path_factory):
-    """`{way: (target, requests)}`: what was asked of the servers."""
+    """`{way: (target, requests to the server)}`."""
     model = SavedModel(exported / "1")
     folder = tmp_path_factory.mktemp("keras")
     tiny.save(folder / "tiny.keras")
@@ -43,6 +43,15 @@ def targets(exported, tiny, tmp_path_factory):
         yield found
 
 
+@pytest.fixture(scope="module")
+def clients(targets):
+    """`{way: Client}`."""
+    found = {way: Client(target) for way, (target, _) in targets.items()}
+    yield found
+    for client in found.values():
+        client.close()
+
+
 def photograph(dtype):
     """`(image, seen, wanted)` in the image's units."""
     image = pixels(SIZE, 3).astype(dtype)
@@ -52,25 +61,23 @@ def photograph(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("way", ["SavedModel", "grpc", "rest", "keras", "preset"])
-def test_the_client(targets, tiny, tmp_path, way, dtype):
+def test_the_client(targets, clients, tiny, tmp_path, way, dtype):
     image, seen = photograph(dtype)
     wanted = tiny.inpaint(image[None], seen[None], 2, seed=5)[0].astype(int)
     mean = tiny.predict_mean(image[None], seen[None])[0].astype(int)
-    target, asked = targets[way]
     close = 1 if way != "preset" else 2 if dtype == "uint8" else 600  # kernels in float16
     files.write_image(tmp_path / "a.png", image, (seen * 255).astype("uint8"))
-    with Client(target) as client:
-        for given, mask in ((image, seen), (tmp_path / "a.png", None)):
-            found = client.inpaint(given, mask, num_samples=2, seed=5)
-            for one in (*found.samples, found.mean):
-                assert one.dtype == dtype
-                same_bits(one[seen], image[seen])
-            assert np.abs(found.samples.astype(int) - wanted).max() <= close
-            assert np.abs(found.mean.astype(int) - mean).max() <= close
-            unit = np.iinfo(dtype).max / 255
-            std = wanted.std(0, ddof=1)
-            np.testing.assert_allclose(found.std, std, atol=unit * close, rtol=1e-2)
-    signatures = {spec["signature"] for spec in asked}
+    for given, mask in ((image, seen), (tmp_path / "a.png", None)):
+        found = clients[way].inpaint(given, mask, num_samples=2, seed=5)
+        for one in (*found.samples, found.mean):
+            assert one.dtype == dtype
+            same_bits(one[seen], image[seen])
+        assert np.abs(found.samples.astype(int) - wanted).max() <= close
+        assert np.abs(found.mean.astype(int) - mean).max() <= close
+        unit = np.iinfo(dtype).max / 255
+        std = wanted.std(0, ddof=1)
+        np.testing.assert_allclose(found.std, std, atol=unit * close, rtol=1e-2)
+    signatures = {spec["signature"] for spec in targets[way][1]}
     assert signatures <= {"describe", "serving_default", "pixels", "image_bytes"}
 
 

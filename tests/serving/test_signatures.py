@@ -129,17 +129,10 @@ def test_a_generator_without_a_mean_gives_its_samples_mean():
     np.testing.assert_allclose(found["mean"], wanted, atol=1e-5)
 
 
-def test_the_ema_generator_is_exported():
+def test_the_ema_generator_is_exported_and_float16_kernels_cost_little():
     model = tiny_model(ema_decay=0.9)
     for weight in model.generator.weights:
         weight.assign(0.0 * weight)
-    y, mask = batch(2)
-    found = served(model, "serving_default", y=y, mask=mask, **ROWS)["samples"]
-    np.testing.assert_allclose(found, model.inpaint(y, mask, 3, [1, 2]), atol=1e-5)
-
-
-def test_float16_kernels_cost_little():
-    model = tiny_model()
     y, mask = batch(2)
     found = served(model, "serving_default", "float16", y=y, mask=mask, **ROWS)["samples"]
     wanted = model.inpaint(y, mask, 3, [1, 2])
