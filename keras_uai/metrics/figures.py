@@ -11,7 +11,7 @@ from keras_uai.metrics import checks
 
 CELL = 96  # pixels; smaller images are enlarged by a whole factor until they are about as large
 GAP = 4  # pixels between images
-FONT_SIZE = 8  # points
+FONT_SIZES = (8, 12)  # points; beside small and large images
 _DPI = 100
 
 
@@ -116,16 +116,17 @@ def grid(rows, row_names=None, column_names=None, title=None):
     widths = [max(_size(cell, 1) for cell in column) for column in zip(*rows, strict=True)]
     widths = [width or max(widths) for width in widths]  # of a column without images
     heights = [max(_size(cell, 0) for cell in row) for row in rows]
-    line = round(1.5 * FONT_SIZE * _DPI / 72)  # pixels
+    font_size = FONT_SIZES[largest > 2 * CELL]
+    line = round(1.5 * font_size * _DPI / 72)  # pixels
     names = row_names or []
-    left = GAP + max([round(_text_width(name)) for name in names], default=0)
+    left = GAP + max([round(_text_width(name, font_size)) for name in names], default=0)
     head = line if title else 0
     above = head + max([line * (t.count("\n") + 1) for t in column_names or []], default=0)
     width = left + GAP + sum(w + GAP for w in widths)
     height = above + GAP + sum(h + GAP for h in heights)
     figure = Figure((width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
-    text = {"fontsize": FONT_SIZE, "transform": None}
+    text = {"fontsize": font_size, "transform": None}
     if title:
         figure.text(GAP, height - GAP, title, ha="left", va="top", **text)
     tops = above + GAP + np.cumsum([0, *(h + GAP for h in heights[:-1])])
@@ -256,12 +257,12 @@ def _size(cell, axis):
     return 0 if cell is None else cell.shape[axis]
 
 
-def _text_width(text):
+def _text_width(text, size):
     """Width of text in pixels."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
-    font, widths = FontProperties(size=FONT_SIZE), []
+    font, widths = FontProperties(size=size), []
     for line in text.split("\n"):
         widths.append(TextToPath().get_text_width_height_descent(line, font, ismath=False)[0])
     return max(widths) * _DPI / 72
