@@ -171,8 +171,14 @@ class Grpc:
     integers_by = "pixels"
 
     def __init__(self, address, model, version=None, secure=False):
-        import grpc
-        from tensorflow_serving.apis import prediction_service_pb2_grpc
+        try:
+            import grpc
+            from tensorflow_serving.apis import prediction_service_pb2_grpc
+        except ImportError as error:
+            raise ImportError(
+                "grpc:// needs the packages grpcio and tensorflow-serving-api; http:// needs "
+                f"neither. Received: {error}"
+            ) from error
 
         self.where = f"grpc{'s' if secure else ''}://{address}/{model}"
         self.model = model
