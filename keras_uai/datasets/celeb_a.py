@@ -8,7 +8,7 @@ import importlib.util
 import os
 
 from keras_uai.datasets.folder import FolderSource
-from keras_uai.datasets.sources import EncodedSource
+from keras_uai.datasets.sources import EncodedSource, chunks_of
 
 NAME = "celeb_a"
 SIZE = 128
@@ -118,12 +118,6 @@ class _Prepared(EncodedSource):
             decoders=tfds.decode.PartialDecoding({"image": True}, decoders=decoders),
             read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
         )
-        wanted, start, job = set(indices.tolist()), 0, []
-        for index, example in enumerate(dataset.take(int(indices[-1]) + 1).as_numpy_iterator()):
-            if index in wanted:
-                job.append((index, example["image"]))
-            if len(job) == self.chunk:
-                yield start, job
-                start, job = start + len(job), []
-        if job:
-            yield start, job
+        examples = dataset.take(int(indices[-1]) + 1).as_numpy_iterator()
+        records = ((lambda e=example: e["image"]) for example in examples)
+        yield from chunks_of(records, indices, self.chunk)

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import os
 
-from keras_uai.datasets.sources import EncodedSource
+from keras_uai.datasets.sources import EncodedSource, chunks_of
 
 NAME = "lsun/bedroom"
 SIZE = 64
@@ -80,17 +80,10 @@ class LmdbSource(EncodedSource):
         return {**super().fingerprint(), "file": [stat.st_size, stat.st_mtime_ns]}
 
     def jobs(self, indices):
-        wanted, start, job = set(indices.tolist()), 0, []
         with _environment(self.folder).begin() as transaction:
             cursor = transaction.cursor()
-            for index, _ in enumerate(cursor.iternext(values=False)):
-                if index in wanted:
-                    job.append((index, bytes(cursor.value())))
-                if len(job) == self.chunk:
-                    yield start, job
-                    start, job = start + len(job), []
-        if job:
-            yield start, job
+            records = (lambda: bytes(cursor.value()) for _ in cursor.iternext(values=False))
+            yield from chunks_of(records, indices, self.chunk)
 
 
 @functools.lru_cache(maxsize=8)

@@ -216,6 +216,25 @@ class EncodedSource(Source):
         return pixels if observed is None else np.where(observed, pixels, 0), observed
 
 
+def chunks_of(records, indices, size):
+    """Yields `(start, job)` of records that are read from start to end, those of `indices` only.
+
+    Args:
+        records: iterable of functions that return an encoded image, in the order of indices.
+        indices: int64, ascending.
+        size: number of images a job.
+    """
+    wanted, start, job = set(indices.tolist()), 0, []
+    for index, record in enumerate(records):
+        if index in wanted:
+            job.append((index, record()))
+        if len(job) == size:
+            yield start, job
+            start, job = start + len(job), []
+    if job:
+        yield start, job
+
+
 def check_size(name, value):
     """Returns `(height, width)` of an integer or a pair, or raises a ValueError."""
     pair = value if isinstance(value, (tuple, list)) else (value, value)
