@@ -143,8 +143,8 @@ class Scores(Periodic):
 class MeanSquaredError(Scores):
     """`val_mse`: mean squared error between x_tilde and x over whole images (section 3.4).
 
-    Also `val_mse_missing`, over missing pixels, and with several samples `val_mse_of_mean`, of their
-    mean.
+    Also `val_mse_missing`, over missing pixels, and `val_mse_of_mean`, of the mean of several
+    samples.
 
     Args: see `Scores`.
     """

@@ -134,7 +134,7 @@ def draw_figure(options):
 
 
 def describe(result):
-    """Returns what was measured as text: images, damage, samples, extractor, seeds."""
+    """Returns a description of the evaluation: images, damage, samples, extractor, seeds."""
     data, extractor = result["data"], result["extractor"]
     text = (
         f"{data['images']:,} images of {data['dataset']} ({data['split']}, seed {data['seed']}), "

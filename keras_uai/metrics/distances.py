@@ -51,7 +51,8 @@ def kernel_distance(a, b, block_size=1024):
     """Returns the kernel distance: unbiased squared MMD with the kernel (x . y / D + 1)^3.
 
     On Inception's features it is the KID (Binkowski et al., ICLR 2018). Both sets are cut into as
-    many blocks of at most `block_size` images, and the estimates are averaged (Zaremba et al. 2013).
+    many blocks of at most `block_size` images, and the estimates are averaged (Zaremba et al.
+    2013).
 
     Args:
         a, b: `Statistics` with features.

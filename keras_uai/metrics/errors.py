@@ -1,4 +1,4 @@
-"""Errors of reconstructions: peak signal-to-noise ratio, structural similarity, ranked probability."""
+"""Errors of reconstructions: signal-to-noise ratio, structural similarity, ranked probability."""
 
 import numpy as np
 

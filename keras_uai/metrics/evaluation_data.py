@@ -231,8 +231,8 @@ def _same_scenes(batch, images):
     worst = float((difference.sum((1, 2, 3)) / np.maximum(mask.sum((1, 2, 3)), 1)).max())
     if worst > DIFFERENT:
         raise ValueError(
-            "A clean image must show the same as the observed pixels of the damaged one. Check that "
-            "both were cropped alike. Received: a mean difference of "
+            "A clean image must show the same as the observed pixels of the damaged one. Check "
+            "that both were cropped alike. Received: a mean difference of "
             f"{worst:.2f} (-1 is black, 1 white)"
         )
     return {**batch, "clean": np.stack(images)}

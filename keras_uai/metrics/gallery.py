@@ -32,7 +32,7 @@ def draw(options):
 
 
 def band(model, options, description=""):
-    """Returns what `gallery` shows of a predictor: images from `options["first"]` on of its split."""
+    """Returns a band of `gallery`: images of the split, from `options["first"]` on."""
     data = EvaluationData({**options, "images": None}, model, scored=False)
     found = data.shown(options["first"], options["images"], options["seed"])
     samples = draw_samples(model, found, max(options["num_samples"], NUM_SAMPLES))

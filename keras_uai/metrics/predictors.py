@@ -12,7 +12,7 @@ from keras_uai.metrics import baselines
 
 @dataclasses.dataclass(frozen=True)
 class Predictor:
-    """A function that fills in images, and what is known about it.
+    """A function that fills in images, with its origin.
 
     Args:
         sample: `(y, mask, num_samples, seed) -> (N, num_samples, H, W, C)`, where `seed` is an

@@ -10,7 +10,7 @@ COMPARABLE = ("extractor", "weights", "resize", "image_size")
 def file_name(provenance):
     """Returns a file name that holds every entry.
 
-    For example `faces-validation-seed0-1200images-64x64x3-efficientnet_lite0-bilinear-224-409d.npz`.
+    For example `faces-validation-seed0-90images-64x64x3-efficientnet_lite0-bilinear-224-409d.npz`.
     """
     order = ("dataset", "split", "seed", "images", "content", "image_size", "extractor", "resize")
     order += ("weights",)

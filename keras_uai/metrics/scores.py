@@ -23,11 +23,11 @@ channels) of all images together:
 | `coverage_90` | share of missing values in the 90% interval m +- t sqrt(1 + 1/K) std |
 
 `mse` and `std` are the paper's (section 3.4, which takes `std` with K = 10 over 1,000 images). The
-paper does not state its divisor; here, as in the variances, it is K - 1. The (K + 1) / K of `spread`
-makes `spread_skill` 1 on average for a calibrated sampler, whatever K (Fortin et al. 2014). t is the
-95% quantile of Student's distribution with K - 1 degrees of freedom, which makes the interval exact
-for normal samples of any K. Scores of spread need K of at least 2. Without any missing value, scores
-of missing values are NaN; bins of distance without any are left out.
+paper does not state its divisor; here, as in the variances, it is K - 1. The (K + 1) / K of
+`spread` makes `spread_skill` 1 on average for a calibrated sampler, whatever K (Fortin et al.
+2014). t is the 95% quantile of Student's distribution with K - 1 degrees of freedom, which makes
+the interval exact for normal samples of any K. Scores of spread need K of at least 2. Without any
+missing value, scores of missing values are NaN; bins of distance without any are left out.
 
 Where images are known in part only (`known`), everything is over the known values, and there is no
 `ssim`. Without true images, `std` and `spread` are left.

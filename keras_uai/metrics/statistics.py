@@ -218,7 +218,7 @@ def compute(
 
 
 def content(batches, crop=None, max_images=None):
-    """Returns `images`, `image_size` and `content`, a digest of the pixels, of what is extracted.
+    """Returns `images`, `image_size` and `content`, a digest of the pixels.
 
     Args: see `compute`.
     """

@@ -1,4 +1,4 @@
-"""Numbers reach all readers of `logs` and are those of `keras_uai.metrics`; training is unaffected."""
+"""Numbers reach all readers of `logs`, equal those of `keras_uai.metrics`; training is the same."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""Grids show the right pixels at the right place, at their own size or enlarged without smoothing."""
+"""Grids show the right pixels at the right place, at their own size or enlarged as squares."""
 
 import numpy as np
 import pytest

@@ -4,8 +4,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from tests.metrics.test_evaluation_data import clean  # noqa: F401
 from tests.testing import ROOT
 
@@ -45,18 +43,10 @@ def test_evaluate(clean, tmp_path):  # noqa: F811
     ]
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "message"),
-    [
-        ("evaluate", ["--baselines=nearest"], "error: `--data` must name"),
-        ("figures", ["--model=none"], "error: A model must be a preset's name"),
-        ("reference_statistics", ["--data=none"], "error: "),
-    ],
-)
-def test_errors_of_users_are_one_line(tool, arguments, message, tmp_path):
-    done = run(tool, *arguments, cwd=tmp_path)
+def test_errors_of_users_are_one_line(tmp_path):
+    done = run("evaluate", "--baselines=nearest", cwd=tmp_path)
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert line.startswith(message)
+    assert line.startswith("error: `--data` must name")
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())

@@ -160,7 +160,7 @@ def weights_digest(arrays):
 
 
 def file_digest(path):
-    """Returns twelve hexadecimal digits that change with any byte of a file, or of a folder's files."""
+    """Returns twelve hexadecimal digits that change with any byte of a file or folder."""
     import os
 
     paths = [path]

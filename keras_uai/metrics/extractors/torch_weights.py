@@ -1,8 +1,8 @@
 """Reading of PyTorch state dicts without PyTorch, and without running code in a pickle.
 
 The format is that of torch before 1.6: a stream of pickles and raw data. The unpickler knows the
-names that a state dict needs and refuses any other. Tensors may have any strides (channels last, for
-instance).
+names that a state dict needs and refuses any other. Tensors may have any strides, such as those of
+channels last.
 """
 
 import collections

@@ -127,7 +127,7 @@ def test_a_module_without_the_features_is_refused(tmp_path):
 
 
 def test_keras_inception_v3_has_another_name(tmp_path, monkeypatch):
-    """A path is handed to Keras, and the weights make the provenance; the network itself is Keras's."""
+    """A path is handed to Keras, and the weights are in the provenance."""
     import keras
 
     def small(weights, include_top, pooling):
