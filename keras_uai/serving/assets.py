@@ -145,10 +145,10 @@ _HOW_TO = textwrap.dedent(
     curl localhost:8501/v1/models/{name}/metadata    # its signatures
     ```
 
-    Without a container: `tensorflow_model_server --port=8500 --rest_api_port=8501 --model_name={name}
-    --model_base_path=$PWD`. A server loads the largest version and warms it up before it answers.
+    Without a container: `tensorflow_model_server --port=8500 --rest_api_port=8501
+    --model_name={name} --model_base_path=$PWD`. A server loads the largest version and warms it up before it answers.
 
-    An image with transparent damage, one reconstruction back as PNG (columns; rows are `"instances"`):
+    An image with transparent damage, one reconstruction back as PNG:
 
     ```sh
     curl localhost:8501/v1/models/{name}:predict -d '{{"signature_name": "image_bytes", "inputs": {{
@@ -185,7 +185,8 @@ _CONTRACT = textwrap.dedent(
 
 _PIXELS = textwrap.dedent(
     """\
-    `pixels`: the same with uint8 `pixels`, `mask` (1 or 255 = observed), `samples` and `mean`.
+    `pixels`: the same with uint8 `pixels`, `mask` (1 or 255 = observed), `samples` and `mean`;
+    `std` in 8-bit units.
     """
 )
 

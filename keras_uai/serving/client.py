@@ -21,7 +21,7 @@ ALIGNMENT = 64  # pixels, of tiles: levels of the push-pull fill are aligned, to
 
 @dataclasses.dataclass
 class Reconstruction:
-    """Reconstructions of an image, in its dtype, units and size. Arrays of N images have N in front.
+    """Reconstructions of an image, in its dtype, units and size; of N images, with N in front.
 
     Args:
         samples: `(K, H, W, C)`. Observed values are the image's own.

@@ -47,8 +47,8 @@ def find(paths, mask=AUTO, leave_out=None):
     Args:
         paths: list of files and folders. Folders are searched with the folders in them. A mask file
             is no image if its image is in the list, too.
-        mask: string, `"alpha"`, `"sidecar"`, `"nan"`, `"color:R,G,B"`, `"auto"` (the mask file if an
-            image has one, else alpha), or the path of one mask for all. Default: `"auto"`.
+        mask: string, `"alpha"`, `"sidecar"`, `"nan"`, `"color:R,G,B"`, `"auto"` (the mask file if
+            an image has one, else alpha), or the path of one mask for all. Default: `"auto"`.
         leave_out: path of a folder to skip, such as the results', or None.
 
     Returns:

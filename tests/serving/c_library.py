@@ -1,4 +1,4 @@
-"""Runs a signature of a SavedModel through TensorFlow's C library, as a model server does: no Python TensorFlow.
+"""Runs signatures of a SavedModel through TensorFlow's C library, as a model server does.
 
     python c_library.py LIBRARY... SAVED_MODEL REQUESTS ANSWERS
 

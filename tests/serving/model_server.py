@@ -1,4 +1,4 @@
-"""Model servers to test exports on: TensorFlow's own where there is one, and a small double of it."""
+"""Model servers to test exports on: TensorFlow's own if there is one, and a small double."""
 
 import contextlib
 import os

@@ -1,7 +1,7 @@
-"""A double of TensorFlow's model server, for machines that have none: `python server_double.py NAME FOLDER`.
+"""A double of TensorFlow's model server: `python server_double.py NAME FOLDER`.
 
-Its gRPC and REST interfaces, as far as tests/serving/test_server.py holds them to, over its own protos and
-stubs. Prints its two ports and serves the versions in FOLDER until its input ends.
+Its gRPC and REST interfaces, as far as test_server.py uses them, over its own protos and stubs.
+Prints its two ports and serves the versions in FOLDER until its input ends.
 """
 
 import base64

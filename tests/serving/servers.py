@@ -22,9 +22,10 @@ class FailureError(Exception):
 
 @contextlib.contextmanager
 def grpc_server(function):
-    """The address of a server that answers Predict with `function(spec, inputs) -> outputs`, arrays both.
+    """The address of a server that answers with `function(spec, inputs) -> outputs`.
 
-    `spec` is a dict of `name`, `version` and `signature`; a `FailureError`'s code is the name of a gRPC status.
+    `spec` is a dict of `name`, `version` and `signature`. A `FailureError`'s code is the name of a
+    gRPC status.
     """
     import grpc
     import tensorflow as tf
@@ -57,7 +58,7 @@ def grpc_server(function):
 
 @contextlib.contextmanager
 def rest_server(function):
-    """The same over HTTP: the URL of a model; a `FailureError`'s code is a number, or "garbage", "cut"."""
+    """The same over HTTP; a `FailureError`'s code is a number, or "garbage", "cut"."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):

@@ -1,4 +1,4 @@
-"""Image files inside the graph: read as files are elsewhere, answered at their size, refused in time."""
+"""Image files inside the graph: read as elsewhere, answered at their size, refused in time."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""An export runs where this package is not: in TensorFlow alone, and in its C library without Python's."""
+"""An export runs without this package: in TensorFlow alone, and in its C library."""
 
 import importlib.util
 import os

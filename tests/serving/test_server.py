@@ -1,4 +1,4 @@
-"""The REST and gRPC contracts of a served export: on TensorFlow's model server where there is one, on a double else."""
+"""The REST and gRPC contracts of a served export, on a model server or a double of it."""
 
 import base64
 import json
