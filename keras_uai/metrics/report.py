@@ -42,23 +42,25 @@ def table(result):
         names = [name for name in names if name != "mse_missing"]
     measured = [n for n in all_scores[0] if n.startswith(_DISTANCES) and not n.endswith("_of_mean")]
     by_distance = any(set(scores.BY_DISTANCE) & set(found) for found in all_scores)
-    titles = [_distance_title(name) for name in measured] + [COLUMNS[name][0] for name in names]
+    titles = [COLUMNS[name][0] for name in names] + [BY_DISTANCE] * by_distance
+    titles += [_distance_title(name) for name in measured]
     lines = [result["description"], ""]
     if result.get("command"):
         lines[1:1] = ["", f"`{result['command']}`"]
-    lines.append("| " + " | ".join(["method", *titles, *[BY_DISTANCE] * by_distance]) + " |")
-    lines.append("| --- |" + " ---: |" * (len(titles) + by_distance))
+    lines.append("| " + " | ".join(["method", *titles]) + " |")
+    lines.append("| --- |" + " ---: |" * len(titles))
     for method, found in methods.items():
         k = found["num_samples"]
         for of_mean in (False, True)[: 1 + (k > 1)]:
             suffix = "_of_mean" if of_mean else ""
-            cells = [_distance_cell(found["scores"].get(name + suffix), name) for name in measured]
+            cells = []
             for name in names:
                 there = not of_mean or name in _OF_MEAN
                 score = found["scores"].get(name + suffix) if there else None
                 cells.append(_cell(score, *COLUMNS[name][1:]))
             if by_distance:
                 cells.append("" if of_mean else _by_distance(found["scores"]))
+            cells += [_distance_cell(found["scores"].get(name + suffix), name) for name in measured]
             title = (
                 method if k < 2 else f"{method}, " + (f"mean of {k}" if of_mean else "one sample")
             )
