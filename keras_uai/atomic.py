@@ -9,7 +9,7 @@ import shutil
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """Yields a temporary path beside `path` with the same extension; renames it to `path` at the end.
+    """Yields a temporary path beside `path`, with its extension; renames it to `path` at the end.
 
     After an exception `path` is as it was, and the temporary file is gone. Missing folders above
     `path` are made.

@@ -176,8 +176,8 @@ def _check_shape(y, image_shape, name):
 def _check_dtype(y, values, name):
     if y.dtype.kind not in "iuf" or (values.is_bounded and y.dtype.name not in ("uint8", "uint16")):
         raise ValueError(
-            f"`{name}` must hold {'uint8 or uint16' if values.is_bounded else 'numbers'}, or floats "
-            f"in network units{' ([-1, 1])' if values.is_bounded else ''}. "
+            f"`{name}` must hold {'uint8 or uint16' if values.is_bounded else 'numbers'}, or "
+            f"floats in network units{' ([-1, 1])' if values.is_bounded else ''}. "
             f"Received: an array of {y.dtype}"
         )
 

@@ -222,7 +222,7 @@ def turn(pixels, orientation):
 
 
 def to_channels(pixels, channels):
-    """Converts integers `(..., C)` to gray (`channels=1`, luma of ITU-R 601) or RGB (`channels=3`)."""
+    """Converts integers `(..., C)` to gray (`channels=1`, ITU-R 601) or RGB (`channels=3`)."""
     if pixels.shape[-1] == channels:
         return pixels
     if channels == 3 and pixels.shape[-1] == 1:

@@ -148,7 +148,7 @@ class ValueScaling:
 
 
 def get(identifier):
-    """Returns a `ValueScaling` from one, from its config, from a dtype's name, or from None (uint8).
+    """Returns a `ValueScaling` from one, its config, a dtype's name, or None (uint8).
 
     Raises:
         ValueError: if `identifier` is none of these.

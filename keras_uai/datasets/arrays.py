@@ -126,7 +126,8 @@ class ArraySource(Source):
                 and np.isinf(image if seen is None else image[_all(seen, image)]).any()
             ):
                 raise ValueError(
-                    f"Observed values must be finite. Received: infinite values in {self.label(index)}"
+                    "Observed values must be finite. Received: infinite values in "
+                    f"{self.label(index)}"
                 )
             if want.center_crop is not None or want.image_size is not None:
                 image = image if seen is None else np.where(seen, image, image.dtype.type(0))
@@ -145,8 +146,8 @@ def _as_list(arrays, name):
         hasattr(arrays, "ndim") and arrays.ndim in (3, 4)
     ):
         raise ValueError(
-            f"`{name}` must be an array (N, H, W, C) or (N, H, W), or a list of arrays (H, W, C) or "
-            f"(H, W). Received: {type(arrays).__name__} {getattr(arrays, 'shape', '')}"
+            f"`{name}` must be an array (N, H, W, C) or (N, H, W), or a list of arrays (H, W, C) "
+            f"or (H, W). Received: {type(arrays).__name__} {getattr(arrays, 'shape', '')}"
         )
     arrays = [np.asanyarray(array) for array in arrays]
     return [array[..., None] if array.ndim == 2 else array for array in arrays]

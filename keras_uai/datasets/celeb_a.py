@@ -22,7 +22,7 @@ FILES = (
 
 
 def make_source(preparation, data_dir, download=False):
-    """CelebA as TensorFlow Datasets prepared it, else as the extracted folder of JPEG files.
+    """Returns CelebA as prepared by TensorFlow Datasets, else as the extracted folder of JPEGs.
 
     Args:
         preparation: a `Preparation`; crop and size default to 128, channels to 3.
@@ -63,7 +63,7 @@ def make_source(preparation, data_dir, download=False):
 
 
 def _prepared(data_dir):
-    """The folder of the newest version that TensorFlow Datasets prepared, or None."""
+    """Returns the folder of the newest version that TensorFlow Datasets prepared, or None."""
     root = os.path.join(data_dir, NAME)
     versions = []
     for version in os.listdir(root) if os.path.isdir(root) else ():

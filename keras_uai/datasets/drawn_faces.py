@@ -74,7 +74,7 @@ _STREAMS = {name: stream for stream, name in enumerate((*FACTORS, *POSE))}
 
 
 def factors(indices):
-    """The factors of variation of some faces, each independent of all others.
+    """Returns the factors of variation of some faces, each independent of all others.
 
     Args:
         indices: integers `(N,)`.

@@ -1,4 +1,4 @@
-"""Crops and antialiased resizing of one image, in NumPy; nothing bleeds across the edge of damage."""
+"""Crops and antialiased resizing of one image; no value bleeds across the edge of the damage."""
 
 import numpy as np
 

@@ -14,7 +14,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 def bits(seed, *path):
-    """64 random bits for an integer `seed` followed along a `path` of integers or integer arrays.
+    """Returns 64 random bits of a `seed`, followed along a `path` of integers or integer arrays.
 
     Each step is SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
     generators", OOPSLA 2014): the state so far plus (step + 1) times the golden ratio, finalised.
@@ -31,12 +31,12 @@ def bits(seed, *path):
 
 
 def uniform(seed, *path):
-    """Uniform float64 in [0, 1) from 53 of the `bits`."""
+    """Returns uniform float64 in [0, 1) from 53 of the `bits`."""
     return (bits(seed, *path) >> np.uint64(11)).astype("float64") * 2.0**-53
 
 
 def permutation(count, seed, *path):
-    """A random order of `range(count)`, int64 `(count,)`: the indices sorted by their `bits`."""
+    """Returns a random order of `range(count)`, int64: the indices sorted by their `bits`."""
     return np.argsort(bits(seed, *path, np.arange(count)), kind="stable")
 
 

@@ -21,7 +21,7 @@ _FOLDERS = (
 
 
 def make_source(preparation, data_dir, download=False):
-    """The LMDB of the training images; the largest centred square of each, at 64 x 64.
+    """Returns the LMDB of the training images: the largest centred squares, at 64 x 64.
 
     Args:
         preparation: a `Preparation`; size defaults to 64, channels to 3.

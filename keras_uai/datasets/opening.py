@@ -96,7 +96,7 @@ def open_split(
 
 
 def scaling_of(store, values):
-    """The `ValueScaling` of the images in a store."""
+    """Returns the `ValueScaling` of the images in a store; see `keras_uai.datasets.load`."""
     if values is not None:
         values = value_scaling.get(values)
         if values.is_bounded and values.dtype != store.dtype.name:
@@ -116,7 +116,7 @@ def scaling_of(store, values):
 
 
 def read_never_fill(never_fill, store, usable):
-    """A function from an index to bool `(H, W, 1)`, True = never filled; None where there is none."""
+    """Returns a function from an index to bool `(H, W, 1)`, True = never filled, or None."""
     if never_fill is None:
         return None
     if isinstance(never_fill, (str, os.PathLike)):
@@ -139,8 +139,8 @@ def read_never_fill(never_fill, store, usable):
         never, size = found(index), tuple(store.sizes(index).tolist())
         if never.shape[:2] != size:
             raise ValueError(
-                f"`never_fill` must have the images' height and width. Received: {never.shape[:2]}, "
-                f"images of {size}"
+                "`never_fill` must have the images' height and width. Received: "
+                f"{never.shape[:2]}, images of {size}"
             )
     return found
 

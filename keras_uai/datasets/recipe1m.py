@@ -16,7 +16,7 @@ _PARTS = ("train", "val", "test")
 
 
 def make_source(preparation, data_dir, download=False):
-    """The image tree; the largest centred square of each image, at 64 x 64.
+    """Returns the image tree: the largest centred square of each image, at 64 x 64.
 
     Args:
         preparation: a `Preparation`; size defaults to 64, channels to 3.

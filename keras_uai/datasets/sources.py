@@ -127,7 +127,7 @@ class EncodedSource(Source):
     """A source of encoded images (files, or bytes): decodes, finds the damage, crops, resizes."""
 
     def settle(self, preparation):
-        """Takes channels and dtype from the first readable image where the caller left them open."""
+        """Takes channels and dtype from the first readable image, unless they are given."""
         damage.parse(preparation.mask_from)
         check_channels(preparation.channels)
         self.enlarged = set()

@@ -41,7 +41,7 @@ _STREAM, _LIMIT_STREAM = 1, 3  # of the seed's random numbers (orders: 2, 4)
 
 
 def indices(count, split, seed=0, limit=None):
-    """The indices of one split of `count` images, ascending.
+    """Returns the indices of one split of `count` images, ascending.
 
     Args:
         count: number of images in the whole data set.
@@ -80,7 +80,7 @@ def indices(count, split, seed=0, limit=None):
 
 
 def check(split, limit=None):
-    """Raises ValueError where there is no such split, or `limit` cannot be."""
+    """Raises a ValueError for an unknown split or a `limit` that is not positive."""
     if split not in SPLITS:
         raise ValueError(
             f"Unknown split. Received: split={split!r}. Use one of: {', '.join(SPLITS)}."

@@ -310,7 +310,7 @@ def default_root():
 
 
 def free_memory():
-    """Returns the bytes of memory that can be taken without swapping, as far as the system tells."""
+    """Returns the free bytes of memory, as far as the system tells."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             for line in file:

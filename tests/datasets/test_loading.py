@@ -286,3 +286,20 @@ def test_a_model_fits_it(folder):
     ds = load(folder, measurement="DropPixel(0.5)", batch_size=8)
     history = model.fit(ds, epochs=2, verbose=0)
     assert len(history.history["loss"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("split", "digest"), [("train", "92b8d7dade5f"), ("validation", "b5743b257a43")]
+)
+def test_batches_of_version_0_1(tmp_path, split, digest):
+    """Split, order, crop, resizing and masks are to the bit those that presets were scored on."""
+    for i in range(30):
+        pixels = np.random.default_rng(i).integers(0, 256, (40, 33, 3)).astype("uint8")
+        save(tmp_path / f"{i:02}.png", pixels)
+    ds = load(
+        tmp_path, split, measurement="DropPixel(0.5)", image_size=16, center_crop=32, batch_size=2
+    )
+    found = hashlib.sha256()
+    for y in ds:
+        found.update(np.ascontiguousarray(y))
+    assert found.hexdigest()[:12] == digest
