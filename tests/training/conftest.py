@@ -12,6 +12,7 @@ def tiny(tmp_path):
         "limit": 40,
         "measurement": "DropPixel(0.5)",
         "latent_dim": 4,
+        "model_arguments": "energy_scales=(none,)",  # less to trace
         "generator": f"{SMALL},noise_channels=1",
         "discriminator": SMALL,
         "encoder": SMALL,

@@ -51,7 +51,9 @@ def test_an_epoch_has_every_image_once_in_another_order(tiny):
     ],
 )
 def test_models_get_the_images_they_need_and_no_test_images(tiny, model, split, names):
-    flags = {n: v for n, v in tiny.items() if n != "encoder" or model in ("UAI", "Unpaired")}
+    supervised = model in ("UAI", "Unpaired")
+    dropped = () if supervised else ("encoder", "model_arguments")
+    flags = {n: v for n, v in tiny.items() if n not in dropped}
     given = {**flags, "model": model, "eval_split": "test", "limit": 60}
     data = Data(configuration.resolve({**given, "random_horizontal_flip": False}))
     assert data.train_split == split
