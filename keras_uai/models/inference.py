@@ -8,6 +8,8 @@ from keras_uai import checks, sampling
 
 #: Pixels that are computed at a time: about a gigabyte of activations.
 PIXELS = 2**21
+#: Pixels of the whole images that are computed together by tiles: about half a gigabyte.
+TILED_PIXELS = 2**24
 #: Side of the tiles of larger images. On JAX each shape is compiled, so that tiles are smaller and
 #: serve smaller images, too.
 TILE = 256 if keras.backend.backend() == "jax" else 1024
@@ -76,7 +78,8 @@ class Inference:
         generator, padded = self._prepare(y, mask, tile)
         height, width = y.shape[1:3]
         if isinstance(generator, sampling.TiledGenerator):
-            features, chunk, draw = generator.observe(*padded), 1, model.sampler
+            features, draw = generator.observe(*padded), model.sampler
+            chunk = max(1, TILED_PIXELS // (padded[0].shape[1] * padded[0].shape[2]))
             arguments = (generator, features, *padded)
         else:
             observe = self.compiled("observe", generator.observe)

@@ -152,7 +152,10 @@ class Generator(keras.Model):
             if self.noise_channels and stride >= self.min_noise_stride
         ]
         self.receptive_radius = decoder_radius(
-            self.pyramid.strides, self.depth, self.efficient_resampling, self.predicts_mean
+            self.pyramid.strides,
+            self.depth,
+            self.efficient_resampling,
+            self.predicts_mean,
         )
         # The global part.
         self.fill = PushPull(name="fill")
@@ -187,8 +190,20 @@ class Generator(keras.Model):
             features["mean"] = self.finish(residual, base, mask)
         return features
 
-    def decode(self, features, style, noise, training=False):
-        """Computes the image `(N, H, W, C)` of `features`, `style` and the `noise` fields."""
+    def decode(self, features, style, noise, training=False, samples=1):
+        """Computes images from features and latents.
+
+        Args:
+            features: `observe(y, mask)` of N observations.
+            style: `(N * samples, latent_dim)`, the samples of an observation one after the other.
+            noise: Dict of the fields `{stride: (N * samples, h, w, noise_channels)}`.
+            training: Whether batch statistics are used and moved.
+            samples: Number of images per observation, an integer or scalar tensor.
+
+        Returns:
+            `(N * samples, H, W, C)`.
+        """
+        features = repeat(features, samples)
         levels = [features[f"stride_{stride}"] for stride in self.pyramid.strides]
         style = ops.convert_to_tensor(style)
         fields = [ops.convert_to_tensor(noise[stride]) for stride in self.noise_strides]
@@ -380,6 +395,13 @@ class Generator(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
+
+
+def repeat(features, count):
+    """Returns a dict of features with each observation's repeated `count` times in a row."""
+    if isinstance(count, int) and count == 1:
+        return features
+    return {name: ops.repeat(value, count, axis=0) for name, value in features.items()}
 
 
 @keras.saving.register_keras_serializable("keras_uai")

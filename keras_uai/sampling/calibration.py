@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_uai import checks, measurements, random, rng_streams
 from keras_uai.sampling.noise import draw_latents
-from keras_uai.sampling.samplers import TwoStage, decode, repeat, sample_keys
+from keras_uai.sampling.samplers import TwoStage, decode, sample_keys
 
 MIN_INFLATION, MAX_INFLATION, MAX_TRIES = 0.1, 10.0, 12
 
@@ -110,7 +110,13 @@ class _SpreadSkill:
         second = self.model.inference.compiled("calibration_second", self._second)
         variance = error = 0.0
         for part, (images, mean) in zip(self.parts, self.first, strict=True):
-            arguments = (images, mean, self.shown[part], self.seen[part], self.keys[part])
+            arguments = (
+                images,
+                mean,
+                self.shown[part],
+                self.seen[part],
+                self.keys[part],
+            )
             pair = ops.convert_to_numpy(second(*arguments, np.float32(inflation)))
             hidden = self.hidden[part]
             variance += (0.5 * np.square(pair[:, 0] - pair[:, 1]) * hidden).sum()
@@ -120,8 +126,9 @@ class _SpreadSkill:
 
     def _first(self, y, mask, keys):
         generator = self.model.inference_generator
-        features = repeat(generator.observe(y, mask), 2)
-        return decode(generator, features, keys, y, None, draw_latents), features["mean"]
+        features = generator.observe(y, mask)
+        images = decode(generator, features, keys, y, None, draw_latents)
+        return images, ops.repeat(features["mean"], 2, axis=0)
 
     def _second(self, images, mean, y, mask, keys, inflation):
         model = self.model

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_uai import random, rng_streams
 from keras_uai.checks import check_integer
+from keras_uai.networks.generator import repeat
 from keras_uai.sampling.noise import draw_latents, stratified_mask
 
 
@@ -30,7 +31,7 @@ class OneStage:
             `(N, K, H, W, C)` float32, unclipped and not composited with y.
         """
         count = ops.shape(keys)[1]
-        images = decode(generator, repeat(features, count), keys, y, origin, latents)
+        images = decode(generator, features, keys, y, origin, latents)
         return _split_samples(images, count)
 
     def get_config(self):
@@ -83,9 +84,9 @@ class TwoStage(OneStage):
 
     def __call__(self, generator, features, y, mask, keys, origin=None, latents=draw_latents):
         count = ops.shape(keys)[1]
-        mean = ops.repeat(features["mean"], count, axis=0)
-        images = decode(generator, repeat(features, count), keys, y, origin, latents)
-        y, mask = (ops.repeat(v, count, axis=0) for v in (y, mask))
+        images = decode(generator, features, keys, y, origin, latents)
+        repeated = repeat({"y": y, "mask": mask, "mean": features["mean"]}, count)
+        y, mask, mean = repeated["y"], repeated["mask"], repeated["mean"]
         if origin is not None:
             origin = ops.repeat(origin, count, axis=0)
         keys = ops.reshape(keys, (-1, 2))
@@ -150,12 +151,7 @@ def decode(generator, features, keys, y, origin=None, latents=draw_latents):
         origin = ops.repeat(origin, count, axis=0)
     keys = ops.reshape(keys, (-1, 2))
     style, noise = latents(generator, keys, ops.shape(y)[1], ops.shape(y)[2], origin)
-    return generator.decode(features, style, noise)
-
-
-def repeat(features, count):
-    """Repeats each observation's features `count` times along the batch axis."""
-    return {name: ops.repeat(value, count, axis=0) for name, value in features.items()}
+    return generator.decode(features, style, noise, samples=count)
 
 
 def _split_samples(images, count):

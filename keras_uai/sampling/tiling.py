@@ -10,8 +10,8 @@ class TiledGenerator:
     Stands in for a `Generator` in samplers: `observe` and `decode` take and return whole images, as
     NumPy arrays. Each tile is computed with a margin of `receptive_radius` pixels, so that the
     result equals the untiled one up to rounding and there are no seams to blend. All tiles of an
-    image have one shape. Features are computed again for each call of `decode`, since those of a
-    large image do not fit into memory.
+    image have one shape. Features of a tile are computed again for each call of `decode`, since those
+    of a large image do not fit into memory.
 
     Args:
         generator: A `networks.Generator` without attention and group normalisation: these would see
@@ -39,56 +39,90 @@ class TiledGenerator:
         self.tile = -(-tile // self.stride) * self.stride
         self._base = compile_function("base", generator.base)
         self._finish = compile_function("finish", generator.finish)
-        self._mean = compile_function("mean_residual", self._mean_residual)
-        self._decode = compile_function("decode_tile", self._decode_tile)
+        self._observer = compile_function("observer", self._observe_tile)
+        self._decoder = compile_function("decoder", self._decode_tile)
 
     def observe(self, y, mask, training=False):
-        """Returns `base`, `mask` and, if the generator predicts one, `mean`, for whole images."""
-        base = _numpy(self._base(y, mask))
-        features = {"base": base, "mask": mask}
+        """Returns `base`, `mask` and, if the generator predicts one, `mean`, of whole images."""
+        y, mask = _numpy(y), _numpy(mask)
+        features = {"base": self._by_channel(self._base, y, mask), "mask": mask}
         if self.generator.predicts_mean:
-            residual = self._by_tiles(self._mean, [base, _numpy(mask)])
-            features["mean"] = _numpy(self._finish(residual, base, mask))
+            mean = np.empty(y.shape, "float32")
+            for i in range(len(y)):
+                for cut, store in self._tiles(y.shape):
+                    found = self._observer(*(cut(v[i : i + 1]) for v in features.values()))
+                    store(mean[i : i + 1], found["mean_residual"])
+            mean[:] = self._by_channel(self._finish, mean, features["base"], mask)
+            features["mean"] = mean
         return features
 
-    def decode(self, features, style, noise, training=False):
-        """Returns the images `(N, H, W, C)` of `style` and the whole images' `noise` fields."""
+    def decode(self, features, style, noise, training=False, samples=1):
+        """Computes whole images; arguments as in `Generator.decode`, `noise` of whole images."""
+        base, mask = features["base"], features["mask"]
+        style = _numpy(style)
         fields = [_numpy(noise[stride]) for stride in self.noise_strides]
-        maps = [_numpy(features["base"]), _numpy(features["mask"]), *fields]
-        residual = self._by_tiles(self._decode, maps, style)
-        origin = features["mean"] if self.generator.predicts_mean else features["base"]
-        return self._finish(residual, origin, features["mask"])
+        images = np.empty((len(style), *base.shape[1:]), "float32")
+        for i in range(len(base)):
+            for cut, store in self._tiles(base.shape):
+                found = self._observer(cut(base[i : i + 1]), cut(mask[i : i + 1]))
+                for j in range(i * samples, (i + 1) * samples):
+                    tile = [cut(field[j : j + 1]) for field in fields]
+                    store(images[j : j + 1], self._decoder(found, style[j : j + 1], tile))
+        origin = features["mean"] if self.generator.predicts_mean else base
+        for j, image in enumerate(images):
+            i = j // samples
+            rows = (image[None], origin[i : i + 1], mask[i : i + 1])
+            images[j] = self._by_channel(self._finish, *rows)[0]
+        return images
 
-    def _mean_residual(self, base, mask):
-        return self.generator.observer([base, mask])["mean_residual"]
+    def _observe_tile(self, base, mask):
+        return self.generator.observer([base, mask])
 
-    def _decode_tile(self, base, mask, *rest):
-        *fields, style = rest
-        features = self.generator.observer([base, mask])
+    def _decode_tile(self, features, style, fields):
         levels = [features[f"stride_{stride}"] for stride in self.generator.pyramid.strides]
         return self.generator.decoder([*levels, style, *fields])
 
-    def _by_tiles(self, function, maps, *vectors):
-        """Applies `function` to windows of `maps`, and joins the tiles inside of them.
-
-        The first map has the image's size; the others have it divided by an integer.
-        """
-        count, height, width, channels = maps[0].shape
-        out = np.empty((count, height, width, channels), "float32")
-        margin = self.generator.receptive_radius
-        for top, inner_top, bottom, rows in windows(height, self.tile, margin):
-            for left, inner_left, right, columns in windows(width, self.tile, margin):
-                cut = []
-                for v in maps:
-                    s = height // v.shape[1]
-                    cut.append(
-                        v[:, top // s : (top + rows) // s, left // s : (left + columns) // s]
-                    )
-                result = _numpy(function(*cut, *vectors))
-                out[:, inner_top:bottom, inner_left:right] = result[
-                    :, inner_top - top : bottom - top, inner_left - left : right - left
-                ]
+    def _by_channel(self, function, *arrays):
+        """Applies a global function to one channel at a time, which bounds its memory."""
+        out = np.empty(arrays[0].shape, "float32")
+        for c in range(out.shape[-1]):
+            one = (v[..., c : c + 1] if v.shape[-1] > 1 else v for v in arrays)
+            out[..., c : c + 1] = _numpy(function(*one))
         return out
+
+    def _tiles(self, shape):
+        """Yields `(cut, store)` of each tile of images `(N, H, W, C)`.
+
+        `cut` returns a map's window, where a map may have fewer cells than the image has pixels;
+        `store` writes the tile inside of a window's result into an image.
+        """
+        _, height, width, _ = shape
+        margin = self.generator.receptive_radius
+        for top, first, last, rows in windows(height, self.tile, margin):
+            for left, begin, end, columns in windows(width, self.tile, margin):
+
+                def cut(v, top=top, left=left, rows=rows, columns=columns):
+                    s = height // v.shape[1]
+                    return v[
+                        :,
+                        top // s : (top + rows) // s,
+                        left // s : (left + columns) // s,
+                    ]
+
+                def store(
+                    image,
+                    found,
+                    top=top,
+                    left=left,
+                    first=first,
+                    begin=begin,
+                    last=last,
+                    end=end,
+                ):
+                    inside = _numpy(found)[:, first - top : last - top, begin - left : end - left]
+                    image[:, first:last, begin:end] = inside
+
+                yield cut, store
 
 
 def windows(size, tile, margin):
@@ -119,6 +153,8 @@ def pad_to_multiple(image, stride, least=0):
     """
     height, width = ops.shape(image)[1], ops.shape(image)[2]
     pads = [[0, _missing(height, stride, least)], [0, _missing(width, stride, least)]]
+    if pads == [[0, 0], [0, 0]]:
+        return image
     if isinstance(image, np.ndarray):
         return np.pad(image, [[0, 0], *pads, [0, 0]])
     return ops.pad(image, [[0, 0], *pads, [0, 0]])
