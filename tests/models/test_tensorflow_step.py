@@ -1,11 +1,10 @@
-"""The training step: who moves, by which gradient, and that K micro-batches are one batch."""
+"""The training step: who moves, by which gradient, and accumulation, precision."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_uai.layers import SpectralConv2D, SpectralDense
 from tests.testing import array, observations, same_bits, tiny_uai
 
 ALL_ON = {"gan": 1.0, "z": 0.5, "y": 0.7, "energy": 0.3, "splitting": 0.2}
@@ -43,14 +42,14 @@ def singular_vectors(network):
     return {v.path for v in network.weights if v.name == "u"}
 
 
-# -- who moves --------------------------------------------------------------------------------------
+# -- moved weights ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("weights", [{}, ALL_ON], ids=["paper", "all"])
-def test_d_moves_d_and_g_moves_g_and_e(weights):
-    """With one player's rate at 0 only the other's weights move, and all of them.
+def test_d_loss_moves_d_and_g_loss_moves_g_and_e(weights):
+    """With one optimizer's rate at 0 only the other's weights move, and all of them.
 
-    Not with the hinge: inside its margin the pulls of y and y_tilde on D's last bias cancel.
+    Not with the hinge: inside its margin the gradients of y and y_tilde at D's last bias cancel.
     """
     for still in ("discriminator", "generator"):
         model = tiny_uai()
@@ -67,16 +66,13 @@ def test_d_moves_d_and_g_moves_g_and_e(weights):
 
 
 def test_every_trainable_weight_has_exactly_one_optimizer():
-    model = tiny_uai(average_decay=0.9)
+    model = tiny_uai(ema_decay=0.9)
     model.compile()
-    owned = [
-        *model.optimizer._trainable_variables,
-        *model.discriminator_optimizer._trainable_variables,
-    ]
-    assert sorted(id(v) for v in owned) == sorted(id(v) for v in model.trainable_variables)
-    assert {id(v) for v in model.discriminator.trainable_variables} == {
-        id(v) for v in model.discriminator_optimizer._trainable_variables
-    }
+    (d_optimizer, of_d), (g_optimizer, of_g) = model.updates()
+    assert (d_optimizer, g_optimizer) == (model.discriminator_optimizer, model.optimizer)
+    assert {id(v) for v in of_d} == {id(v) for v in model.discriminator.trainable_variables}
+    owned = sorted(id(v) for v in [*of_d, *of_g])
+    assert owned == sorted(id(v) for v in model.trainable_variables)
 
 
 @pytest.mark.parametrize(
@@ -94,11 +90,11 @@ def test_a_network_without_a_term_stays_as_it_is(weights, still):
     assert {n for n, w in before.items() if not moved(getattr(model, n), w)} == still
 
 
-# -- by which gradient ------------------------------------------------------------------------------
+# -- gradients ----------------------------------------------------------------------
 
 
-def test_both_players_step_from_the_same_point():
-    """One forward pass: each moves by its own loss's gradient at the weights before the step."""
+def test_both_optimizers_step_from_the_same_point():
+    """Each optimizer applies its own loss's gradient at the weights before the step."""
     model = plain_descent(tiny_uai(), 0.1, 0.2, loss_weights=ALL_ON)
     y = batch(model)
     data, keys = model.unpack(y), model.step_keys(8)
@@ -107,7 +103,7 @@ def test_both_players_step_from_the_same_point():
         0.1: [*model.generator.trainable_variables, *model.encoder.trainable_variables],
     }
     with tf.GradientTape(persistent=True) as tape:
-        losses = model.objective(data, keys, training=True)[:2]
+        losses = model.compute_losses(data, keys, training=True)[:2]
     expected = {}
     for (rate, variables), loss in zip(sides.items(), losses, strict=True):
         for v, gradient in zip(
@@ -120,22 +116,22 @@ def test_both_players_step_from_the_same_point():
     assert not expected
 
 
-def test_u_advances_once_a_step_whatever_the_calls():
-    """Three passes of D a step, several of G: every spectral layer still does one power iteration."""
-    model = plain_descent(tiny_uai(), 0.0, loss_weights=ALL_ON, micro_batches=2)
-    spectral = (SpectralConv2D, SpectralDense)
-    layers = [layer for layer in model._flatten_layers() if isinstance(layer, spectral)]
-    assert len(layers) > 10
-    expected = []
-    for layer in layers:
-        kernel = array(layer.kernel, "float64")
-        u = kernel.reshape(-1, kernel.shape[-1]).T @ (
-            kernel.reshape(-1, kernel.shape[-1]) @ array(layer.u, "float64")
-        )
-        expected.append(u / np.linalg.norm(u))
+def test_u_advances_once_a_step():
+    """D runs three times a step and G several times; each spectral layer iterates once."""
+    model = plain_descent(tiny_uai(), 0.0, loss_weights=ALL_ON, gradient_accumulation_steps=2)
+    networks = model.generator, model.discriminator, model.encoder
+    weights = {(n.name, v.path): v for n in networks for v in n.weights}
+    vectors = [key for key in weights if key[1].endswith("/u")]
+    assert len(vectors) > 10
+    expected = {}
+    for network, path in vectors:
+        kernel = array(weights[network, f"{path[:-1]}kernel"], "float64")
+        matrix = kernel.reshape(-1, kernel.shape[-1])
+        u = matrix.T @ (matrix @ array(weights[network, path], "float64"))
+        expected[network, path] = u / np.linalg.norm(u)
     model.train_step(batch(model))
-    for layer, u in zip(layers, expected, strict=True):
-        np.testing.assert_allclose(layer.u, u, atol=1e-5)
+    for key, u in expected.items():
+        np.testing.assert_allclose(weights[key], u, atol=1e-5)
 
 
 def test_steps_are_counted_and_their_noise_differs():
@@ -145,7 +141,7 @@ def test_steps_are_counted_and_their_noise_differs():
     for step in range(3):
         assert int(model.step) == step
         keys.append(array(model.step_keys(4)))
-        model.trackers["z_loss"].reset_state()
+        model.log_means.means["z_loss"].reset_state()
         seen.append(float(model.train_step(y)["z_loss"]))
     assert len(np.unique(np.concatenate(keys), axis=0)) == 12
     assert len(set(seen)) == 3
@@ -178,7 +174,7 @@ def _pairs(bits):
     return zip(array(bits[0, :half]).tolist(), array(bits[0, half:]).tolist(), strict=True)
 
 
-# -- accumulation -----------------------------------------------------------------------------------
+# -- accumulation ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -186,12 +182,12 @@ def _pairs(bits):
     [({}, 4), (ALL_ON, 2), ({"y": 0.0}, 2), ({"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0}, 8)],
     ids=str,
 )
-def test_micro_batches_are_the_full_batch(weights, parts):
-    """Group norm, so that images do not mix: losses and updates equal those of one pass."""
+def test_accumulated_gradients_are_those_of_the_batch(weights, parts):
+    """With group norm, where images do not mix, losses and updates equal those of one pass."""
     results = []
     for k in (1, parts):
         keras.utils.set_random_seed(0)
-        model = plain_descent(tiny_uai(), loss_weights=weights, micro_batches=k)
+        model = plain_descent(tiny_uai(), loss_weights=weights, gradient_accumulation_steps=k)
         before = model.get_weights()
         logs = {k: float(v) for k, v in model.train_step(batch(model, 8)).items()}
         steps = [b - a for a, b in zip(before, model.get_weights(), strict=True)]
@@ -199,7 +195,7 @@ def test_micro_batches_are_the_full_batch(weights, parts):
     (logs, steps), (other_logs, other_steps) = results
     assert other_logs.keys() == logs.keys()
     for name in logs:
-        if name != "std":  # a root, and of the first images of each part
+        if name != "std":  # a root, of the first images of each part
             assert other_logs[name] == pytest.approx(logs[name], abs=2e-6), name
     for a, b in zip(steps, other_steps, strict=True):
         np.testing.assert_allclose(b, a, atol=1e-5 * max(1e-2, np.abs(a).max()))
@@ -207,17 +203,19 @@ def test_micro_batches_are_the_full_batch(weights, parts):
 
 
 def test_the_batch_must_divide():
-    model = plain_descent(tiny_uai(), micro_batches=3)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="multiple of micro_batches=3"):
+    model = plain_descent(tiny_uai(), gradient_accumulation_steps=3)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="multiple of gradient_accumulation_steps=3"
+    ):
         model.train_step(batch(model, 8))
 
 
-def test_clean_images_and_masks_travel_with_their_part():
-    """A dict batch in two parts: the same step as with the mask in one part."""
+def test_clean_images_and_masks_stay_with_their_part():
+    """A dict batch in two parts gives the step of one part."""
     results = []
     for parts in (1, 2):
         keras.utils.set_random_seed(0)
-        model = plain_descent(tiny_uai(), micro_batches=parts)
+        model = plain_descent(tiny_uai(), gradient_accumulation_steps=parts)
         y, mask = observations(model.measurement, 4)
         model.train_step({"observation": y, "mask": mask, "clean": y})
         results.append(model.get_weights())
@@ -225,16 +223,19 @@ def test_clean_images_and_masks_travel_with_their_part():
         np.testing.assert_allclose(a, b, atol=1e-5 * max(1.0, np.abs(a).max()))
 
 
-# -- graphs and precision ---------------------------------------------------------------------------
+# -- graphs and precision ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_graphs_make_the_same_step(jit_compile):
+def test_graphs_compute_the_same_step(jit_compile):
     results = []
     for graph in (False, True):
         keras.utils.set_random_seed(0)
         model = plain_descent(
-            tiny_uai(), 0.1, micro_batches=2 - jit_compile, loss_weights={"z": 0.0, "y": 0.0}
+            tiny_uai(),
+            0.1,
+            gradient_accumulation_steps=2 - jit_compile,
+            loss_weights={"z": 0.0, "y": 0.0},
         )
         step = (
             tf.function(model.train_step, jit_compile=jit_compile, autograph=False)
@@ -249,7 +250,7 @@ def test_graphs_make_the_same_step(jit_compile):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
-def test_mixed_float16_scales_the_loss_of_both_players():
+def test_mixed_float16_scales_both_losses():
     keras.config.set_dtype_policy("mixed_float16")
     model = tiny_uai()
     model.compile()
@@ -294,7 +295,7 @@ def test_loss_scaling_can_be_switched_off():
         assert isinstance(optimizer, keras.optimizers.Adam)
 
 
-def test_a_compiled_function_reads_the_weights_of_the_moment():
+def test_compiled_functions_read_the_present_weights():
     model = tiny_uai()
     y = batch(model, 2)
     before = model.inpaint(y, num_samples=2)
