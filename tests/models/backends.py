@@ -1,4 +1,4 @@
-"""What `test_jax_step` does on both backends: the same models, the same batches, the losses of each step."""
+"""Program of `test_jax_step`: the losses of the same models on the same batches, on a backend."""
 
 import json
 import os
@@ -10,17 +10,17 @@ from keras_uai import measurements, models
 from tests.testing import array, images, observations, tiny
 
 STEPS, BATCH = 5, 8
-_SMALL = {"width": 8, "max_width": 16, "stem": 4}
+_SMALL = {"width": 8, "max_width": 16, "space_to_depth": 4}
 
 
 def _recommended():
-    """Batch norm, mirrored images, a schedule."""
+    """Returns a model with batch norm and a learning rate schedule."""
     parts = dict.fromkeys(("generator", "discriminator", "encoder"), _SMALL)
     return models.UAI.recommended((16, 16, 3), "DropPixel(0.5)", steps=20, latent_dim=6, **parts)
 
 
 def _paper():
-    model = tiny(models.UAI, average_decay=0.9)
+    model = tiny(models.UAI, ema_decay=0.9)
     model.compile()
     return model
 
@@ -31,12 +31,12 @@ def _misgan():
     return model
 
 
-#: Models that take `STEPS` steps on both backends from the same weights, and go on with each other's files.
+#: Models that train on both backends from the same weights, and go on from each other's files.
 MODELS = {"UAI": _paper, "recommended": _recommended, "MisGAN": _misgan}
 
 
 def batches():
-    """A list of `STEPS + 1` batches, dicts of arrays with all that any model needs."""
+    """Returns `STEPS + 1` batches, dicts of the arrays that any model needs."""
     found, measurement = [], measurements.DropPixel(0.5)
     for step in range(STEPS + 1):
         y, _ = observations(measurement, BATCH, seed=step)
@@ -46,7 +46,7 @@ def batches():
 
 
 def losses(model, batches):
-    """The logs of a step a batch, each through a `fit` of its own."""
+    """Returns the logs of one step per batch, each by a `fit` of its own."""
     found = []
     for batch in batches:
         history = model.fit(batch, batch_size=BATCH, shuffle=False, verbose=0).history
@@ -55,16 +55,16 @@ def losses(model, batches):
 
 
 def state(model):
-    """All that is saved: weights, the step, both optimizers."""
+    """Returns all saved variables: weights, the step, both optimizers."""
     optimizers = model.optimizer, model.discriminator_optimizer
     return [array(v) for v in (*model.weights, *(v for o in optimizers for v in o.variables))]
 
 
-# -- on JAX ------------------------------------------------------------------------------------------------------------
+# -- on JAX --------------------------------------------------------------------------------
 
 
 def on_jax(folder):
-    """Goes on from what TensorFlow saved in `folder`, and saves what it did beside it."""
+    """Continues TensorFlow's trainings saved in `folder`, and saves its own results beside them."""
     assert keras.backend.backend() == "jax"
     os.chdir(folder)
     with np.load("batches.npz") as saved:
@@ -75,8 +75,10 @@ def on_jax(folder):
     found = {"traces": {}}
     for name in MODELS:
         model = keras.saving.load_model(f"{name}.keras")
-        if name == "UAI":  # whose parts of a batch do not meet in its norms
-            model.compile_from_config({**model.get_compile_config(), "micro_batches": 2})
+        if name == "UAI":  # its norms do not mix the parts of a batch
+            model.compile_from_config(
+                {**model.get_compile_config(), "gradient_accumulation_steps": 2}
+            )
         traces = _counting_traces(model)
         found[name] = losses(model, data[:STEPS])
         model.save(f"{name}-on-jax.keras")
@@ -95,33 +97,34 @@ def on_jax(folder):
 
 
 def _counting_traces(model):
-    """A list that grows with each trace of the model's step."""
-    traces, objective = [], model.objective
+    """Returns a list that grows with each trace of the model's step."""
+    traces, compute_losses = [], model.compute_losses
 
     def counted(*args, **kwargs):
         traces.append(1)
-        return objective(*args, **kwargs)
+        return compute_losses(*args, **kwargs)
 
-    vars(model)["objective"] = counted
+    model.compute_losses = counted
     return traces
 
 
 def _traced(name, batch):
-    """A step traced and not compiled: the names of what it logs, and of what it should; its state keeps its shapes."""
+    """Traces a step without compiling it; its state must keep its shapes.
+
+    Returns:
+        The names that the step logs, and `log_names()`.
+    """
     import jax
 
     model = tiny(getattr(models, name))
-    model.compile(micro_batches=2)
-    kinds = dict.fromkeys(
-        (
-            "trainable_variables",
-            "non_trainable_variables",
-            "optimizer_variables",
-            "metrics_variables",
-        ),
-        True,
+    model.compile(gradient_accumulation_steps=2)
+    lists = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
     )
-    before = model._get_jax_state(**kinds)
+    before = tuple([v.value for v in variables] for variables in lists)
     logs, after = jax.eval_shape(model.train_step, before, batch)
     shapes = jax.tree.map(lambda v: (v.shape, str(v.dtype)), (before, after))
     assert shapes[0] == shapes[1]
@@ -148,7 +151,7 @@ def _in_mixed_precision(policy, name, data):
 
 
 def _overflows(model, batch):
-    """With a loss scale that is too large for one player: which players moved, and both scales after a step."""
+    """Returns the networks that move, and the scale after a step, where one scale is too large."""
     sides = {"g": model.generator, "d": model.discriminator}
     optimizers = {"g": model.optimizer, "d": model.discriminator_optimizer}
     found = {"scales": {n: float(o.dynamic_scale) for n, o in optimizers.items()}}

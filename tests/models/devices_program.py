@@ -1,7 +1,7 @@
-"""Run by `test_distribution`: one device against two, in one process.
+"""Program of `test_distribution`: trains on one device and on two, in one process.
 
-TensorFlow: a MirroredStrategy of two logical devices. JAX: DataParallel over two host devices. Prints a JSON dict of
-`{case: {what: numbers}}`.
+TensorFlow uses a MirroredStrategy of two logical devices, JAX a DataParallel of two host devices.
+Prints a JSON dict of `{case: {name: largest difference}}`.
 """
 
 import contextlib
@@ -26,14 +26,17 @@ def descent():
 
 
 def splitting():
-    """Batch norm, and noise that hides pixels, in 2 micro-batches; images a batch."""
-    model = tiny(models.Splitting, networks={**SMALL, "normalization": "batch"}, average_decay=0.9)
-    model.compile(*descent(), micro_batches=2, jit_compile="auto")
+    """Returns a model with batch norm, splitting noise and two parts a batch; and a batch size."""
+    model = tiny(models.Splitting, networks={**SMALL, "normalization": "batch"}, ema_decay=0.9)
+    model.compile(*descent(), gradient_accumulation_steps=2, jit_compile="auto")
     return model, 8
 
 
-def game():
-    """Two players, z, fresh masks. On TensorFlow batches of 7 images, of which the replicas get 4 and 3."""
+def adversarial():
+    """Returns a model with two losses, z and fresh masks, and a batch size.
+
+    On TensorFlow batches have 7 images, of which the replicas get 4 and 3.
+    """
     model = tiny_uai(networks=SMALL)
     model.compile(*descent(), loss_weights={"z": 0.0, "y": 0.0})
     return model, 8 if ON_JAX else 7
@@ -45,14 +48,14 @@ def images(model, count):
 
 
 def train(make, scope, further=False):
-    """What training made of the weights, and what was logged, evaluated and predicted; `scope` makes scopes."""
+    """Returns weights and logs of a training and, if `further`, scores and predictions after it."""
     keras.utils.set_random_seed(0)
     with scope():
         model, size = make()
-        begun = [w.copy() for w in model.get_weights()]
+        initial = [w.copy() for w in model.get_weights()]
     with scope() if ON_JAX else contextlib.nullcontext():
         history = model.fit(images(model, 3 * size), batch_size=size, shuffle=False, verbose=0)
-        result = {"begun": begun, "weights": model.get_weights()}
+        result = {"initial": initial, "weights": model.get_weights()}
         result["logs"] = {n: v[0] for n, v in history.history.items() if n != "std"}
         if further:  # on TensorFlow the last batch has one image, and the second replica none
             rest = images(model, 2 * size if ON_JAX else size + 1)
@@ -62,15 +65,15 @@ def train(make, scope, further=False):
     return result
 
 
-def far(a, b):
-    """Largest difference."""
+def difference(a, b):
+    """Returns the largest absolute difference of two nested structures."""
     pairs = zip(keras.tree.flatten(a), keras.tree.flatten(b), strict=True)
     return max(float(np.abs(np.asarray(x) - np.asarray(y)).max()) for x, y in pairs)
 
 
 def refused(scope):
-    """What is said to models that could not train as one device."""
-    said = {}
+    """Returns the messages for models that could not train as one device does."""
+    messages = {}
     with scope():
         model = tiny(models.Splitting, networks=SMALL)
     for name, where, arguments in (
@@ -81,12 +84,12 @@ def refused(scope):
             try:
                 model.compile(**{n: make() for n, make in arguments.items()})
             except ValueError as error:
-                said[name] = str(error)
-    return said
+                messages[name] = str(error)
+    return messages
 
 
 def two_devices():
-    """A function that makes the scope of both."""
+    """Returns a function that makes the scope of two devices."""
     if ON_JAX:
         return keras.distribution.DataParallel().scope
     import tensorflow as tf
@@ -99,12 +102,13 @@ def two_devices():
 def main():
     scope = two_devices()
     found = {} if ON_JAX else {"refused": refused(scope)}
-    for make in (splitting, game):
+    for make in (splitting, adversarial):
         one, two = (
-            train(make, where, further=make is game) for where in (contextlib.nullcontext, scope)
+            train(make, where, further=make is adversarial)
+            for where in (contextlib.nullcontext, scope)
         )
-        found[make.__name__] = {name: far(one[name], two[name]) for name in one}
-        found[make.__name__]["moved"] = far(one["begun"], one["weights"])
+        found[make.__name__] = {name: difference(one[name], two[name]) for name in one}
+        found[make.__name__]["moved"] = difference(one["initial"], one["weights"])
     print(json.dumps(found))
 
 

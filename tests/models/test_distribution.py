@@ -1,4 +1,4 @@
-"""Several devices train as one with the same global batch: the same weights, logs, scores and predictions."""
+"""Several devices compute the step of one device with the same global batch."""
 
 import json
 import os
@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from keras_uai import replicas
+from keras_uai import distribute
 from tests.testing import ROOT
 
 
 @pytest.fixture(scope="module", params=["tensorflow", "jax"])
 def measured(request):
-    """What `devices_program` measured, in a process of its own: devices are made before all else."""
+    """Output of `devices_program`; devices must be made before all else, hence a process."""
     backend = request.param
     if backend == "jax":
         pytest.importorskip("jax")
@@ -30,30 +30,30 @@ def measured(request):
     return {"backend": backend, **json.loads(done.stdout.splitlines()[-1])}
 
 
-@pytest.mark.parametrize("case", ["splitting", "game"])
+@pytest.mark.parametrize("case", ["splitting", "adversarial"])
 def test_two_devices_train_as_one(measured, case):
-    """Also with batch norm in micro-batches, and where the batch does not divide among the devices."""
-    far = measured[case]
-    assert far["begun"] == 0
-    assert far["moved"] > 1e-3
-    assert far["weights"] < 2e-6
-    assert far["logs"] < 1e-5
+    """Also with batch norm and accumulation, and where the batch does not divide evenly."""
+    difference = measured[case]
+    assert difference["initial"] == 0
+    assert difference["moved"] > 1e-3
+    assert difference["weights"] < 2e-6
+    assert difference["logs"] < 1e-5
 
 
 def test_two_devices_evaluate_and_predict_as_one(measured):
     """On TensorFlow a last batch of one image leaves nothing for the second device."""
-    assert measured["game"]["evaluate"] < 1e-5
-    assert measured["game"]["predict"] < 1e-5
+    assert measured["adversarial"]["evaluate"] < 1e-5
+    assert measured["adversarial"]["predict"] < 1e-5
 
 
-def test_what_could_not_train_as_one_device_is_refused(measured):
+def test_models_that_could_not_train_as_one_device_are_refused(measured):
     if measured["backend"] == "tensorflow":
         assert "in the strategy's scope" in measured["refused"]["outside"]
         assert "Received: SGD(clipnorm=1.0) on 2 replicas" in measured["refused"]["clip"]
-    else:  # where gradients are those of the whole batch
+    else:  # gradients are those of the whole batch
         assert "refused" not in measured
 
 
-def test_alone_there_is_one_replica_that_has_the_whole_batch():
-    assert replicas.count() == 1
-    assert replicas.place(8) == (0, 1.0)
+def test_a_single_replica_has_the_whole_batch():
+    assert distribute.num_replicas() == 1
+    assert distribute.batch_slice(8) == (0, 1.0)

@@ -1,4 +1,4 @@
-"""The same models on JAX: equal losses from equal weights, accumulation, mixed precision, and files that move."""
+"""Training on JAX equals training on TensorFlow, and each continues the other's files."""
 
 import json
 
@@ -14,7 +14,7 @@ CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    """What TensorFlow did here, and JAX in a process without TensorFlow: `{"tensorflow": ..., "jax": ...}`."""
+    """Results of TensorFlow, here, and of JAX, in a process without TensorFlow."""
     folder = tmp_path_factory.mktemp("backends")
     data = backends.batches()
     np.savez(
@@ -45,19 +45,19 @@ def assert_same_losses(found, expected):
 
 
 def without_std(steps):
-    """It is of the first images of each micro-batch."""
+    """`std` is of the first images of each part of a batch."""
     return [{n: v for n, v in logs.items() if n != "std"} for logs in steps]
 
 
 def assert_same_states(found, expected):
-    """To the last bit; integers of 64 bits are 32 on JAX."""
+    """Compares values exactly; integers of 64 bits have 32 on JAX."""
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("name", backends.MODELS)
 def test_same_losses_from_the_same_weights(both, name):
-    """UAI in two micro-batches, too: they are the full batch."""
+    """On JAX UAI accumulates two parts of each batch."""
     found, expected = both["jax"][name], both["tensorflow"][name]
     if name == "UAI":
         found, expected = without_std(found), without_std(expected)
@@ -65,7 +65,7 @@ def test_same_losses_from_the_same_weights(both, name):
 
 
 @pytest.mark.parametrize("name", backends.MODELS)
-def test_what_tensorflow_saved_goes_on_on_jax(both, name):
+def test_jax_continues_a_file_of_tensorflow(both, name):
     here = both["tensorflow"]
     with np.load(here["folder"] / f"{name}-from-tensorflow.npz") as found:
         assert_same_states([found[n] for n in found.files], here[f"{name}, state"])
@@ -75,7 +75,7 @@ def test_what_tensorflow_saved_goes_on_on_jax(both, name):
 
 
 @pytest.mark.parametrize("name", backends.MODELS)
-def test_what_jax_saved_goes_on_on_tensorflow(both, name):
+def test_tensorflow_continues_a_file_of_jax(both, name):
     here, data = both["tensorflow"], both["data"]
     model = here["models"][name]
     model.load_weights(here["folder"] / f"{name}-on-jax.keras")
@@ -85,9 +85,9 @@ def test_what_jax_saved_goes_on_on_tensorflow(both, name):
 
 
 def test_the_step_is_traced_once(both):
-    """By six calls of `fit`, with weights loaded in between."""
+    """Six calls of `fit`, with weights loaded in between, trace once."""
     traces = both["jax"]["traces"]
-    assert traces.pop("UAI") == 2  # one of a micro-batch's shapes
+    assert traces.pop("UAI") == 2  # once more for the shapes of a part
     assert set(traces.values()) == {1}
 
 
@@ -102,7 +102,7 @@ def test_scores(both):
 
 def test_the_rest_of_the_zoo_is_traced(both):
     for name, (logged, names) in both["jax"]["traced"].items():
-        assert {"g_loss", "d_loss"} <= set(logged) <= set(names), name
+        assert {"loss", "g_loss", "d_loss"} <= set(logged) <= {"loss", *names}, name
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
@@ -111,8 +111,8 @@ def test_mixed_precision(both, policy):
         assert np.isfinite(list(logs.values())).all(), logs
 
 
-def test_loss_scaling_of_both_players(both):
-    """Doubled after two finite steps; a player whose gradients overflow stays where it is, and its scale is halved."""
+def test_loss_scaling_of_both_losses(both):
+    """Two finite steps double a scale; an overflow halves it and skips that loss's update."""
     found = both["jax"]["mixed_float16"]["overflows"]
     assert found["scales"] == {"g": 32.0, "d": 32.0}
     for name, other in (("g", "d"), ("d", "g")):
