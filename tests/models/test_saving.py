@@ -1,10 +1,12 @@
-"""Saved, loaded, interrupted and resumed trainings end bit-equal to one that was left alone."""
+"""Saved, loaded, interrupted and resumed trainings end bit-equal to an uninterrupted one."""
 
 import keras
 import numpy as np
 import pytest
 
 from keras_uai.measurements import DropPixel, Empirical
+from keras_uai.sampling import TwoStage
+from keras_uai.values import ValueScaling
 from tests.testing import array, observations, run_python, same_bits, tiny_uai
 
 EPOCHS, HALF, BATCH = 4, 2, 4
@@ -12,7 +14,7 @@ EPOCHS, HALF, BATCH = 4, 2, 4
 
 def made(seed=0):
     keras.utils.set_random_seed(seed)
-    model = tiny_uai(average_decay=0.9, networks={"normalization": "batch"})
+    model = tiny_uai(ema_decay=0.9, networks={"normalization": "batch"})
     model.compile(loss_weights={"y": 0.0})
     return model
 
@@ -22,7 +24,7 @@ def data():
 
 
 def state(model):
-    """Everything a training moves: weights, averages, the step, both optimizers."""
+    """Returns all that training changes: weights, averages, the step, both optimizers."""
     optimizers = model.optimizer, model.discriminator_optimizer
     variables = [*model.variables, *(v for o in optimizers for v in o.variables)]
     return [array(v) for v in variables]
@@ -36,7 +38,7 @@ def assert_same_state(a, b):
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    """A training of four epochs without interruption; the whole model saved after two."""
+    """Trains for four epochs without interruption; the whole model is saved after two."""
     folder = tmp_path_factory.mktemp("straight")
     model, states = made(), []
 
@@ -54,14 +56,14 @@ def straight(tmp_path_factory):
 
 
 def test_the_whole_state_moves(straight):
-    """The comparison below would notice what it is to notice."""
+    """The comparisons below would otherwise pass without effect."""
     _, states = straight
     moved = [(a != b).any() for a, b in zip(states[HALF - 1], states[-1], strict=True)]
     assert np.mean(moved) > 0.9
 
 
 def test_resumed_by_backup_and_restore_is_bit_equal(straight, tmp_path):
-    """Twice the same seed is twice the same training, also where the second is interrupted."""
+    """The same seed gives the same training, also where the second one is interrupted."""
     _, states = straight
 
     class PowerCut(keras.callbacks.Callback):
@@ -95,7 +97,7 @@ def test_continued_in_a_fresh_process_is_bit_equal(straight, tmp_path):
         "variables = [*model.variables, *(v for o in optimizers for v in o.variables)]\n"
         f"np.savez({str(tmp_path / 'state.npz')!r}, *[v.numpy() for v in variables])\n"
         f"model.save({str(tmp_path / 'm.keras')!r})\n"
-        "assert 'tensorflow_probability' not in sys.modules  # nothing that is slow and not needed\n"
+        "assert 'tensorflow_probability' not in sys.modules  # slow, and not needed\n"
     )
     with np.load(tmp_path / "state.npz") as saved:
         assert_same_state([saved[name] for name in saved.files], states[-1])
@@ -107,7 +109,7 @@ def test_loaded_model_is_the_saved_one(straight):
     assert_same_state(state(model), states[HALF - 1])
     assert model.compiled
     assert model.loss_weights == {**type(model).default_loss_weights, "y": 0.0}
-    assert model.average_decay == 0.9
+    assert model.ema_decay == 0.9
     assert model.measurement == DropPixel(0.5)
     assert int(model.step) == 2 * HALF
     assert int(model.discriminator_optimizer.iterations) == 2 * HALF
@@ -123,7 +125,7 @@ def test_loaded_without_compile(straight):
 
 
 def test_weights_alone_move_to_a_model_with_other_terms(straight, tmp_path):
-    """From adversarial training to the energy score, say: networks, average and step count."""
+    """Networks, average and step count move, from adversarial training to the energy score."""
     folder, _ = straight
     model = keras.saving.load_model(folder / "half.keras")
     model.save_weights(tmp_path / "model.weights.h5")
@@ -134,19 +136,26 @@ def test_weights_alone_move_to_a_model_with_other_terms(straight, tmp_path):
         same_bits(a, b)
 
 
-def test_uncompiled_and_empirical_models_are_saved(tmp_path):
+def test_models_are_saved_uncompiled_with_sampler_values_and_masks(tmp_path):
     bank = np.random.default_rng(0).integers(0, 2, (5, 16, 16))
-    model = tiny_uai(Empirical(bank, tau=0.25))
+    model = tiny_uai(
+        Empirical(bank, tau=0.25),
+        values=ValueScaling("float32", location=[1.0, 2.0, 3.0], scale=[4.0, 5.0, 6.0]),
+        sampler=TwoStage(stride=2, inflation=1.5),
+        generator={"predicts_mean": True},
+    )
     model.save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras")
     assert loaded.measurement == model.measurement
+    assert loaded.values == model.values
+    assert loaded.sampler == TwoStage(stride=2, inflation=1.5)
     assert not loaded.compiled
     y, mask = observations(model.measurement, 3)
     same_bits(loaded.inpaint(y, mask, num_samples=2), model.inpaint(y, mask, num_samples=2))
 
 
 def test_saved_under_mixed_float16(tmp_path):
-    """Both optimizers come back with their scale; sampled in float32 elsewhere."""
+    """Both optimizers come back with their scale; float32 gives the same samples nearly."""
     keras.config.set_dtype_policy("mixed_float16")
     model = tiny_uai()
     model.compile()
