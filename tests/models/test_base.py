@@ -1,4 +1,4 @@
-"""compile, batches, bookkeeping of a step, fit and its logs."""
+"""`compile`, batches, the parts of a step, `fit` and its logs."""
 
 import keras
 import numpy as np
@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 from keras_uai import backend, losses
-from keras_uai.models import UAI
 from tests.testing import array, images, observations, same_bits, tiny_uai
 
 
@@ -33,7 +32,7 @@ def test_compile_without_arguments_is_the_papers():
     assert (model.discriminator_loss, model.generator_loss) == losses.get("hinge")
     on = {name for name, weight in model.loss_weights.items() if weight}
     assert on == {"gan", "z", "y", "y_squared_error"}
-    assert model.micro_batches == 1
+    assert model.gradient_accumulation_steps == 1
 
 
 def test_compile_config_comes_back():
@@ -44,7 +43,7 @@ def test_compile_config_comes_back():
         keras.optimizers.RMSprop(0.2),
         gan_loss="minimax",
         loss_weights={"z": 0.25},
-        micro_batches=2,
+        gradient_accumulation_steps=2,
     )
     other = tiny_uai()
     other.compile_from_config(model.get_compile_config())
@@ -53,11 +52,15 @@ def test_compile_config_comes_back():
     assert float(other.optimizer.momentum) == 0.5
     assert isinstance(other.discriminator_optimizer, keras.optimizers.RMSprop)
     assert other.discriminator_optimizer is not model.discriminator_optimizer
-    assert (other.gan_loss, other.loss_weights["z"], other.micro_batches) == ("minimax", 0.25, 2)
+    assert (other.gan_loss, other.loss_weights["z"], other.gradient_accumulation_steps) == (
+        "minimax",
+        0.25,
+        2,
+    )
 
 
-def test_both_optimizers_are_built_at_once():
-    """Else load_model would skip their state with a mere warning."""
+def test_compile_builds_both_optimizers():
+    """`load_model` would otherwise skip their state with a mere warning."""
     model = compiled({"z": 0.0, "y": 0.0})
     assert len(model.optimizer.variables) > 2 * len(model.encoder.trainable_variables)
     assert model.discriminator_optimizer.built
@@ -67,11 +70,11 @@ def test_both_optimizers_are_built_at_once():
     ("arguments", "message"),
     [
         ({"gan_loss": "wgan"}, "Received: gan_loss='wgan'"),
-        ({"loss_weights": {"gam": 1.0}}, r"loss terms \['energy', .*Received: .*'gam'"),
-        ({"micro_batches": 0}, "Received: micro_batches=0"),
-        ({"micro_batches": 2.0}, r"Received: micro_batches=2\.0"),
-        ({"loss": "mse"}, "brings its own losses.*Received: loss="),
-        ({"metrics": ["mse"]}, "brings its own losses.*Received: metrics="),
+        ({"loss_weights": {"gam": 1.0}}, r"must name terms of \['energy', .*Received: .*'gam'"),
+        ({"gradient_accumulation_steps": 0}, "Received: gradient_accumulation_steps=0"),
+        ({"gradient_accumulation_steps": 2.0}, r"Received: gradient_accumulation_steps=2\.0"),
+        ({"loss": "mse"}, "`loss` must not be given.*Received: loss="),
+        ({"metrics": ["mse"]}, "`metrics` must not be given.*Received: metrics="),
     ],
 )
 def test_compile_errors(arguments, message):
@@ -81,7 +84,8 @@ def test_compile_errors(arguments, message):
 
 @pytest.mark.parametrize("accelerator", [False, True])
 def test_xla_is_for_accelerators(accelerator, monkeypatch):
-    handed_on, compile_model = [], keras.Model.compile
+    handed_on = []
+    compile_model = keras.Model.compile
 
     def spy(model, **arguments):
         handed_on.append(arguments.get("jit_compile", "auto"))
@@ -95,15 +99,15 @@ def test_xla_is_for_accelerators(accelerator, monkeypatch):
     assert handed_on == ["auto" if accelerator else False, True]
 
 
-def test_one_name_is_an_optimizer_for_each_player():
+def test_one_name_gives_two_optimizers():
     model = tiny_uai()
     model.compile("adam", "adam")
     assert model.optimizer is not model.discriminator_optimizer
 
 
-def test_one_optimizer_for_both_players_is_refused():
+def test_one_optimizer_object_for_both_is_refused():
     optimizer = keras.optimizers.Adam()
-    with pytest.raises(ValueError, match="an optimizer each"):
+    with pytest.raises(ValueError, match="must be two objects"):
         tiny_uai().compile(optimizer, optimizer)
 
 
@@ -135,30 +139,30 @@ def test_batches_of_every_kind():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"image": images(2)}, r'a dict with "observation". Received: a dict with \[\'image\'\]'),
-        (images(2, (32, 32, 3)), r"images of \(16, 16, 3\)\. Received: .*\(2, 32, 32, 3\)"),
+        ({"image": images(2)}, r"a dict with 'observation'. Received: a dict with \['image'\]"),
+        (images(2, (32, 32, 3)), r"shape \(N, 16, 16, 3\)\. Received: .*\(2, 32, 32, 3\)"),
         (images(2, (16, 16, 1)), r"Received: observations of shape \(2, 16, 16, 1\)"),
         ((images(2), images(2)), "Received: a tuple of 2"),
     ],
 )
-def test_batches_that_cannot_be(data, message):
+def test_other_batches_are_refused(data, message):
     with pytest.raises(ValueError, match=message):
         tiny_uai().unpack(data)
 
 
-# -- a step's bookkeeping ---------------------------------------------------------------------------
+# -- parts of a step ---------------------------------------------------------------------------
 
 
-def test_paste_is_equation_4():
+def test_composite_is_equation_4():
     model = tiny_uai()
     y, mask = batch(model)
     x = images(4, seed=1)
-    np.testing.assert_array_equal(model.paste(x, y, mask), x * (1 - mask) + y)
+    np.testing.assert_array_equal(model.composite(x, y, mask), x * (1 - mask) + y)
 
 
-def test_the_average_is_the_average():
-    """decay = min(average_decay, (1 + t) / (10 + t)); all weights, batch statistics too."""
-    model = compiled({"z": 0.0, "y": 0.0}, average_decay=0.2, networks={"normalization": "batch"})
+def test_the_average_by_hand():
+    """decay = min(ema_decay, (1 + t) / (10 + t)), for all weights, with batch statistics."""
+    model = compiled({"z": 0.0, "y": 0.0}, ema_decay=0.2, networks={"normalization": "batch"})
     expected = [array(w, "float64") for w in model.generator.get_weights()]
     for t in range(4):
         model.train_step(batch(model)[0])
@@ -166,41 +170,47 @@ def test_the_average_is_the_average():
         for mean, weight in zip(expected, model.generator.get_weights(), strict=True):
             mean += (1 - decay) * (weight - mean)
     assert min((1 + t) / (10 + t) for t in range(4)) < 0.2 < (1 + 3) / (10 + 3)
-    for mean, weight in zip(expected, model.generator_average.get_weights(), strict=True):
+    for mean, weight in zip(expected, model.ema_generator.get_weights(), strict=True):
         np.testing.assert_allclose(weight, mean, atol=1e-5)
     paths = [v.path for v in model.generator.weights]
     assert any("moving_variance" in path for path in paths)
 
 
 def test_the_average_is_not_trained():
-    model = compiled(average_decay=0.9)
-    average = {id(v) for v in model.generator_average.weights}
+    model = compiled(ema_decay=0.9)
+    average = {id(v) for v in model.ema_generator.weights}
     assert not average & {id(v) for v in model.trainable_variables}
     assert len(average) == len(model.generator.weights)
-    for a, b in zip(
-        model.generator_average.get_weights(), model.generator.get_weights(), strict=True
-    ):
+    for a, b in zip(model.ema_generator.get_weights(), model.generator.get_weights(), strict=True):
         same_bits(a, b)
-    assert tiny_uai().generator_average is None
+    assert tiny_uai().ema_generator is None
 
 
 def test_logs_are_running_means():
     model = compiled()
     for value, mean in ((1.0, 1.0), (4.0, 2.5), (1.0, 2.0)):
-        logs = model.track({"std": value, "g_loss": -value})
-        assert {k: float(v) for k, v in logs.items()} == {"std": mean, "g_loss": -mean}
-    assert [metric.name for metric in model.metrics] == model.log_names()
+        logs = model.update_metrics({"std": value, "g_loss": -value, "d_loss": 3 * value})
+        expected = {"std": mean, "g_loss": -mean, "d_loss": 3 * mean, "loss": 2 * mean}
+        assert {k: float(v) for k, v in logs.items()} == expected
+    names = {metric.name for metric in model.metrics}
+    assert names == {*model.log_names(), "loss", "mse", "mse_mean"}
+
+
+def test_logs_count_by_weight():
+    model = compiled()
+    model.update_metrics({"std": 1.0}, 3)
+    assert float(model.update_metrics({"std": 5.0}, 1)["std"]) == 2.0
 
 
 # -- fit --------------------------------------------------------------------------------------------
 
 
 def test_fit_logs_validates_and_goes_on():
-    model = compiled({"z": 0.0, "y": 0.0}, average_decay=0.9)
+    model = compiled({"z": 0.0, "y": 0.0}, ema_decay=0.9)
     y, _ = batch(model, 8)
     clean = tf.data.Dataset.from_tensor_slices({"observation": y, "clean": images(8)}).batch(4)
     history = model.fit(y, batch_size=4, epochs=2, validation_data=clean, verbose=0).history
-    training = {"g_loss", "d_loss", "d_y", "gan_loss", "d_y_tilde", "std"}
+    training = {"loss", "g_loss", "d_loss", "d_y", "gan_loss", "d_y_tilde", "std"}
     assert set(history) == training | {"val_std", "val_mse", "val_mse_mean"}
     assert all(np.isfinite(v).all() for v in history.values())
     assert int(model.step) == 4
@@ -216,7 +226,7 @@ def test_summary():
 
 
 def test_other_weights_after_training():
-    """Compiled anew, the model keeps its weights and its count of steps, and logs the new terms."""
+    """A second `compile` keeps weights and step count, and logs the new terms."""
     model = compiled({"z": 0.0, "y": 0.0})
     y, _ = batch(model)
     model.train_step(y)
@@ -225,28 +235,15 @@ def test_other_weights_after_training():
     for a, b in zip(before, model.get_weights(), strict=True):
         same_bits(a, b)
     assert int(model.step) == 1
-    assert set(model.train_step(y)) == {"g_loss", "std", "energy_loss"}
+    assert set(model.train_step(y)) == {"loss", "g_loss", "std", "energy_loss"}
 
 
-def test_seed_of_weights_is_keras_own():
-    """`seed` rules the noise; weights are drawn like those of any Keras model."""
+def test_initial_weights_depend_on_keras_seed():
+    """`seed` is that of the noise; weights are initialized as in any Keras model."""
     weights = []
     for start in (0, 0, 1):
         keras.utils.set_random_seed(start)
-        weights.append(
-            np.concatenate(
-                [
-                    w.ravel()
-                    for w in UAI(
-                        (16, 16, 1),
-                        "DropPixel(0.5)",
-                        generator={"width": 8},
-                        discriminator={"width": 8},
-                        encoder={"width": 8},
-                    ).get_weights()
-                ]
-            )
-        )
+        weights.append(np.concatenate([w.ravel() for w in tiny_uai().get_weights()]))
     same_bits(weights[0], weights[1])
     assert (weights[0] != weights[2]).any()
 
