@@ -12,7 +12,9 @@ PIXELS = 2**21
 TILED_PIXELS = 2**24
 #: Side of the tiles of larger images. On JAX each shape is compiled, so that tiles are smaller and
 #: serve smaller images, too.
-TILE = 256 if keras.backend.backend() == "jax" else 1024
+TILE = 256 if keras.backend.backend() == "jax" else 768
+#: Rows of an image that are converted at a time.
+ROWS = 256
 
 
 class Inference:
@@ -139,8 +141,9 @@ class Inference:
     def _restore(self, images, given, mask):
         """Returns `images` in the dtype of `given`, whose observed values they get."""
         values = self.model.values
-        if given.dtype.kind in "iu":
-            images = values.of(given.dtype).decode(images)
-        else:
-            images = values.clip(images)
-        return np.where(mask > 0.5, given, images)
+        restore = values.of(given.dtype).decode if given.dtype.kind in "iu" else values.clip
+        out = np.empty(images.shape, given.dtype)
+        for first in range(0, out.shape[-3], ROWS):  # in strips, which bounds memory
+            strip = (..., slice(first, first + ROWS), slice(None), slice(None))
+            out[strip] = np.where(mask[strip] > 0.5, given[strip], restore(images[strip]))
+        return out

@@ -3,6 +3,7 @@
 import ast
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_uai import random, rng_streams
@@ -104,8 +105,16 @@ class TwoStage(OneStage):
             inflation: Float, or a tensor that broadcasts against `images`.
         """
         height, width = ops.shape(y)[1], ops.shape(y)[2]
-        sampled = stratified_mask(keys, self.stride, height, width, origin)
-        seen = ops.maximum(mask, sampled)
+        seen = stratified_mask(keys, self.stride, height, width, origin)
+        if isinstance(images, np.ndarray):  # tiles: whole images are changed in place
+            seen = np.maximum(mask, ops.convert_to_numpy(seen))
+            images -= mean
+            images *= inflation
+            images += mean
+            np.copyto(images, y, where=mask > 0.5)
+            np.copyto(images, 0.0, where=seen <= 0.5)
+            return generator.observe(images, seen)["mean"]
+        seen = ops.maximum(mask, seen)
         values = ops.where(mask > 0.5, y, mean + inflation * (images - mean))
         return generator.observe(ops.where(seen > 0.5, values, 0.0), seen)["mean"]
 
