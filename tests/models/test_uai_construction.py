@@ -1,19 +1,22 @@
-"""UAI's arguments, the recommended configuration, and the distributions of its latent."""
+"""UAI's arguments, the recommended configuration, and the distributions of its style."""
 
+import keras
 import numpy as np
 import pytest
 import scipy.stats
 
 from keras_uai.measurements import Patch
 from keras_uai.models import UAI
-from tests.testing import array, observations, run_serialization_test, same_bits, tiny_uai
+from keras_uai.sampling import TwoStage
+from keras_uai.values import ValueScaling
+from tests.testing import array, observations, run_serialization_test, tiny_uai
 
-# -- the latent's distributions ---------------------------------------------------------------------
+# -- distributions of the style ---------------------------------------------------------------------
 
 
 def test_prior_is_standard_normal():
     model = tiny_uai()
-    prior = model.prior
+    prior = model.prior()
     assert prior.event_shape == (6,)
     point = np.linspace(-1, 1, 6).astype("float32")
     expected = scipy.stats.norm.logpdf(point).sum()
@@ -23,12 +26,12 @@ def test_prior_is_standard_normal():
     assert np.abs(draws.var(0) - 1).max() < 5 * np.sqrt(2 / 20_000)
 
 
-def test_posterior_is_what_e_predicts():
+def test_posterior_is_es_prediction():
     model = tiny_uai()
     y, mask = observations(model.measurement, 4)
     layer = model.encoder.get_layer("log_variance")
     layer.bias.assign(np.linspace(-1, 0.5, 6))  # a fresh E has variance 1
-    posterior = model.posterior(y)
+    posterior = model.posterior(y, mask)
     mean, log_variance = (array(v, "float64") for v in model.encoder.encode(y, mask))
     assert posterior.batch_shape == (4,)
     assert posterior.event_shape == (6,)
@@ -39,105 +42,115 @@ def test_posterior_is_what_e_predicts():
     np.testing.assert_allclose(posterior.log_prob(point), expected, rtol=1e-4)
     import tensorflow_probability as tfp
 
-    divergence = tfp.distributions.kl_divergence(posterior, model.prior)
+    divergence = tfp.distributions.kl_divergence(posterior, model.prior())
     closed = 0.5 * (mean**2 + np.exp(log_variance) - 1 - log_variance).sum(1)
     np.testing.assert_allclose(divergence, closed, rtol=1e-4)
-    same_bits(model.posterior(y, mask).mean(), posterior.mean())
 
 
 # -- construction -----------------------------------------------------------------------------------
 
 
-def test_serialization():
-    hidden = {
+def test_every_argument_survives():
+    networks = {
         n: lambda m, n=n: m.get_config()[n] for n in ("generator", "discriminator", "encoder")
     }
     model = run_serialization_test(
         UAI,
         {
-            "image_shape": (16, 16, 1),
+            "image_shape": (None, None, 1),
             "measurement": Patch(3, 5, border=1, tau=0.25),
+            "values": ValueScaling("float32", location=[1.0], scale=[2.0]),
             "latent_dim": 5,
-            "average_decay": 0.9,
-            "discriminate_y_hat": True,
-            "hide": (0.2, 0.3),
-            "hide_by_mask": 0.4,
-            "hide_all": 0.1,
+            "ema_decay": 0.9,
+            "sampler": TwoStage(stride=2, inflation=1.5),
+            "train_on_y_hat": True,
+            "split_ratio": (0.2, 0.3),
+            "split_by_measurement": 0.4,
+            "context_dropout": 0.1,
             "energy_scales": (None, 4),
-            "energy_patches": (2,),
-            "energy_spread": 1.2,
-            "look_cell": 4,
-            "look_gain": 1.5,
-            "flip": True,
             "seed": 7,
-            "generator": {
-                "width": 8,
-                "max_width": 16,
-                "stem": 2,
-                "fill": True,
-                "predicts_mean": True,
-            },
-            "discriminator": {"width": 8, "max_width": 8, "sees_mask": True},
+            "generator": {"width": 8, "input_fill": "push_pull", "predicts_mean": True},
+            "discriminator": {"width": 8, "max_width": 8, "mask_input": True},
             "encoder": {"width": 8, "max_width": 8, "depth": 2},
             "name": "mine",
         },
-        hidden,
+        networks,
     )
-    assert (model.generator.width, model.generator.fill, model.generator.latent_dim) == (8, True, 5)
-    assert model.discriminator.sees_mask
+    assert (model.generator.width, model.generator.input_fill) == (8, "push_pull")
+    assert model.generator.latent_dim == 5
+    assert model.discriminator.mask_input
     assert (model.encoder.depth, model.encoder.latent_dim) == (2, 5)
 
 
+SMALL = {"width": 8, "max_width": 16, "levels": 2}
+
+
+def recommended(measurement="DropPixel(0.5)", **overrides):
+    networks = dict.fromkeys(("generator", "discriminator", "encoder"), SMALL)
+    return UAI.recommended((None, None, 1), measurement, **{**networks, **overrides})
+
+
 def test_recommended_is_compiled_and_can_be_overridden():
-    small = {"width": 8, "max_width": 16}
-    model = UAI.recommended(
-        (16, 16, 1),
-        "DropPixel(0.5)",
-        steps=1000,
-        generator=small,
-        discriminator=small,
-        encoder=small,
-        seed=3,
-    )
-    assert (model.generator.width, model.generator.fill, model.seed) == (8, True, 3)
+    model = recommended(steps=1000, seed=3, sampler="TwoStage(2, 1.5)")
+    assert (model.generator.width, model.generator.input_fill, model.seed) == (8, "push_pull", 3)
+    assert model.sampler == TwoStage(2, 1.5)
     assert model.compiled
-    assert model.loss_weights["energy"] > 0
-    for optimizer in (model.optimizer, model.discriminator_optimizer):
-        assert optimizer.beta_1 == (0.9 if optimizer is model.optimizer else 0.0)
-    schedule = model.discriminator_optimizer._learning_rate
-    assert float(schedule(101)) == pytest.approx(1e-3, rel=0.1)
-    schedule = model.optimizer._learning_rate
-    assert float(schedule(0)) == 0
-    assert float(schedule(1000)) == pytest.approx(0, abs=1e-7)
-    assert float(schedule(101)) == pytest.approx(1e-3, rel=0.1)
-    logs = model.train_step(observations(model.measurement, 4, (16, 16, 1))[0])
+    assert {name for name, weight in model.loss_weights.items() if weight} == {
+        "y_squared_error",
+        "energy",
+        "splitting",
+    }
+    for optimizer, beta_1 in ((model.optimizer, 0.9), (model.discriminator_optimizer, 0.0)):
+        assert optimizer.beta_1 == beta_1
+        schedule = optimizer.get_config()["learning_rate"]
+        schedule = keras.saving.deserialize_keras_object(schedule)
+        rates = [float(schedule(step)) for step in (0, 100, 550, 1000)]
+        assert rates == pytest.approx([0, 1e-3, 5e-4, 0], abs=1e-7)  # warm-up, half a cosine
+    logs = model.train_step(observations(model.measurement, 4, (16, 32, 1))[0])
     assert all(np.isfinite(v) for v in logs.values())
+
+
+@pytest.mark.parametrize(
+    ("measurement", "few", "sampler"),
+    [
+        ("DropPixel(0.9)", False, TwoStage(4, 1.8)),
+        ("Patch(1, 10)", True, TwoStage(8, 1.7)),
+        ("Patch(90, 10)", False, TwoStage(4, 2.2)),
+    ],
+)
+def test_recommended_depends_on_the_measurement(measurement, few, sampler):
+    """The marginal score and context dropout are for damage with little observed nearby."""
+    model = recommended(measurement)
+    assert (model.loss_weights["marginal"], model.context_dropout) == ((1, 0.25) if few else (0, 0))
+    assert model.sampler == sampler
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)  # constant without `steps`
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"image_shape": (20, 20, 3)}, "Received: image_shape="),
+        ({"image_shape": (20, 20, 3), "generator": {"levels": 4}}, "Received: image_shape="),
+        ({"image_shape": (None, 16, 3)}, r"Received: image_shape=\(None, 16, 3\)"),
         ({"image_shape": 16}, "Received: image_shape=16"),
-        ({"measurement": "Patch(3, 30)"}, "Received: k=30, border=4, image size 16 x 16"),
+        ({"measurement": "Patch(3, 30)"}, "Received: k=30, border=4"),
         ({"measurement": None}, "Received: None"),
-        ({"average_decay": 1.0}, "Received: average_decay=1.0"),
-        ({"hide": 0.3}, "Received: hide=0.3"),
-        ({"hide": (0.5, 0.2)}, r"Received: hide=\(0.5, 0.2\)"),
-        ({"hide": (0.0, 0.2)}, r"Received: hide=\(0.0, 0.2\)"),
-        ({"hide_by_mask": 1.1}, "Received: hide_by_mask=1.1"),
-        ({"energy_scales": (32,)}, r"Received: energy_scales=\(32,\)"),
+        ({"latent_dim": 0}, "Received: latent_dim=0"),
+        ({"seed": 0.5}, "Received: seed=0.5"),
+        ({"ema_decay": 1.0}, "Received: ema_decay=1.0"),
+        ({"split_ratio": 0.3}, "Received: split_ratio=0.3"),
+        ({"split_ratio": (0.5, 0.2)}, r"Received: split_ratio=\(0.5, 0.2\)"),
+        ({"split_ratio": (0.0, 0.2)}, r"Received: split_ratio=\(0.0, 0.2\)"),
+        ({"split_by_measurement": 1.1}, "Received: split_by_measurement=1.1"),
+        ({"context_dropout": -0.1}, "Received: context_dropout=-0.1"),
         ({"energy_scales": (None, 2.5)}, r"Received: energy_scales=\(None, 2\.5\)"),
-        ({"energy_patches": (None,)}, r"Received: energy_patches=\(None,\)"),
-        ({"hide_all": -0.1}, "Received: hide_all=-0.1"),
-        ({"energy_spread": 1.5}, "Received: energy_spread=1.5"),
-        ({"energy_scales": ()}, "one of them at least. Received: energy_scales=()"),
-        ({"energy_patches": (0,)}, r"Received: energy_patches=\(0,\)"),
+        ({"energy_scales": ()}, r"at least one scale.*Received: energy_scales=\(\)"),
+        ({"sampler": "TwoStage(4)"}, "needs a generator with predicts_mean=True"),
+        ({"generator": {"conditional": False}}, "needs a generator with conditional=True"),
     ],
 )
-def test_arguments_that_cannot_be(arguments, message):
+def test_other_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        UAI(**{"image_shape": (16, 16, 3), "measurement": "DropPixel(0.5)", **arguments})
+        tiny_uai(**{"image_shape": (16, 16, 3), "measurement": "DropPixel(0.5)", **arguments})
 
 
 def test_unknown_arguments_of_networks_are_refused():
