@@ -1,4 +1,4 @@
-"""AmbientGAN: its game by hand, images of nothing, and that it learns them from damaged ones."""
+"""AmbientGAN: its term by hand, generated images, and that it learns them from damaged ones."""
 
 import keras
 import numpy as np
@@ -7,14 +7,14 @@ import tensorflow as tf
 
 from keras_uai.measurements import DropPixel
 from keras_uai.models import AmbientGAN
-from tests.models.oracles import by_hand, constant, objective
+from tests.models.oracles import by_hand, compute_losses, constant
 from tests.testing import array, observations, same_bits, tiny
 
 
-def test_its_game_by_hand():
+def test_its_term_by_hand():
     """y: 0.25 in the upper half; y_tilde: 0.75 in the left half."""
     model, data = by_hand(AmbientGAN, {"gan": 2.0}, generator=constant(0.75))
-    d_loss, g_loss, logs = objective(model, data)
+    d_loss, g_loss, logs = compute_losses(model, data)
     assert d_loss == pytest.approx((1 - 0.125) + (1 + 0.375))
     assert g_loss == pytest.approx(2 * -0.375)
     assert (logs["d_y"], logs["d_y_tilde"]) == pytest.approx((0.125, 0.375))
@@ -36,7 +36,7 @@ def test_generate(model):
     np.testing.assert_allclose(model.generate(2, seed=5, batch_size=1), images[2:4], atol=1e-6)
 
 
-def test_inpaint_puts_y_into_images_that_know_nothing_of_it(model):
+def test_inpaint_puts_y_into_images_that_do_not_depend_on_it(model):
     y, mask = observations(model.measurement, 4)
     samples = model.inpaint(y, mask, num_samples=2, seed=3)
     expected = np.where(mask == 1, y, model.generate(4, seed=3))
@@ -49,25 +49,28 @@ def test_inpaint_puts_y_into_images_that_know_nothing_of_it(model):
     ("arguments", "message"),
     [
         ({"conditional": True}, "AmbientGAN needs a generator with conditional=False.*Received"),
-        ({"fill": True}, "AmbientGAN needs a generator with fill=False.*Received"),
+        (
+            {"input_fill": "push_pull"},
+            "AmbientGAN needs a generator with input_fill=None.*Received",
+        ),
         ({"predicts_mean": True}, "with predicts_mean=False.*Received"),
     ],
 )
-def test_generators_that_cannot_be(arguments, message):
+def test_other_generators_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         tiny(AmbientGAN, generator=arguments)
 
 
 @pytest.mark.parametrize(("n", "seed"), [(0, 0), (2.0, 0), (2, 0.5), (2, [1, 2, 3])])
-def test_what_cannot_be_generated(model, n, seed):
+def test_other_counts_and_seeds_are_refused(model, n, seed):
     with pytest.raises(ValueError, match="Received"):
         model.generate(n, seed=seed)
 
 
 def test_whole_images_are_learned_from_damaged_ones():
-    """Every image is light on the left and dark on the right, more or less, and half of its pixels are missing.
+    """Images are light on the left and dark on the right; half of their pixels are missing.
 
-    So are the generated ones, whole: the learned constants tell one place from another.
+    The generated images are whole: the learned constants tell places apart.
     """
     measurement = DropPixel(0.5)
     contrast = np.random.default_rng(0).uniform(0.5, 0.7, (256, 1, 1, 1))
