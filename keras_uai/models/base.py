@@ -16,7 +16,7 @@ from keras_uai import (
 from keras_uai import values as value_scaling
 from keras_uai.checks import check_integer
 from keras_uai.layers import advance_power_iterations
-from keras_uai.models.batches import unpack
+from keras_uai.models.batches import check_sides, unpack
 from keras_uai.models.inference import Inference
 from keras_uai.models.logs import RunningMeans
 
@@ -264,8 +264,11 @@ class InpaintingModel(keras.Model):
         raise NotImplementedError(f"{type(self).__name__} must implement `compute_losses`.")
 
     def unpack(self, data, training=False):
-        """Returns a batch as `compute_losses` takes it; see `models.batches.unpack`."""
-        return unpack(data, self, self.required_images if training else ())
+        """Returns a batch as a dict for `compute_losses`; see `models.batches.unpack`."""
+        batch = unpack(data, self, self.required_images if training else ())
+        if training:
+            check_sides(batch["y"].shape, self.generator.stride)
+        return batch
 
     def step_keys(self, count, first=0):
         """Returns a key per image of the present step's batch, from place `first` on: `(count, 2)`."""

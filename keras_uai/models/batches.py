@@ -44,11 +44,12 @@ def unpack(data, model, required=()):
                 f"'{name}' (datasets.load(..., {how})). Received: a batch with {sorted(data)}"
             )
     y = ops.cast(data["observation"], "float32")
-    _check_shape(y, model)
+    _check_shape("Observations", y.shape, model.image_shape)
     if data.get("mask") is None:
         mask = model.measurement.recover(y)
     else:
-        mask = ops.cast(data["mask"], "float32")
+        mask = ops.cast(ops.cast(data["mask"], "float32") > 0.5, "float32")
+        _check_shape("Masks", mask.shape, (*y.shape[1:3], model.measurement.mask_channels))
         y = model.measurement(y, mask)  # hides values under the mask from the model
     batch = {"y": y, "mask": mask}
     for name in ("clean", "unpaired"):
@@ -57,14 +58,23 @@ def unpack(data, model, required=()):
     return batch
 
 
-def _check_shape(y, model):
-    shape = tuple(y.shape[1:])
-    fits = len(shape) == 3 and all(
-        want is None or got is None or want == got
-        for want, got in zip(model.image_shape, shape, strict=True)
+def _check_shape(name, shape, wanted):
+    """Raises a ValueError unless the static part of `shape` is `(N, *wanted)`; None fits any side."""
+    given = tuple(shape[1:])
+    fits = len(given) == 3 and all(
+        want is None or got is None or want == got for want, got in zip(wanted, given, strict=True)
     )
     if not fits:
         raise ValueError(
-            f"Observations must have the shape (N, {', '.join(map(str, model.image_shape))}). "
-            f"Received: observations of shape {tuple(y.shape)}"
+            f"{name} must have the shape (N, {', '.join(map(str, wanted))}). "
+            f"Received: {name.lower()} of shape {tuple(shape)}"
+        )
+
+
+def check_sides(shape, stride):
+    """Raises a ValueError unless the sides of a training batch are multiples of `stride` pixels."""
+    if any(side is not None and side % stride for side in shape[1:3]):
+        raise ValueError(
+            f"Training needs images whose sides are multiples of {stride} pixels, the generator's "
+            f"stride: use datasets.load(..., crop_size=). Received: shape {tuple(shape)}"
         )

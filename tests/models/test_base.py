@@ -116,40 +116,6 @@ def test_fit_before_compile():
         tiny_uai().fit(images(4), verbose=0)
 
 
-# -- batches ----------------------------------------------------------------------------------------
-
-
-def test_batches_of_every_kind():
-    model = tiny_uai()
-    y, mask = batch(model)
-    for data in (y, (y,), {"observation": y}, (y, None, None), tf.constant(y), y.astype("float64")):
-        got = model.unpack(data)
-        assert set(got) == {"y", "mask"}
-        same_bits(got["y"], y)
-        same_bits(got["mask"], mask)
-    got = model.unpack(
-        {"observation": images(4), "mask": mask.astype("uint8"), "clean": y, "index": 3}
-    )
-    assert set(got) == {"y", "mask", "clean"}
-    same_bits(got["y"], np.where(mask == 1, images(4), np.float32(0)))
-    same_bits(got["clean"], y)
-    assert all(v.dtype == tf.float32 for v in got.values())
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ({"image": images(2)}, r"a dict with 'observation'. Received: a dict with \['image'\]"),
-        (images(2, (32, 32, 3)), r"shape \(N, 16, 16, 3\)\. Received: .*\(2, 32, 32, 3\)"),
-        (images(2, (16, 16, 1)), r"Received: observations of shape \(2, 16, 16, 1\)"),
-        ((images(2), images(2)), "Received: a tuple of 2"),
-    ],
-)
-def test_other_batches_are_refused(data, message):
-    with pytest.raises(ValueError, match=message):
-        tiny_uai().unpack(data)
-
-
 # -- parts of a step ---------------------------------------------------------------------------
 
 

@@ -1,0 +1,77 @@
+"""Batch unpacking: the accepted forms of data, and errors for others."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_uai.measurements import Empirical
+from tests.testing import array, images, observations, same_bits, tiny_uai
+
+CHANNELS = Empirical(np.random.default_rng(0).integers(0, 2, (5, 16, 16, 3)))
+
+
+def test_batches_of_every_form():
+    model = tiny_uai()
+    y, mask = observations(model.measurement, 4)
+    for data in (y, (y,), {"observation": y}, (y, None, None), tf.constant(y), y.astype("float64")):
+        got = model.unpack(data)
+        assert set(got) == {"y", "mask"}
+        same_bits(got["y"], y)
+        same_bits(got["mask"], mask)
+
+
+@pytest.mark.parametrize("one", [np.uint8(1), np.uint8(255), True, np.float64(1)], ids=repr)
+def test_values_under_an_explicit_mask_are_removed(one):
+    model = tiny_uai()
+    y, mask = observations(model.measurement, 4)
+    given = (mask * one).astype(type(one))
+    got = model.unpack({"observation": images(4), "mask": given, "clean": y, "index": 3})
+    assert set(got) == {"y", "mask", "clean"}
+    same_bits(got["y"], np.where(mask == 1, images(4), np.float32(0)))
+    same_bits(got["mask"], mask)
+    same_bits(got["clean"], y)
+    assert all(v.dtype == tf.float32 for v in got.values())
+
+
+def test_masks_of_channels():
+    model = tiny_uai(CHANNELS)
+    y, mask = observations(CHANNELS, 4)
+    assert mask.shape == (4, 16, 16, 3)
+    for data in (y, {"observation": images(4), "mask": mask}):
+        got = model.unpack(data)
+        same_bits(got["y"], y)
+        same_bits(got["mask"], mask)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"image": images(2)}, r"a dict with 'observation'. Received: a dict with \['image'\]"),
+        (images(2, (32, 32, 3)), r"shape \(N, 16, 16, 3\)\. Received: .*\(2, 32, 32, 3\)"),
+        (images(2, (16, 16, 1)), r"Received: observations of shape \(2, 16, 16, 1\)"),
+        (images(2)[0], r"Received: observations of shape \(16, 16, 3\)"),
+        ((images(2), images(2)), "Received: a tuple of 2"),
+        (
+            {"observation": images(2), "mask": np.ones((2, 16, 16))},
+            r"Masks must have the shape \(N, 16, 16, 1\)\. Received: .*\(2, 16, 16\)",
+        ),
+        (
+            {"observation": images(2), "mask": np.ones((2, 16, 16, 3))},
+            r"Received: masks of shape \(2, 16, 16, 3\)",
+        ),
+    ],
+)
+def test_other_batches_are_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_uai().unpack(data)
+
+
+def test_training_needs_sides_that_are_multiples_of_the_stride():
+    """Inference and evaluation pad instead."""
+    model = tiny_uai(image_shape=(None, None, 3), networks={"levels": 2})
+    model.compile()
+    assert model.generator.stride == 8
+    data = {"observation": images(4, (16, 20, 3)), "mask": np.ones((4, 16, 20, 1))}
+    with pytest.raises(ValueError, match=r"multiples of 8 pixels.*Received: shape .*16, 20, 3\)"):
+        model.fit(data, verbose=0)
+    assert np.isfinite(array(model.test_step(data)["std"]))
