@@ -316,6 +316,10 @@ class InpaintingModel(keras.Model):
     def metrics(self):
         return self.log_means.metrics
 
+    def get_metrics_result(self):
+        """Returns the running means of an epoch, which count each image of each replica once."""
+        return self.log_means.result()
+
     @property
     def non_trainable_variables(self):
         """Includes the second optimizer's variables, which Keras's JAX trainer would not carry."""

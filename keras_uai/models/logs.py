@@ -23,6 +23,10 @@ class RunningMeans:
             self.means[name].update_state(value, sample_weight=weight)
         return {name: self.means[name].result() for name in logs}
 
+    def result(self):
+        """Returns the means of all names with a value since the last reset, over all replicas."""
+        return {name: mean.result() for name, mean in self.means.items() if bool(mean.count > 0)}
+
     @property
     def metrics(self):
         """List of `keras.metrics.Mean`."""

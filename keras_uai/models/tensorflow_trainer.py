@@ -45,15 +45,6 @@ def test_step(model, data):
     return _logs(model.update_metrics(logs, images))
 
 
-def predict_step(model, data):
-    """Reconstructs a batch; a replica may have none of its images."""
-    data, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-    if distribute.num_replicas() == 1:
-        return model(data, training=False)
-    count = tf.shape(tf.nest.flatten(data)[0])[0]
-    return model(tf.nest.map_structure(_at_least_one, data), training=False)[:count]
-
-
 def compile_function(model, function):
     """Returns `function` as a graph that accepts inputs of any size."""
     del model
