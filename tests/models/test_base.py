@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_uai import backend, losses
+from keras_uai import backend, losses, random, rng_streams
 from tests.testing import array, images, observations, same_bits, tiny_uai
 
 
@@ -19,7 +19,7 @@ def batch(model, count=4):
     return observations(model.measurement, count, model.image_shape)
 
 
-# -- compile ----------------------------------------------------------------------------------------
+# -- compile --------------------------------------------------------------------------------------
 
 
 def test_compile_without_arguments_is_the_papers():
@@ -162,13 +162,34 @@ def test_logs_are_running_means():
     assert names == {*model.log_names(), "loss", "mse", "mse_mean"}
 
 
+def test_scores_by_hand():
+    """`mse` is that of a sample over all pixels, `mse_mean` that of two samples' mean."""
+    model = compiled()
+    y, mask = batch(model)
+    x = images(4)
+    keys = random.key(model.seed, rng_streams.EVALUATION, np.arange(4))
+    keys = np.stack([array(random.fold_in(keys, i)) for i in (0, 1)], axis=1)
+    samples = array(model.reconstruct(y, mask, keys), "float64")
+    variance = samples.var(axis=1, ddof=1) * (1 - mask)
+    expected = {
+        "std": np.sqrt(variance.sum() / (3 * (1 - mask).sum())),
+        "mse": np.mean((samples[:, 0] - x) ** 2),
+        "mse_mean": np.mean((samples.mean(axis=1) - x) ** 2),
+    }
+    data = {"observation": y, "mask": mask, "clean": x}
+    for step in (0, 7):  # evaluation draws the same noise at every step
+        model.step.assign(step)
+        logs = model.evaluate(data, verbose=0, return_dict=True)
+        assert {name: logs[name] for name in expected} == pytest.approx(expected, rel=1e-4)
+
+
 def test_logs_count_by_weight():
     model = compiled()
     model.update_metrics({"std": 1.0}, 3)
     assert float(model.update_metrics({"std": 5.0}, 1)["std"]) == 2.0
 
 
-# -- fit --------------------------------------------------------------------------------------------
+# -- fit ------------------------------------------------------------------------------------------
 
 
 def test_fit_logs_validates_and_goes_on():

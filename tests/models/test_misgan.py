@@ -13,7 +13,7 @@ NETWORKS = ("generator", "data_generator", "discriminator", "imputer_discriminat
 
 
 def test_both_pairs_by_hand():
-    """y: 0.25 in the upper half; y_tilde: -0.5 in the left half; x_tilde: 0.25 above, 0.75 below."""
+    """y: 0.25 in the upper half; y_tilde: -0.5 on the left; x_tilde: 0.25 above, 0.75 below."""
     model, data = by_hand(MisGAN, {"gan": 2.0, "imputer": 3.0}, **GENERATED)
     d_loss, g_loss, logs = compute_losses(model, data)
     first, second = (1 - 0.125) + (1 - 0.25), (1 + 0.5) + (1 + 0.5)

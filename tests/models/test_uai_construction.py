@@ -11,7 +11,7 @@ from keras_uai.sampling import TwoStage
 from keras_uai.values import ValueScaling
 from tests.testing import array, observations, run_serialization_test, tiny_uai
 
-# -- distributions of the style ---------------------------------------------------------------------
+# -- distributions of the style -------------------------------------------------------------------
 
 
 def test_prior_is_standard_normal():
@@ -47,7 +47,7 @@ def test_posterior_is_es_prediction():
     np.testing.assert_allclose(divergence, closed, rtol=1e-4)
 
 
-# -- construction -----------------------------------------------------------------------------------
+# -- construction ---------------------------------------------------------------------------------
 
 
 def test_every_argument_survives():

@@ -41,11 +41,11 @@ def test_these_are_all_models():
     assert found == set(ZOO)
 
 
-# -- steps ------------------------------------------------------------------------------------------
+# -- steps ----------------------------------------------------------------------------------------
 
 
 def without_effect(model, name):
-    """Returns the weights of G without effect where z = 0: gains of z and the layers of the style."""
+    """Returns the weights of G without effect at z = 0: gains of z, layers of the style."""
     if model.stochastic and name != "MisGAN":  # the imputer's noise is in its input
         return set()
     parts = ("style_", "/affine/kernel", "_noise/")
@@ -106,7 +106,7 @@ def test_adversarial_terms_by_hand(gan_loss):
     assert float(logs["d_x_tilde"]) == pytest.approx(fake.mean())
 
 
-# -- supervision ------------------------------------------------------------------------------------
+# -- supervision ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "needed"), [("Paired", "clean"), ("Unpaired", "unpaired")])
@@ -132,7 +132,7 @@ def test_models_without_supervision():
         assert not getattr(models, name).required_images
 
 
-# -- saving -----------------------------------------------------------------------------------------
+# -- saving ---------------------------------------------------------------------------------------
 
 
 def state(model):
