@@ -412,7 +412,8 @@ class InpaintingModel(keras.Model):
             seed: An integer (image i then has the seed `seed + i`), or N integers.
             batch_size: Largest number of images computed at a time.
             tile: Side of the tiles that large images are computed in, in pixels; `None`: in one
-                piece; `"auto"`: by the size of the image. The numbers do not depend on it.
+                piece; `"auto"`: by the size of the image. The numbers do not depend on it. Models
+                of a fixed size work in one piece.
 
         Returns:
             `(N, K, H, W, C)` in the dtype and units of y (float32 for floats). Observed values are

@@ -113,14 +113,17 @@ class Inference:
 
     def _tile(self, shape, tile):
         """Returns the side of the tiles for images of this shape, or None."""
-        if tile is None or tile == "auto":
-            any_size = self.model.image_shape[0] is None
-            compiled_by_shape = any_size and keras.backend.backend() == "jax"
-            large = shape[1] * shape[2] > PIXELS or compiled_by_shape
-            generator = self.model.inference_generator
-            can = generator.normalization != "group" and not generator.pyramid.attention_stride
-            return TILE if tile == "auto" and large and can else None
-        return checks.check_integer("inpaint", "tile", tile, 1)
+        if tile is not None and tile != "auto":
+            tile = checks.check_integer("inpaint", "tile", tile, 1)
+        if tile is None or self.model.image_shape[0] is not None:
+            return None  # networks of a fixed size take whole images only
+        if tile != "auto":
+            return tile
+        generator = self.model.inference_generator
+        can = generator.normalization != "group" and not generator.pyramid.attention_stride
+        # JAX compiles a function for each shape.
+        large = shape[1] * shape[2] > PIXELS or keras.backend.backend() == "jax"
+        return TILE if large and can else None
 
     def _rows(self, y, batch_size):
         """Yields slices of the images, as equal as can be."""

@@ -1,6 +1,7 @@
 """The reconstruction network G(y, mask, z) (section 2.4: an image-to-image variant of SAGAN's generator)."""
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from keras_uai.layers import (
@@ -401,7 +402,11 @@ def repeat(features, count):
     """Returns a dict of features with each observation's repeated `count` times in a row."""
     if isinstance(count, int) and count == 1:
         return features
-    return {name: ops.repeat(value, count, axis=0) for name, value in features.items()}
+    repeated = {}
+    for name, value in features.items():  # whole images computed by tiles stay in NumPy
+        xp = np if isinstance(value, np.ndarray) and isinstance(count, int) else ops
+        repeated[name] = xp.repeat(value, count, axis=0)
+    return repeated
 
 
 @keras.saving.register_keras_serializable("keras_uai")

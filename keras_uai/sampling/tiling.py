@@ -153,7 +153,7 @@ def pad_to_multiple(image, stride, least=0):
     """
     height, width = ops.shape(image)[1], ops.shape(image)[2]
     pads = [[0, _missing(height, stride, least)], [0, _missing(width, stride, least)]]
-    if pads == [[0, 0], [0, 0]]:
+    if all(isinstance(after, int) and not after for _, after in pads):
         return image
     if isinstance(image, np.ndarray):
         return np.pad(image, [[0, 0], *pads, [0, 0]])

@@ -14,6 +14,11 @@ def field(keys=KEYS, stride=4, height=9, width=14, channels=3, origin=None):
     return array(sampling.noise_field(keys, stride, height, width, channels, origin))
 
 
+def close(a, b):
+    """Asserts equality up to the rounding of a cosine, which depends on an array's length."""
+    np.testing.assert_allclose(array(a), array(b), atol=1e-6)
+
+
 def mask_of(keys=KEYS, stride=4, height=24, width=40, origin=None):
     return array(sampling.stratified_mask(keys, stride, height, width, origin))
 
@@ -34,14 +39,14 @@ def test_noise_of_a_crop_is_a_crop_of_the_noise(stride, channels):
     corners = [(0, 0), (2, 5), (4, 1)]
     part = field(KEYS, stride, 5, 9, channels, stride * origins(*corners))
     for i, (row, column) in enumerate(corners):
-        same_bits(part[i], whole[i, row : row + 5, column : column + 9])
+        close(part[i], whole[i, row : row + 5, column : column + 9])
 
 
 def test_noise_depends_on_key_and_place_alone():
     whole = field()
-    same_bits(field(KEYS[1:2]), whole[1:2])
-    same_bits(field(channels=2), whole[..., :2])
-    same_bits(field(origin=np.zeros((3, 2), "int32")), whole)
+    close(field(KEYS[1:2]), whole[1:2])
+    close(field(channels=2), whole[..., :2])
+    close(field(origin=np.zeros((3, 2), "int32")), whole)
 
 
 def test_noise_is_standard_normal_and_independent():
@@ -121,10 +126,10 @@ def test_latents_of_a_crop(generator):
     style, noise = sampling.draw_latents(generator, KEYS, 24, 40)
     corner = origins(*[(8, 12)] * 3)
     part_style, part_noise = sampling.draw_latents(generator, KEYS, 12, 20, corner)
-    same_bits(part_style, style)
+    close(part_style, style)
     for s, v in part_noise.items():
         rows, columns = slice(8 // s, 20 // s), slice(12 // s, 32 // s)
-        same_bits(v, array(noise[s])[:, rows, columns])
+        close(v, array(noise[s])[:, rows, columns])
 
 
 def test_streams_of_samples_are_not_those_of_masks():
