@@ -81,7 +81,7 @@ class Inference:
         height, width = y.shape[1:3]
         if isinstance(generator, sampling.TiledGenerator):
             features, draw = generator.observe(*padded), model.sampler
-            chunk = max(1, TILED_PIXELS // (padded[0].shape[1] * padded[0].shape[2]))
+            chunk = max(1, TILED_PIXELS // (len(y) * padded[0].shape[1] * padded[0].shape[2]))
             arguments = (generator, features, *padded)
         else:
             observe = self.compiled("observe", generator.observe)
