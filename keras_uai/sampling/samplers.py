@@ -169,10 +169,15 @@ def _split_samples(images, count):
 
 
 def _parse(text):
+    """Returns the sampler that `text` constructs, or None."""
     try:
         call = ast.parse(text.strip(), mode="eval").body
         sampler = {"OneStage": OneStage, "TwoStage": TwoStage}[call.func.id]
         args = [ast.literal_eval(arg) for arg in call.args]
-        return sampler(*args, **{k.arg: ast.literal_eval(k.value) for k in call.keywords})
-    except (SyntaxError, AttributeError, KeyError, TypeError):
+        kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+    except (SyntaxError, AttributeError, KeyError, ValueError):
+        return None
+    try:
+        return sampler(*args, **kwargs)
+    except TypeError:
         return None
