@@ -46,6 +46,8 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
         raise ValueError(
             f"`spread_skill` must be positive. Received: spread_skill={spread_skill!r}"
         )
+    if ratio is not None and not 0 < ratio < 1:
+        raise ValueError(f"`ratio` must be in (0, 1). Received: ratio={ratio!r}")
     dropout = getattr(model, "context_dropout", 0.0)
     ratio = (0.8 if dropout else 0.1) if ratio is None else ratio
     y, mask = _observations(model, dataset, checks.check_integer("", "images", images, 1))

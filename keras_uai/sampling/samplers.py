@@ -98,7 +98,7 @@ class TwoStage(OneStage):
         """Predicts the mean of y and of the sampled pixels, `(N, H, W, C)`.
 
         Args:
-            images: `(N, H, W, C)`, samples of the first stage.
+            images: `(N, H, W, C)`, samples of the first stage; a NumPy array is overwritten.
             mean: `(N, H, W, C)`, the predicted mean of each.
             y, mask, origin: As in `OneStage.__call__`.
             keys: uint32 `(N, 2)`.
@@ -169,7 +169,7 @@ def _split_samples(images, count):
 
 
 def _parse(text):
-    """Returns the sampler that `text` constructs, or None."""
+    """Returns the sampler of a text such as "TwoStage(4)", or None for other texts."""
     try:
         call = ast.parse(text.strip(), mode="eval").body
         sampler = {"OneStage": OneStage, "TwoStage": TwoStage}[call.func.id]
@@ -179,5 +179,5 @@ def _parse(text):
         return None
     try:
         return sampler(*args, **kwargs)
-    except TypeError:
+    except TypeError:  # too many arguments
         return None
