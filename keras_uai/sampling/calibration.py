@@ -6,8 +6,11 @@ from keras import ops
 from keras_uai import checks, measurements, random, rng_streams
 from keras_uai.sampling.noise import draw_latents
 from keras_uai.sampling.samplers import TwoStage, decode, sample_keys
+from keras_uai.sampling.tiling import pad_to_multiple
 
 MIN_INFLATION, MAX_INFLATION, MAX_TRIES = 0.1, 10.0, 12
+#: Pixels of the samples that are computed at a time: about half a gigabyte of activations.
+PIXELS = 2**20
 
 
 def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, batch_size=64):
@@ -22,11 +25,12 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
 
     Args:
         model: An `InpaintingModel` with a `TwoStage` sampler.
-        dataset: Batches as `fit` takes them; clean images are not used. Training images will do.
+        dataset: Batches as `fit` takes them, of one image size; clean images are not used. Training
+            images will do.
         images: Largest number of images used.
         ratio: Share of the observed pixels that is hidden. `None`: see above.
         spread_skill: The ratio to reach. Less makes samples smoother and overconfident.
-        batch_size: Samples computed at a time.
+        batch_size: Largest number of samples computed at a time.
 
     Returns:
         Dict: `inflation`, the `spread_skill` reached, and the numbers of `images` and
@@ -52,6 +56,7 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
     ratio = (0.8 if dropout else 0.1) if ratio is None else ratio
     y, mask = _observations(model, dataset, checks.check_integer("", "images", images, 1))
     keys = random.key(model.seed, rng_streams.CALIBRATION, np.arange(len(y)))
+    rows = max(1, min(batch_size, PIXELS // (y.shape[1] * y.shape[2])) // 2)
     ratios, hidden_pixels = [], 0
     for everything in (0.0, 1.0) if dropout else (0.0,):
         seen = measurements.split_mask(
@@ -65,7 +70,7 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
                 f"Received: {len(y)} images, ratio={ratio!r}"
             )
         hidden_pixels += int(hidden.sum())
-        ratios.append(_SpreadSkill(model, y, seen, hidden, max(1, batch_size // 2)))
+        ratios.append(_SpreadSkill(model, y, seen, hidden, rows))
     inflation = sampler.inflation
     for _ in range(MAX_TRIES):  # the spread is nearly linear in the inflation
         reached = float(np.prod([f(inflation) for f in ratios]) ** (1.0 / len(ratios)))
@@ -148,6 +153,12 @@ def _observations(model, dataset, images):
     for data in dataset:
         batch = model.unpack(data)
         part = [ops.convert_to_numpy(batch[name])[: images - count] for name in ("y", "mask")]
+        part = [pad_to_multiple(v, model.generator.stride) for v in part]
+        if found and part[0].shape[1:] != found[0][0].shape[1:]:
+            raise ValueError(
+                "`dataset` must hold images of one size; datasets.load(..., crop_size=…) makes "
+                f"crops. Received: {found[0][0].shape[1:3]} and {part[0].shape[1:3]}"
+            )
         found.append(part)
         count += len(part[0])
         if count >= images:
