@@ -1,4 +1,4 @@
-"""Spread calibration: samples that are as spread out as they are wrong, from damaged images only."""
+"""Spread calibration from damaged images: samples spread as far as their mean is wrong."""
 
 import numpy as np
 from keras import ops

@@ -55,7 +55,9 @@ def known(model, monkeypatch):
         model.sampler = TwoStage(1, 1.0)
         return generator
 
-    eager = lambda name, function: lambda *args: function(*map(ops.convert_to_tensor, args))  # noqa: E731
+    def eager(name, function):
+        return lambda *args: function(*map(ops.convert_to_tensor, args))
+
     monkeypatch.setattr(model.inference, "compiled", eager)
     return replace
 
