@@ -1,4 +1,4 @@
-"""Small trainings on damaged images with a known answer: does the model learn what it should?"""
+"""Small trainings on damaged images whose right answer is known."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from keras_uai.models import UAI
 from tests.testing import array
 
 COLOUR = 0.6
-NETWORK = {"width": 8, "max_width": 16, "stem": 4}
+NETWORK = {"width": 8, "max_width": 16, "space_to_depth": 4}
 
 
 def trained(model, y, mask, steps, batch_size=32):
@@ -22,7 +22,7 @@ def trained(model, y, mask, steps, batch_size=32):
     return {name: values[-1] for name, values in logs.items()}
 
 
-# -- the energy score: a hidden half that may be either colour --------------------------------------
+# -- the energy score: a hidden half that may have either colour ---------------------------------
 
 SIDES = {"left": np.s_[:, :, :8], "right": np.s_[:, :, 8:]}
 
@@ -41,9 +41,10 @@ def hides(side):
 
 @pytest.fixture(scope="module")
 def energetic():
-    """Trained on 256 images, a quarter without its left half and a quarter without its right one.
+    """A model trained by the energy score alone on 256 images.
 
-    No image is ever seen whole by G where it is scored, and no loss but the energy score is on.
+    A quarter of them lacks its left half, and a quarter its right half. G never sees the pixels at
+    which it is scored.
     """
     keras.utils.set_random_seed(0)
     whole = np.ones((1, 16, 16, 1), "float32")
@@ -54,9 +55,14 @@ def energetic():
         (16, 16, 1),
         measurement,
         latent_dim=8,
-        hide=(0.3, 0.9),
+        split_ratio=(0.3, 0.9),
         energy_scales=(None, 4),
-        generator={**network, "spectral": False, "fill": True, "attention_size": None},
+        generator={
+            **network,
+            "spectral_normalization": False,
+            "input_fill": "push_pull",
+            "attention_level": None,
+        },
         discriminator=network,
         encoder=network,
     )
@@ -75,28 +81,28 @@ def test_both_colours_of_a_hidden_half_are_sampled(energetic, side):
     samples = energetic.inpaint(y, mask, num_samples=10)[:, :, *SIDES[side][1:]]
     truth = x[SIDES[side]]
     colours = samples.mean((2, 3, 4))
-    # One colour a sample, one of the two that exist, ...
+    # A sample has one colour, one of the two that exist, ...
     assert samples.std((2, 3, 4)).mean() < 0.2
     assert 0.4 < np.abs(colours).mean() < 0.8
     assert (np.abs(colours) > 0.3).mean() > 0.65
-    # ... both of them for nearly every image, about equally often, whatever the seen half is.
+    # ... and both occur for nearly every image, about equally often, whatever half is seen.
     positive = (colours > 0).mean(1)
     assert ((positive > 0) & (positive < 1)).mean() > 0.85
     seen = x[SIDES["left" if side == "right" else "right"]].mean((1, 2, 3))
     for sign in (-1, 1):
         assert 0.2 < positive[np.sign(seen) == sign].mean() < 0.8
-    # Calibrated: the samples spread as far as their mean is wrong.
+    # The samples spread as far as their mean is wrong.
     skill = ((samples.mean(1) - truth) ** 2).mean()
     spread = (11 / 10) * samples.var(1, ddof=1).mean()
     assert 0.7 < np.sqrt(spread / skill) < 1.35
-    # The mean beats what guesses from the other half, whose expected error is 2 COLOUR^2.
+    # The mean beats guesses from the other half, whose expected error is 2 COLOUR^2.
     for name in ("mean_colour", "nearest", "linear_interpolation"):
         guess = getattr(baselines, name)(y, mask)[SIDES[side]]
         assert skill < 0.8 * ((guess - truth) ** 2).mean(), name
 
 
-def test_what_is_known_is_not_sampled(energetic):
-    """With a part of the half in sight its colour is certain: the spread shrinks, the error more."""
+def test_samples_agree_where_the_answer_is_certain(energetic):
+    """A visible part of a half tells its colour: the spread shrinks, and the error more."""
     x, mask = halves(100, seed=2), np.repeat(hides("right"), 100, axis=0)
     free = energetic.inpaint(x * mask, mask, num_samples=6)
     mask[:, 4:12, 12:] = 1
@@ -106,7 +112,7 @@ def test_what_is_known_is_not_sampled(energetic):
     assert ((bound.mean(1) - x)[:, missing] ** 2).mean() < 0.35 * COLOUR**2
 
 
-# -- the paper's game: every image has one of two colours, half of its pixels are dropped -----------
+# -- the paper's terms: images of one of two colours, half of their pixels dropped ---------------
 
 
 def plain(count, seed):
@@ -114,12 +120,12 @@ def plain(count, seed):
     return (COLOUR * np.tile(signs, (1, 16, 16, 1))).astype("float32")
 
 
-def played(weights, steps):
+def trained_adversarially(weights, steps):
     keras.utils.set_random_seed(0)
     measurement = DropPixel(0.5)
     mask = array(measurement.masks(np.arange(256), 16, 16))
     network = {**NETWORK, "normalization": "batch"}
-    quiet = {"attention_size": None}
+    quiet = {"attention_level": None}
     model = UAI(
         (16, 16, 1),
         measurement,
@@ -139,21 +145,21 @@ def played(weights, steps):
 
 
 def assert_learned(before, after, truth):
-    """Grey at first; then the values of the data, in the images they belong to."""
+    """Samples are grey at first, and then have the colours of their images."""
     assert ((before - truth) ** 2).mean() == pytest.approx(COLOUR**2, rel=0.2)
     assert np.abs(after).mean() == pytest.approx(COLOUR, abs=0.25)
     assert (np.sign(after) == np.sign(truth)).mean() > 0.9
     assert ((after - truth) ** 2).mean() < 0.4 * COLOUR**2
 
 
-def test_the_game_alone_teaches_the_values_of_the_data():
-    """Equation 5, no other term: nothing ever compares a pixel with its truth."""
-    assert_learned(*played({"z": 0.0, "y": 0.0}, steps=100)[:3])
+def test_the_adversarial_term_alone_teaches_the_values_of_the_data():
+    """Equation 5, no other term: no loss compares a pixel with its true value."""
+    assert_learned(*trained_adversarially({"z": 0.0, "y": 0.0}, steps=100)[:3])
 
 
 def test_the_papers_configuration():
-    """Equation 8: the same, and y comes back from y_tilde and the latent that E reads."""
-    *values, logs = played({}, steps=300)
+    """Equation 8: also, y comes back from y_tilde and the latent that E predicts."""
+    *values, logs = trained_adversarially({}, steps=300)
     assert_learned(*values)
     assert logs["y_squared_error"] < 0.3 * COLOUR**2
     assert all(np.isfinite(v) for v in logs.values())
