@@ -1,5 +1,6 @@
 """Latents as functions of a key and of absolute positions."""
 
+import numpy as np
 from keras import ops
 
 from keras_uai import random, rng_streams
@@ -50,13 +51,14 @@ def stratified_mask(keys, stride, height, width, origin=None):
     Returns:
         float32 `(N, height, width, 1)`. Each pixel of a cell is equally likely.
     """
-    rows, columns = _cells(stride, -(-height // stride), -(-width // stride), origin)
+    cells = (-(-height // stride), -(-width // stride))
+    rows, columns = _cells(stride, *cells, origin)
     u = random.uniform_at(random.fold_in(keys, rng_streams.STRATIFIED_MASK), rows, columns)
     chosen = ops.cast(ops.floor(u * (stride * stride)), "int32")
-    chosen = ops.repeat(ops.repeat(chosen, stride, axis=1), stride, axis=2)[:, :height, :width]
-    place = (ops.arange(height, dtype="int32") % stride)[:, None] * stride
-    place = place + (ops.arange(width, dtype="int32") % stride)[None, :]
-    return ops.cast(chosen == place[None], "float32")[..., None]
+    place = np.arange(stride * stride, dtype="int32").reshape(stride, 1, stride)
+    mask = ops.cast(chosen[:, :, None, :, None] == place, "float32")
+    mask = ops.reshape(mask, (-1, cells[0] * stride, cells[1] * stride, 1))
+    return mask[:, :height, :width]
 
 
 def draw_latents(generator, keys, height, width, origin=None):
