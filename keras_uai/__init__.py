@@ -1,16 +1,16 @@
-"""keras_uai: learn to inpaint, and to sample many plausible reconstructions, from damaged images only.
+"""keras_uai: learns to fill gaps in images, and to sample many fillings, from damaged images only.
 
-Layers, networks, losses, measurements and models load with the package; what needs TensorFlow itself or an optional
-package (`datasets`, `metrics`, `callbacks`, `serving`) loads when it is first used.
+Layers, networks, losses, measurements, samplers and models are imported with the package. The other
+subpackages (`datasets`, `metrics`, `presets`, ...) are imported when they are first used.
 """
 
 import importlib
 
-import keras_uai.backend  # noqa: F401  before all else, for what it says where there is no TensorFlow
-from keras_uai import layers, losses, measurements, models, networks, random
+import keras_uai.backend  # noqa: F401  first: its message says how to run without TensorFlow
+from keras_uai import layers, losses, measurements, models, networks, random, sampling, values
 from keras_uai.version import __version__
 
-_LAZY = ("callbacks", "datasets", "metrics", "serving")
+_LAZY = ("callbacks", "datasets", "files", "metrics", "presets", "serving", "training")
 
 __all__ = [
     "__version__",
@@ -20,6 +20,8 @@ __all__ = [
     "models",
     "networks",
     "random",
+    "sampling",
+    "values",
     *_LAZY,
 ]
 

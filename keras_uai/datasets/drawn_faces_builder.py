@@ -30,8 +30,8 @@ class DrawnFaces(tfds.core.GeneratorBasedBuilder):
 
     Example:
 
-    >>> from keras_uai.datasets import drawn_faces_builder
-    >>> ds = tfds.load("drawn_faces/32", split="train", data_dir=folder)
+        from keras_uai.datasets import drawn_faces_builder
+        ds = tfds.load("drawn_faces/32", split="train", data_dir="data/")
     """
 
     name = drawn_faces.NAME

@@ -260,6 +260,22 @@ def test_energy_and_splitting_by_hand():
     assert g_loss == pytest.approx(0.7 * energy + 0.2 * splitting, abs=1e-5)
 
 
+def test_sample_every_scores_samples_of_a_part_and_the_mean_of_all():
+    generator = {"width": 8, "max_width": 8, "normalization": None, "predicts_mean": True}
+    weights = {**OFF, "energy": 1.0, "splitting": 1.0}
+    part, y, _ = made(weights, count=5, generator=generator, sample_every=2)
+    whole, *_ = made(weights, generator=generator)
+    whole.set_weights(part.get_weights())
+    keys = part.step_keys(5)
+    logs = compute_losses(part, y, keys)[2]
+    assert logs["energy_loss"] == pytest.approx(
+        compute_losses(whole, y[::2], keys[::2])[2]["energy_loss"], abs=1e-6
+    )
+    every = compute_losses(whole, y, keys)[2]
+    assert logs["splitting_loss"] == pytest.approx(every["splitting_loss"], abs=1e-6)
+    assert logs["energy_loss"] != pytest.approx(every["energy_loss"], abs=1e-4)
+
+
 def test_splitting_trains_a_predicted_mean():
     generator = {"input_fill": "push_pull", "predicts_mean": True}
     model, y, mask = made({**OFF, "energy": 1.0, "splitting": 1.0}, generator=generator)

@@ -68,6 +68,7 @@ def test_every_argument_survives():
             "split_by_measurement": 0.4,
             "context_dropout": 0.1,
             "energy_scales": (None, 4),
+            "sample_every": 2,
             "seed": 7,
             "generator": {"width": 8, "input_fill": "push_pull", "predicts_mean": True},
             "discriminator": {"width": 8, "max_width": 8, "mask_input": True},

@@ -1,0 +1,55 @@
+"""Every example of a docstring runs, and every Python block of README.md."""
+
+import doctest
+import importlib
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_uai
+from tests.testing import ROOT
+
+PACKAGE = ROOT / "keras_uai"
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+
+def modules():
+    """Names of the modules with examples."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if ">>> " in path.read_text():
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            yield name.removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_docstring_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"keras_uai": keras_uai, "np": np}
+    found = doctest.testmod(importlib.import_module(name), extraglobs=names, optionflags=FLAGS)
+    assert found.attempted
+    assert not found.failed
+
+
+def test_python_blocks_of_the_readme_run(tmp_path, monkeypatch):
+    """In a folder with damaged photographs; trainings are cut to two steps."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for folder in ("photos", "scratched"):
+        pathlib.Path(folder).mkdir()
+        for i in range(20):
+            pixels = rng.integers(1, 256, (70, 90, 4), dtype="uint8")
+            pixels[..., 3] = np.where(rng.random((70, 90)) < 0.2, 0, 255)
+            Image.fromarray(pixels).save(f"{folder}/{i}.png")
+    Image.fromarray(pixels).save("damaged.png")
+    text = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    names = {}
+    for block in blocks:
+        block = re.sub(r"epochs=\d+", "epochs=1, steps_per_epoch=2, verbose=0", block)
+        # After two steps samples hardly differ, and nothing can be calibrated.
+        block = re.sub(r"^.*calibrate_spread.*$", "", block, flags=re.MULTILINE)
+        exec(compile(block, "README.md", "exec"), names)
