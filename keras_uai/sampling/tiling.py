@@ -52,8 +52,8 @@ class TiledGenerator:
                 for cut, store in self._tiles(y.shape):
                     found = self._observer(*(cut(v[i : i + 1]) for v in features.values()))
                     store(mean[i : i + 1], found["mean_residual"])
-            mean[:] = self._by_channel(self._finish, mean, features["base"], mask)
-            features["mean"] = mean
+            arrays = (mean, features["base"], mask)
+            features["mean"] = self._by_channel(self._finish, *arrays, out=mean)
         return features
 
     def decode(self, features, style, noise, training=False, samples=1):
@@ -72,7 +72,7 @@ class TiledGenerator:
         for j, image in enumerate(images):
             i = j // samples
             rows = (image[None], origin[i : i + 1], mask[i : i + 1])
-            images[j] = self._by_channel(self._finish, *rows)[0]
+            self._by_channel(self._finish, *rows, out=image[None])
         return images
 
     def _observe_tile(self, base, mask):
@@ -82,9 +82,9 @@ class TiledGenerator:
         levels = [features[f"stride_{stride}"] for stride in self.generator.pyramid.strides]
         return self.generator.decoder([*levels, style, *fields])
 
-    def _by_channel(self, function, *arrays):
+    def _by_channel(self, function, *arrays, out=None):
         """Applies a global function to one channel at a time, which bounds its memory."""
-        out = np.empty(arrays[0].shape, "float32")
+        out = np.empty(arrays[0].shape, "float32") if out is None else out
         for c in range(out.shape[-1]):
             one = (v[..., c : c + 1] if v.shape[-1] > 1 else v for v in arrays)
             out[..., c : c + 1] = _numpy(function(*one))
