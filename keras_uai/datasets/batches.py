@@ -11,11 +11,9 @@ import keras
 class Batches(keras.utils.PyDataset):
     """`Elements` as a `keras.utils.PyDataset`; threads make batches ahead of the training step.
 
-    Each time it is iterated, by hand or by `fit`, it yields the batches of the next epoch. A look
-    at the first batch alone does not count. By hand these are whole batches; over several
-    processes `fit` takes this process's part of each.
-
-    Keras reorders the batches of an epoch by numbers of its own unless `fit` is told
+    Each time it is iterated, by hand or by `fit`, it yields the batches of the next epoch. By hand
+    these are whole batches; over several processes `fit` and `stream` take this process's part of
+    each. Keras reorders the batches of an epoch by numbers of its own unless `fit` is told
     `shuffle=False`.
 
     Args:
@@ -27,7 +25,6 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.elements = elements
         self.epoch = elements.start_epoch
-        self.start_batch = elements.start_batch
         self.ahead = ahead
         self._seen = 0  # batches of this epoch that Keras took
         self._last = -1
@@ -44,71 +41,46 @@ class Batches(keras.utils.PyDataset):
             raise TypeError("A repeated data set has no length. Received: repeat=True")
         return self.num_batches
 
-    # -- by hand ---------------------------------------------------------------------------------
-
-    def __iter__(self):
-        return self._iterate((0, 1))
-
-    def _iterate(self, share):
-        epoch, first = self.epoch, self.start_batch
-        last = math.inf if self.num_batches is None else self.num_batches - 1
-        # Keras looks at one batch before it begins, which must not count as an epoch.
-        counts_at = None if self.elements.repeat else min(first + 1, last)
-        for number in itertools.count(first):
-            if number > last:
-                return
-            element = self._take(epoch, number, share)
-            if number == counts_at:
-                self._end_epoch()
-            yield _form(element)
+    def __iter__(self, share=(0, 1)):
+        epoch, first = self.epoch, 0
+        if epoch == self.elements.start_epoch:
+            first = self.elements.start_batch
+        self.epoch += not self.elements.repeat
+        numbers = itertools.count(first) if self.num_batches is None else range(first, len(self))
+        for number in numbers:
+            yield self._take(epoch, number, share)
 
     def stream(self):
         """Yields the batches of one epoch after the other; this process's part of each."""
         share = _share_of_process()
         while True:
-            yield from self._iterate(share)
-
-    def _end_epoch(self):
-        self.epoch += 1
-        self.start_batch = 0
-
-    # -- by Keras --------------------------------------------------------------------------------
+            yield from self.__iter__(share)
 
     def __getitem__(self, number):
         """Batch `number` of the epoch that is next; over several processes this one's part."""
         if self.num_batches is not None and not 0 <= number < self.num_batches:
             raise IndexError(f"There are {self.num_batches} batches. Received: number={number}")
         self._seen += 1
-        return _form(self._take(self.epoch, number, _share_of_process()))
+        return self._take(self.epoch, number, _share_of_process())
 
     def on_epoch_end(self):
-        enough = 1 if self.num_batches == 1 else 2
-        if self._seen >= enough and self.num_batches is not None:
-            self._end_epoch()
+        # Keras takes one batch before it begins, which must not count as an epoch.
+        if self.num_batches is not None and self._seen >= min(2, self.num_batches):
+            self.epoch += 1
         self._seen = 0
 
     def _take(self, epoch, number, share):
-        """One batch; in an orderly sequence the next ones are made meanwhile."""
-        key = (epoch, number, share)
-        future = self._futures.pop(key, None)
-        orderly = number in (0, self.start_batch) or self._last == number - 1
+        """One batch. Where they are taken in their order, the next ones are made meanwhile."""
+        orderly = number in (0, self.elements.start_batch, self._last + 1)
         self._last = number
-        if not orderly:
-            self._futures.clear()
-        else:
-            last = math.inf if self.num_batches is None else self.num_batches - 1
-            wanted = [
-                (epoch, n, share) for n in range(number + 1, number + 1 + self.ahead) if n <= last
-            ]
-            self._futures = {
-                k: self._futures.get(k) or self._pool.submit(self.elements.make, *k) for k in wanted
-            }
-        return self.elements.make(*key) if future is None else future.result()
-
-
-def _form(element):
-    """An element is y alone, or a dict."""
-    return element["observation"] if len(element) == 1 else element
+        last = math.inf if self.num_batches is None else self.num_batches - 1
+        wanted = range(number, min(number + self.ahead * orderly, last) + 1)
+        self._futures = {
+            n: self._futures.get(n) or self._pool.submit(self.elements.make, *n)
+            for n in ((epoch, n, share) for n in wanted)
+        }
+        element = self._futures.pop((epoch, number, share)).result()
+        return element["observation"] if len(element) == 1 else element
 
 
 def _share_of_process():

@@ -5,36 +5,33 @@ import re
 import unicodedata
 
 import numpy as np
+from PIL import ImageColor
 
 from keras_uai import files
 
-_HELP = (
-    'Use mask_from="alpha" (transparent = missing), "sidecar" (a mask file beside each image: '
-    "NAME.mask.png, NAME_mask.png, or the same path in a folder `masks`; black = missing, white = "
-    'observed), "color:255,0,255" or "color:#ff00ff" (pixels of exactly that colour are missing), '
-    '"nan" (floating point TIFF), or None for clean images.'
-)
 _SIDECAR = re.compile(r"^(?P<stem>.+)[._]mask$", re.IGNORECASE)
 
 
 def parse(mask_from):
-    """Returns `mask_from` as `(kind, colour)`; colour is uint8 `(3,)`, or None for other kinds."""
-    if mask_from is None or (
-        isinstance(mask_from, str) and mask_from in ("alpha", "sidecar", "nan")
-    ):
+    """Returns `mask_from` as `(kind, colour)`; colour is uint8 `(3,)`, or None for other kinds.
+
+    >>> keras_uai.datasets.damage.parse("color:#ff00ff")
+    ('color', array([255,   0, 255], dtype=uint8))
+    """
+    if mask_from is None or mask_from in ("alpha", "sidecar", "nan"):
         return mask_from, None
-    if isinstance(mask_from, str) and mask_from.startswith("color:"):
-        text = mask_from[len("color:") :].strip()
-        numbers = None
-        if re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-            numbers = [int(text[i : i + 2], 16) for i in (1, 3, 5)]
-        elif re.fullmatch(r"\d+(\s*,\s*\d+\s*,\s*\d+)?", text):
-            numbers = [int(number) for number in text.split(",")]
-        if numbers and max(numbers) <= 255:
-            return "color", np.array(numbers * (3 // len(numbers)), dtype="uint8")
-    raise ValueError(
-        f"`mask_from` must be a place to find masks. Received: mask_from={mask_from!r}. {_HELP}"
-    )
+    found = re.fullmatch(r"color:\s*(#[0-9a-fA-F]{6}|\d+\s*,\s*\d+\s*,\s*\d+)", str(mask_from))
+    text = found[1] if found else ""
+    color = ImageColor.getrgb(text) if text[:1] == "#" else [int(n) for n in text.split(",") if n]
+    if not found or max(color) > 255:
+        raise ValueError(
+            '`mask_from` must be "alpha" (transparent = missing), "sidecar" (a mask file beside '
+            "each image: NAME.mask.png, NAME_mask.png, or the same path in a folder `masks`; black "
+            '= missing, white = observed), "color:255,0,255" or "color:#ff00ff" (pixels of exactly '
+            'that colour are missing), "nan" (floating point TIFF), or None for clean images. '
+            f"Received: mask_from={mask_from!r}"
+        )
+    return "color", np.array(color, "uint8")
 
 
 def read_damaged(file, mask_from, mask=None):
@@ -47,7 +44,7 @@ def read_damaged(file, mask_from, mask=None):
 
     Returns:
         `(pixels, observed)`: see `keras_uai.files.decode_image`; bool `(H, W)`, or None for None.
-        Transparent pixels beside a mask file or a colour are missing, too.
+        Transparent pixels are missing beside a mask file or a colour, too.
 
     Raises:
         UnreadableImageError: the image or its mask cannot be read.
@@ -64,7 +61,7 @@ def read_damaged(file, mask_from, mask=None):
         return pixels, None
     observed = np.ones(pixels.shape[:2], bool) if alpha is None else alpha >= 128
     if kind == "color":
-        observed &= observed_from_color(pixels, color, file)
+        observed &= _observed_from_color(pixels, color, file)
     elif kind == "sidecar":
         try:
             observed &= files.read_mask(mask, pixels.shape[:2], file)
@@ -75,18 +72,10 @@ def read_damaged(file, mask_from, mask=None):
     return pixels, observed
 
 
-def observed_from_color(pixels, color, file=None):
-    """Returns bool `(H, W)`: True where pixels differ from `color` in some channel.
-
-    Args:
-        pixels: uint8 or uint16 `(H, W, C)`.
-        color: uint8 `(3,)`.
-        file: path or bytes of the image. Default: not checked for lossy compression.
-
-    Raises:
-        ValueError: `file` is compressed with loss, which does not keep a colour exactly.
-    """
-    if file is not None and _is_lossy(file):
+def _observed_from_color(pixels, color, file):
+    """Returns bool `(H, W)`: True where pixels differ from an 8-bit `color` in some channel."""
+    kind = files.read_header(file)[2]
+    if kind in ("JPEG", "MPO") or (kind == "WEBP" and b"VP8 " in files.read_bytes(file, 64)):
         raise ValueError(
             "Images whose missing pixels have a colour must be compressed without loss (PNG). "
             "Received: JPEG or lossy WebP, which does not keep a colour exactly. Use mask files"
@@ -97,23 +86,13 @@ def observed_from_color(pixels, color, file=None):
     return (pixels != color[: pixels.shape[-1]]).any(axis=-1)
 
 
-def _is_lossy(file):
-    kind = files.read_header(file)[2]
-    if kind != "WEBP":
-        return kind in ("JPEG", "MPO")
-    return b"VP8 " in files.read_bytes(file, 64)
-
-
 def shown(path):
     """Returns a path as text that can be printed, whatever bytes its name holds."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def stem(path):
-    """Returns a relative path without its extension, in Unicode's composed form (NFC).
-
-    Names that look the same are the same then, whichever system wrote them.
-    """
+    """Returns a relative path without its extension, in Unicode's composed form (NFC)."""
     return unicodedata.normalize("NFC", os.path.splitext(path)[0])
 
 
@@ -132,11 +111,11 @@ def split_listing(paths):
     for path in paths:
         folder, _, name = stem(path).rpartition("/")
         named = _SIDECAR.match(name)
-        beside = f"{folder}/{named['stem']}" if named and folder else named and named["stem"]
+        beside = os.path.join(folder, named["stem"]).replace(os.sep, "/") if named else None
         if stem(path).startswith("masks/"):
-            inside = stem(path)[len("masks/") :]
+            inside = stem(path).removeprefix("masks/")
             if inside not in stems and named:
-                inside = beside[len("masks/") :]
+                inside = beside.removeprefix("masks/")
             masks.setdefault(inside, path)
         elif beside in stems:
             masks[beside] = path  # a file beside the image wins over the folder

@@ -3,7 +3,7 @@
 Every factor of a face is drawn independently of all others, so a hidden eye or mouth really is
 ambiguous: nothing else in the image says what colour the eyes have or whether the mouth smiles.
 (One eye does tell the other.) A face is a function of its index, anti-aliased, and the same face at
-every size. `keras_uai.datasets.drawn_faces_builder` offers them to TensorFlow Datasets.
+every size.
 """
 
 import numpy as np
@@ -143,11 +143,8 @@ class DrawnFacesSource(Source):
             height, channels=check_channels(preparation.channels) or 3, dtype="uint8"
         )
 
-    def label(self, index):
-        return f"drawn face {index}"
-
     def decode(self, job):
-        images = draw(job, self.preparation.image_size[0])
+        images = draw([index for index, _ in job], self.preparation.image_size[0])
         return [(image, None) for image in to_channels(images, self.preparation.channels)]
 
 

@@ -1,31 +1,18 @@
 """Image folders: the image files of a folder and of the folders in it."""
 
+import dataclasses
 import hashlib
 import logging
+import mimetypes
 import os
+
+import numpy as np
 
 from keras_uai import files
 from keras_uai.datasets import damage
-from keras_uai.datasets.sources import EncodedSource
+from keras_uai.datasets.sources import EncodedSource, check_channels
 
 _LOG = logging.getLogger("keras_uai")
-_UNREAD = (  # images, in formats that are not read
-    *(".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".exr", ".hdr", ".fits", ".fit"),
-    *(
-        ".dng",
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".arw",
-        ".raw",
-        ".pgm",
-        ".ppm",
-        ".pnm",
-        ".nc",
-        ".npy",
-        ".npz",
-    ),
-)
 
 
 class FolderSource(EncodedSource):
@@ -43,20 +30,22 @@ class FolderSource(EncodedSource):
     def __init__(self, folder, preparation, name=None):
         self.folder = os.path.abspath(os.path.expanduser(os.fspath(folder)))
         self.name = name or f"the folder {damage.shown(self.folder)}"
+        damage.parse(preparation.mask_from)
+        check_channels(preparation.channels)
         if not os.path.isdir(self.folder):
             raise ValueError(f"The folder must exist. Received: {self.folder}")
         paths, other = listing(self.folder)
-        unread = [path for path in other if path.lower().endswith(_UNREAD)]
-        if unread:
-            _LOG.warning(
-                "%s: %d files of formats that are not read, such as %s",
-                *(self.name, len(unread), damage.shown(unread[0])),
-            )
         self.paths, masks = damage.split_listing(paths)
         if not self.paths:
             raise ValueError(
                 f"The folder must hold images ({', '.join(files.EXTENSIONS)}), also in the folders "
                 f"in it. Received: {self.name} with {len(other)} other files"
+            )
+        unread = [path for path in other if (mimetypes.guess_type(path)[0] or "")[:6] == "image/"]
+        if unread:
+            _LOG.warning(
+                "%s: %d files of formats that are not read, such as %s",
+                *(self.name, len(unread), damage.shown(unread[0])),
             )
         self.size = len(self.paths)
         if preparation.mask_from == "sidecar":
@@ -68,13 +57,19 @@ class FolderSource(EncodedSource):
                 f'mask_from={preparation.mask_from!r}. Use mask_from="sidecar", or move them '
                 "out of the folder"
             )
-        self.settle(preparation)
+        channels, dtype = preparation.channels, preparation.dtype
+        if channels is None or dtype is None:
+            label, pixels = self._first_readable()
+            if channels is None:
+                channels = pixels.shape[-1]
+                self.first = label, channels
+            dtype = dtype or pixels.dtype.name
+        self.preparation = dataclasses.replace(preparation, channels=channels, dtype=dtype)
 
     def _match_masks(self, masks):
         root = self.folder
-        if not masks and (found := masks_beside(self.folder)):
-            root = os.path.dirname(self.folder)
-            masks = found
+        if not masks:
+            root, masks = os.path.dirname(self.folder), masks_beside(self.folder)
         without = [path for path in self.paths if damage.stem(path) not in masks]
         if without:
             raise ValueError(
@@ -83,28 +78,50 @@ class FolderSource(EncodedSource):
                 "NAME.mask.png or NAME_mask.png beside it, or the same path in a folder `masks` "
                 "(white = observed, black = missing)"
             )
-        self.masks = [
-            os.path.join(root, *masks[damage.stem(path)].split("/")) for path in self.paths
-        ]
+        self.masks = [os.path.join(root, masks[damage.stem(path)]) for path in self.paths]
+
+    def _first_readable(self):
+        reasons = []
+        for index in range(self.size):
+            try:
+                return self.label(index), files.decode_image(self.file(index))[0]
+            except files.UnreadableImageError as error:
+                reasons.append(f"{self.label(index)}: {error}")
+        raise ValueError(
+            f"None of the {self.size} images of {self.name} can be read. Received, first: "
+            f"{reasons[0]}"
+        )
+
+    def typical_size(self):
+        sizes = []
+        for index in range(0, self.size, -(-self.size // 16)):
+            try:
+                width, height, _, orientation = files.read_header(self.file(index))
+            except files.UnreadableImageError:
+                continue
+            turned = (width, height) if orientation > 4 else (height, width)
+            sizes.append(self.preparation.window(*turned))
+        return self.preparation.image_size or np.mean(sizes or [(1, 1)], axis=0)
 
     def label(self, index):
         return damage.shown(self.file(index))
 
     def file(self, index):
-        return os.path.join(self.folder, *self.paths[index].split("/"))
+        """Returns the path of one image."""
+        return os.path.join(self.folder, self.paths[index])
+
+    def read(self, indices):
+        return ((int(index), self.file(index)) for index in indices)
 
     def identity(self):
-        return {**super().identity(), "source": self.folder}
+        return {**super().identity(), "source": damage.shown(self.folder)}
 
     def fingerprint(self):
         digest = hashlib.sha256()
         for path in [self.file(i) for i in range(self.size)] + (self.masks or []):
+            stat = os.stat(path) if os.path.exists(path) else None  # a link may lead nowhere
             digest.update(os.fsencode(path))
-            try:
-                stat = os.stat(path)
-                digest.update(f"\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-            except OSError:
-                digest.update(b"\0missing\n")
+            digest.update(f"\0{stat and (stat.st_size, stat.st_mtime_ns)}\n".encode())
         return {**super().fingerprint(), "files": digest.hexdigest()}
 
 
@@ -116,8 +133,7 @@ def masks_beside(folder):
         the folder that holds both.
     """
     beside = os.path.join(os.path.dirname(folder), "masks")
-    paths = listing(beside)[0] if os.path.isdir(beside) else []
-    return damage.split_listing([f"masks/{path}" for path in paths])[1]
+    return damage.split_listing([f"masks/{path}" for path in listing(beside)[0]])[1]
 
 
 def listing(folder):
@@ -125,21 +141,17 @@ def listing(folder):
 
     Returns:
         `(images, others)`: sorted relative paths (with `/`) of the image files and of all others.
-        Names that begin with a dot are left out.
+        Names that begin with a dot are left out of the images.
     """
     images, others, seen = [], [], set()
     for root, folders, names in os.walk(folder, followlinks=True):
-        stat = os.stat(root)
-        if (stat.st_dev, stat.st_ino) in seen:
+        if (real := os.path.realpath(root)) in seen:
             folders.clear()
             continue
-        seen.add((stat.st_dev, stat.st_ino))
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inside = os.path.relpath(root, folder).replace(os.sep, "/")
         for name in names:
-            path = name if inside == "." else f"{inside}/{name}"
-            if name.lower().endswith(files.EXTENSIONS) and not name.startswith("."):
-                images.append(path)
-            else:
-                others.append(path)
+            path = os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/")
+            is_image = name.lower().endswith(files.EXTENSIONS) and not name.startswith(".")
+            (images if is_image else others).append(path)
     return sorted(images), sorted(others)

@@ -19,8 +19,7 @@ def resize(pixels, height, width):
     """Resizes `(H, W, C)` to `(height, width, C)`, antialiased.
 
     Shrinking takes the mean over the area that an output pixel covers; source pixels on its edge
-    count by their share (for whole ratios, the mean of a block). Enlarging interpolates linearly.
-    Integers are rounded.
+    count by their share. Enlarging interpolates linearly. Integers are rounded.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -29,11 +28,7 @@ def resize(pixels, height, width):
 
 
 def resize_observed(observed, height, width):
-    """Resizes bool `(H, W, M)`: True only where every source pixel that `resize` uses is True.
-
-    So no value of a missing pixel bleeds into an observed one. Damage of single pixels is best not
-    resized at all.
-    """
+    """Resizes bool `(H, W, M)`: True only where every source pixel that `resize` uses is True."""
     if observed.shape[:2] == (height, width):
         return observed
     missing = (~observed).astype("uint8")

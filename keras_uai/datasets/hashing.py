@@ -1,9 +1,7 @@
-"""Counter-based random numbers for the host: the data side of `keras_uai.random`, in NumPy and
-for whole arrays at once.
+"""Counter-based random numbers in NumPy: the data side of `keras_uai.random`.
 
-Splits, orders and drawn faces are functions of (seed, index), the same whichever backend, version
-of NumPy or part of the data set is loaded. NumPy's own generators promise neither a stable stream
-between versions nor one key an index.
+Splits, orders, crops and drawn faces are functions of (seed, index), the same on every backend, in
+every version of NumPy and for any part of a data set. NumPy's own generators promise neither.
 """
 
 import numpy as np
@@ -22,25 +20,16 @@ def bits(seed, *path):
     Returns:
         uint64 array, of the shape the path broadcasts to.
     """
-    state = np.full((), int(seed) % 2**64, dtype="uint64")
+    z = np.full((), int(seed) % 2**64, dtype="uint64")
     with np.errstate(over="ignore"):
         for step in path:
-            step = np.asarray(step).astype("int64").astype("uint64")
-            state = _finalise(state + (step + np.uint64(1)) * _GOLDEN)
-    return state
+            z = z + (np.asarray(step).astype("int64").astype("uint64") + np.uint64(1)) * _GOLDEN
+            z = (z ^ (z >> np.uint64(30))) * _MIX_1
+            z = (z ^ (z >> np.uint64(27))) * _MIX_2
+            z = z ^ (z >> np.uint64(31))
+    return z
 
 
 def uniform(seed, *path):
     """Returns uniform float64 in [0, 1) from 53 of the `bits`."""
     return (bits(seed, *path) >> np.uint64(11)).astype("float64") * 2.0**-53
-
-
-def permutation(count, seed, *path):
-    """Returns a random order of `range(count)`, int64: the indices sorted by their `bits`."""
-    return np.argsort(bits(seed, *path, np.arange(count)), kind="stable")
-
-
-def _finalise(z):
-    z = (z ^ (z >> np.uint64(30))) * _MIX_1
-    z = (z ^ (z >> np.uint64(27))) * _MIX_2
-    return z ^ (z >> np.uint64(31))

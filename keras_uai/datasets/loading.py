@@ -132,7 +132,6 @@ def load(
     ):
         checks.check_integer("", name, value, minimum)
     if unpaired and split not in splits.BESIDE_UNPAIRED:
-        splits.check(split, limit)
         raise ValueError(
             "Clean images of other scenes go with a split that has none of them: "
             f"{', '.join(splits.BESIDE_UNPAIRED)}. Received: split={split!r}, unpaired=True"

@@ -1,6 +1,4 @@
-"""Masks of whole images as bits: drawn once, remembered, and read a few rows at a time."""
-
-import tempfile
+"""Masks of whole images as bits: drawn once, kept in memory, and read a few rows at a time."""
 
 import keras
 import numpy as np
@@ -16,53 +14,34 @@ def unpack(packed, shape, rows=slice(None)):
 
 
 class DrawnMasks:
-    """The masks of whole images, remembered as bits once drawn: an image is damaged once.
+    """The masks of whole images, kept as bits once drawn: an image is damaged once.
 
-    Drawing costs more than all else that is done to an image (DropPixel sorts its pixels), so from
-    the second epoch on a batch is several times as fast.
+    Drawing costs more than everything else that is done to an image (DropPixel sorts its pixels),
+    so from the second epoch on a batch is several times as fast.
 
     Args:
         measurement: a `Measurement`.
-        indices: int64, ascending: the images.
-        sizes: their heights and widths, `(N, 2)`.
         seed: integer.
-        folder: where the images are on disk, their masks are too: in a file without a name, which
-            goes when this does. None: in memory.
     """
 
-    def __init__(self, measurement, indices, sizes, seed, folder=None):
+    def __init__(self, measurement, seed):
         self.measurement = measurement
-        self.indices = indices
-        self.sizes = sizes
         self.seed = seed
-        size = -(-sizes.prod(axis=1) * measurement.mask_channels // 8)
-        self.ends = np.cumsum(size)
-        if folder is None:
-            self.packed = np.empty(int(self.ends[-1]), "uint8")
-        else:
-            with tempfile.TemporaryFile(dir=folder) as file:
-                self.packed = np.memmap(file, "uint8", "w+", shape=int(self.ends[-1]))
-        self.known = np.zeros(len(indices), bool)
+        self.packed = {}
         self._draw = _compiled(measurement.masks)
 
-    def draw(self, chosen):
-        """Draws the masks of those of `chosen` that are not known, equal sizes together."""
-        places = np.searchsorted(self.indices, chosen)
-        todo = np.unique(places[~self.known[places]])
-        for size in {tuple(s) for s in self.sizes[todo].tolist()}:
-            same = todo[(self.sizes[todo] == size).all(axis=1)]
-            masks = self._draw(self.indices[same].astype("int64"), *size, self.seed)
-            for place, mask in zip(same, masks, strict=True):
-                packed = np.packbits(mask > 0.5)
-                self.packed[self.ends[place] - len(packed) : self.ends[place]] = packed
-                self.known[place] = True
+    def draw(self, indices, sizes):
+        """Draws the masks of those of `indices` that are not known, equal sizes together."""
+        todo = {int(i): tuple(s) for i, s in zip(indices, sizes.tolist(), strict=True)}
+        todo = {index: size for index, size in todo.items() if index not in self.packed}
+        for size in set(todo.values()):
+            same = np.array([index for index in todo if todo[index] == size])
+            for index, mask in zip(same, self._draw(same, *size, self.seed), strict=True):
+                self.packed[int(index)] = np.packbits(mask > 0.5)
 
-    def mask(self, index, rows=slice(None)):
-        """Returns bool `(h, W, M)` of some rows of a mask that was drawn."""
-        place = int(np.searchsorted(self.indices, index))
-        first = self.ends[place - 1] if place else 0
-        shape = (*self.sizes[place].tolist(), self.measurement.mask_channels)
-        return unpack(self.packed[first : self.ends[place]], shape, rows)
+    def mask(self, index, size, rows=slice(None)):
+        """Returns bool `(h, W, M)` of some rows of a mask that was drawn, of `size` `(H, W)`."""
+        return unpack(self.packed[int(index)], (*size, self.measurement.mask_channels), rows)
 
 
 def _compiled(masks):

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_uai import checks, files, measurements
 from keras_uai import values as value_scaling
-from keras_uai.datasets import arrays, geometry, splits
+from keras_uai.datasets import arrays, drawn_faces, folder, geometry, named, splits
 from keras_uai.datasets.sources import Preparation
 from keras_uai.datasets.store import open_store
 
@@ -28,34 +28,32 @@ def make_source(
     **others,
 ):
     """Returns the source of a name, a folder or arrays; see `load`."""
-    from keras_uai.datasets import celeb_a, drawn_faces, folder, lsun, recipe1m
-
     dtype = None if values is None else value_scaling.get(values)
     dtype = dtype.dtype if dtype is not None and dtype.is_bounded else None
     preparation = Preparation(image_size, center_crop, channels, mask_from, dtype)
-    is_path = isinstance(source, (str, os.PathLike))
-    if not is_path or os.fspath(source).lower().endswith(arrays.EXTENSIONS):
-        if not is_path and not isinstance(source, (list, tuple)) and not hasattr(source, "ndim"):
-            raise ValueError(
-                "`source` must be the name of a data set, a path, an array or a list of arrays. "
-                f"Received: {source!r} (of type {type(source).__name__})"
-            )
+    if isinstance(source, (list, tuple)) or hasattr(source, "ndim"):
+        return arrays.ArraySource(source, preparation, mask_channels)
+    if not isinstance(source, (str, os.PathLike)):
+        raise ValueError(
+            "`source` must be the name of a data set, a path, an array or a list of arrays. "
+            f"Received: {source!r} (of type {type(source).__name__})"
+        )
+    if os.fspath(source).lower().endswith(arrays.EXTENSIONS):
         return arrays.ArraySource(source, preparation, mask_channels)
     if source == drawn_faces.NAME:
         return drawn_faces.DrawnFacesSource(preparation)
-    for module in (celeb_a, lsun, recipe1m):
-        if source == module.NAME:
-            where = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-            where = os.path.abspath(os.path.expanduser(os.fspath(where)))
-            return module.make_source(preparation, where, download)
-    if not os.path.isdir(os.path.expanduser(os.fspath(source))):
+    if source in named.MAKERS:
+        where = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+        where = os.path.abspath(os.path.expanduser(os.fspath(where)))
+        return named.MAKERS[source](preparation, where, download)
+    path = os.path.abspath(os.path.expanduser(os.fspath(source)))
+    if not os.path.isdir(path):
         raise ValueError(
             "There is neither a data set of that name nor such a folder. Received: "
-            f"{os.fspath(source)!r} (as a folder: "
-            f"{os.path.abspath(os.path.expanduser(os.fspath(source)))}). "
-            f"Use one of: {', '.join(NAMES)}; or the path of a folder of images."
+            f"{os.fspath(source)!r} (as a folder: {path}). Use one of: {', '.join(NAMES)}; or the "
+            "path of a folder of images."
         )
-    return folder.FolderSource(source, preparation)
+    return folder.FolderSource(path, preparation)
 
 
 def open_split(
@@ -85,7 +83,7 @@ def open_split(
                 f"Received: {measurement.mask_channels} channels of masks, images of "
                 f"{store.channels}"
             )
-        for height, width in {tuple(size) for size in store.sizes(usable).tolist()}:
+        for height, width in np.unique(store.sizes(usable), axis=0).tolist():
             measurement.check(height, width)
     elif store.mask_channels and not store.any_missing(usable):
         raise ValueError(
@@ -97,22 +95,18 @@ def open_split(
 
 def scaling_of(store, values):
     """Returns the `ValueScaling` of the images in a store; see `keras_uai.datasets.load`."""
-    if values is not None:
-        values = value_scaling.get(values)
-        if values.is_bounded and values.dtype != store.dtype.name:
-            raise ValueError(
-                f"`values` must fit the images. Received: values={values} for images of "
-                f"{store.dtype}"
-            )
-        return values
-    values = value_scaling.ValueScaling(store.dtype)
-    if not values.is_bounded:
+    found = value_scaling.get(store.dtype.name if values is None else values)
+    if values is None and not found.is_bounded:
         raise ValueError(
             f"Images of {store.dtype} need a scaling of their values. Received: values=None. Use "
             'values=keras_uai.datasets.scan_values(...), or values="float32" for images that are '
             "in network units ([-1, 1]) already"
         )
-    return values
+    if found.is_bounded and found.dtype != store.dtype.name:
+        raise ValueError(
+            f"`values` must fit the images. Received: values={values} for images of {store.dtype}"
+        )
+    return found
 
 
 def read_never_fill(never_fill, store, usable):
@@ -125,7 +119,7 @@ def read_never_fill(never_fill, store, usable):
         never_fill = np.load(path) if is_array else files.mask_from_pixels(*files.read_image(path))
     shared = hasattr(never_fill, "ndim") and never_fill.ndim == 2
 
-    @functools.lru_cache(maxsize=1 if shared else 256)
+    @functools.lru_cache(maxsize=256)
     def prepared(index):
         never = np.asarray(never_fill if shared else never_fill[index])
         never = checks.is_observed(never, "never_fill").reshape(*never.shape[:2], 1)
@@ -134,15 +128,14 @@ def read_never_fill(never_fill, store, usable):
         # Never filled where any pixel under it is.
         return ~geometry.resize_observed(~geometry.center_crop(never, *window), *size)
 
-    found = (lambda index: prepared(0)) if shared else (lambda index: prepared(int(index)))
-    for index in usable[:1] if len(usable) else ():
-        never, size = found(index), tuple(store.sizes(index).tolist())
+    for index in usable[:1]:
+        never, size = prepared(0 if shared else int(index)), tuple(store.sizes(index).tolist())
         if never.shape[:2] != size:
             raise ValueError(
                 "`never_fill` must have the images' height and width. Received: "
                 f"{never.shape[:2]}, images of {size}"
             )
-    return found
+    return lambda index: prepared(0 if shared else int(index))
 
 
 def check_damage(source, measurement, mask_from, **wanted):
@@ -157,14 +150,14 @@ def check_damage(source, measurement, mask_from, **wanted):
         ValueError: neither or both say what is missing, or clean images of damaged ones.
     """
     measurement = None if measurement is None else measurements.get(measurement)
-    if measurement is None and not source.has_masks:
-        raise ValueError(
-            "Clean images need a measurement that damages them, and damaged ones a place to find "
-            "their masks. Received: measurement=None, mask_from=None. Use for example "
-            'measurement="DropPixel(0.9)", or mask_from="alpha" (or "sidecar", or '
-            '"color:255,0,255") for images that are damaged already'
-        )
     if not source.has_masks:
+        if measurement is None:
+            raise ValueError(
+                "Clean images need a measurement that damages them, and damaged ones a place to "
+                "find their masks. Received: measurement=None, mask_from=None. Use for example "
+                'measurement="DropPixel(0.9)", or mask_from="alpha" (or "sidecar", or '
+                '"color:255,0,255") for images that are damaged already'
+            )
         return measurement
     given = f"mask_from={mask_from!r}" if isinstance(mask_from, str) else "missing values in arrays"
     if measurement is not None:

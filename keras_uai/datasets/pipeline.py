@@ -1,5 +1,6 @@
 """The elements of a data set as a tf.data.Dataset."""
 
+import itertools
 import weakref
 
 import numpy as np
@@ -14,51 +15,36 @@ def make_dataset(elements):
     `elements.start_epoch`, the next the next. The cardinality is known, unless the first epoch is
     a part of one (`start_batch`).
     """
-    calls = _Calls(elements)
-    signature = elements.signature
+    # TensorFlow keeps the functions of `numpy_function` for as long as the process lives. So they
+    # hold the images weakly, and the data set holds them: when it goes, they go.
+    reference = weakref.ref(elements)
+    epoch, first = elements.start_epoch, elements.start_batch
+    signature, num_batches = elements.signature, elements.num_batches
     dtypes = [dtype for _, dtype in signature.values()]
 
+    def numbers():
+        """Yields epoch and number of each batch of the next epoch."""
+        nonlocal epoch, first
+        if num_batches is None:
+            yield from ((epoch, number) for number in itertools.count(first))
+        this, start, epoch, first = epoch, first, epoch + 1, 0
+        yield from ((this, number) for number in range(start, num_batches))
+
+    def arrays_of(*numbers):
+        return list(reference().make(*map(int, numbers)).values())
+
     def make(epoch, number):
-        arrays = tf.numpy_function(calls.make, [epoch, number], dtypes)
+        arrays = tf.numpy_function(arrays_of, [epoch, number], dtypes)
         pairs = zip(signature.items(), arrays, strict=True)
         element = {name: tf.ensure_shape(array, shape) for (name, (shape, _)), array in pairs}
         return element["observation"] if len(element) == 1 else element
 
     number = tf.TensorSpec((), tf.int64)
-    dataset = tf.data.Dataset.from_generator(calls.numbers, output_signature=(number, number))
-    cardinality = tf.data.INFINITE_CARDINALITY
-    if elements.num_batches is not None:
-        cardinality = np.int64(elements.num_batches)
+    dataset = tf.data.Dataset.from_generator(numbers, output_signature=(number, number))
+    cardinality = tf.data.INFINITE_CARDINALITY if num_batches is None else np.int64(num_batches)
     if not elements.start_batch:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(cardinality))
     dataset = dataset.map(make, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.prefetch(tf.data.AUTOTUNE)
-    dataset._keras_uai_elements = elements  # see _Calls
+    dataset._keras_uai_elements = elements
     return dataset
-
-
-class _Calls:
-    """What tf.data calls back.
-
-    TensorFlow keeps the functions of `numpy_function` for as long as the process lives. So they
-    hold the images weakly, and the data set holds them: when it goes, they go.
-    """
-
-    def __init__(self, elements):
-        self._elements = weakref.ref(elements)
-        self._epoch = elements.start_epoch
-        self._start = elements.start_batch
-
-    def numbers(self):
-        """Yields epoch and number of each batch of the next epoch."""
-        elements = self._elements()
-        epoch, number = self._epoch, self._start
-        if not elements.repeat:
-            self._epoch += 1
-            self._start = 0
-        while elements.num_batches is None or number < elements.num_batches:
-            yield epoch, number
-            number += 1
-
-    def make(self, epoch, number):
-        return list(self._elements().make(int(epoch), int(number)).values())

@@ -1,12 +1,9 @@
-"""Where images come from: a numbered list of images and how each is decoded, free of TensorFlow.
-
-A source knows what determines its pixels (`fingerprint`), so that a cache of them can be trusted
-or rejected.
-"""
+"""Where images come from: a numbered list of images and how each is decoded, free of TensorFlow."""
 
 import dataclasses
 import hashlib
 import json
+import logging
 
 import numpy as np
 
@@ -14,7 +11,8 @@ from keras_uai import files
 from keras_uai.checks import check_integer
 from keras_uai.datasets import damage, geometry
 
-_FORMAT = 2  # of the decoded pixels: raised when decoding or resizing changes
+_LOG = logging.getLogger("keras_uai")
+_FORMAT = 3  # of caches on disk: raised when decoding, resizing or the files change
 
 
 def digest(values):
@@ -41,21 +39,13 @@ class Preparation:
     dtype: str | None = None
 
     def __post_init__(self):
-        size = self.image_size
-        if size is not None:
-            object.__setattr__(self, "image_size", check_size("image_size", size))
+        if self.image_size is not None:
+            size = check_size("image_size", self.image_size)
+            object.__setattr__(self, "image_size", size)
         if self.center_crop is not None:
             check_integer("", "center_crop", self.center_crop, 1)
-
-    def apply(self, pixels, observed=None):
-        """Crops and resizes an image `(H, W, C)` and its mask, bool `(H, W, M)` or None."""
-        window = self.window(*pixels.shape[:2])
-        size = self.image_size or window
-        pixels = geometry.resize(geometry.center_crop(pixels, *window), *size)
-        if observed is None:
-            return pixels, None
-        observed = geometry.resize_observed(geometry.center_crop(observed, *window), *size)
-        return pixels, observed
+        if self.channels is not None:
+            check_integer("", "channels", self.channels, 1)
 
     def window(self, height, width):
         """Returns height and width of the centred window that is kept of an image."""
@@ -64,6 +54,15 @@ class Preparation:
         if self.image_size is None:
             return height, width
         return geometry.largest_window(height, width, self.image_size)
+
+    def apply(self, pixels, observed=None):
+        """Crops and resizes an image `(H, W, C)` and its mask, bool `(H, W, M)` or None."""
+        window = self.window(*pixels.shape[:2])
+        size = self.image_size or window
+        pixels = geometry.resize(geometry.center_crop(pixels, *window), *size)
+        if observed is not None:
+            observed = geometry.resize_observed(geometry.center_crop(observed, *window), *size)
+        return pixels, observed
 
 
 class Source:
@@ -76,22 +75,21 @@ class Source:
         mask_channels: number of channels of its masks.
         has_masks: bool, whether the images say which of their pixels are missing.
         is_stored: bool, whether decoded images have to be kept (False: they are arrays already).
-        enlarged: indices of images that were enlarged to `image_size`.
+        chunk: number of images that are decoded together.
     """
 
     name = "images"
     size = 0
     mask_channels = 1
     is_stored = True
-    chunk = 32  # images a job of the thread pool decodes
-    enlarged = frozenset()
+    chunk = 32
 
     @property
     def has_masks(self):
         return self.preparation.mask_from is not None
 
     def typical_size(self):
-        """Returns height and width of its images; a typical one where they differ."""
+        """Returns height and width of the images; the mean where they differ."""
         return self.preparation.image_size
 
     def identity(self):
@@ -106,70 +104,33 @@ class Source:
         """Returns the name of an image for messages."""
         return f"image {index} of {self.name}"
 
-    def jobs(self, indices):
-        """Yields `(start, job)` for consecutive chunks of `indices`; runs in one thread."""
-        for start in range(0, len(indices), self.chunk):
-            yield start, [int(i) for i in indices[start : start + self.chunk]]
+    def read(self, indices):
+        """Yields `(index, file)` of ascending `indices`; runs in one thread.
+
+        `file` is a path, encoded bytes, or None, as `decode` needs it.
+        """
+        return ((int(index), None) for index in indices)
 
     def decode(self, job):
-        """Decodes a job; runs in several threads.
+        """Decodes a list of `(index, file)`; runs in several threads.
 
         Returns:
             A list of `(pixels, observed)`, or `UnreadableImageError`, of each image. pixels
             `(H, W, channels)` of `dtype`; observed bool `(H, W, mask_channels)`, or None.
         """
-        raise TypeError(
-            f"{type(self).__name__} decodes nothing. Received: a job of {len(job)} images"
-        )
+        raise NotImplementedError
 
 
 class EncodedSource(Source):
-    """A source of encoded images (files, or bytes): decodes, finds the damage, crops, resizes."""
-
-    def settle(self, preparation):
-        """Takes channels and dtype from the first readable image, unless they are given."""
-        damage.parse(preparation.mask_from)
-        check_channels(preparation.channels)
-        self.enlarged = set()
-        self.first = None
-        if preparation.channels is None or preparation.dtype is None:
-            self.first, pixels = self._first_readable()
-            if preparation.channels is None:
-                self.free_channels = pixels.shape[-1]
-        self.preparation = dataclasses.replace(
-            preparation,
-            channels=preparation.channels or pixels.shape[-1],
-            dtype=preparation.dtype or pixels.dtype.name,
-        )
+    """A source of encoded images: decodes, finds the damage, crops, resizes."""
 
     masks = None  # paths of the mask files
-    free_channels = None  # those of the first image, where the caller left them open
-
-    def file(self, index):
-        """Returns the path or the encoded bytes of one image."""
-        raise TypeError(f"{type(self).__name__} has no files. Received: index={index}")
-
-    def mask_file(self, index):
-        """Returns the path of the mask file of one image, or None."""
-        return None if self.masks is None else self.masks[index]
-
-    def typical_size(self):
-        if self.preparation.image_size is not None:
-            return self.preparation.image_size
-        sizes = []
-        for index in range(0, self.size, -(-self.size // 16)):
-            try:
-                width, height, _, orientation = files.read_header(self.file(index))
-            except files.UnreadableImageError:
-                continue
-            turned = (width, height) if orientation > 4 else (height, width)
-            sizes.append(self.preparation.window(*turned))
-        return tuple(int(n) for n in np.ceil(np.mean(sizes or [(1, 1)], axis=0)))
+    first = None  # label and channels of the image that the others must agree with
+    _warned = False
 
     def decode(self, job):
         found = []
-        for item in job:
-            index, file = item if isinstance(item, tuple) else (item, self.file(item))
+        for index, file in job:
             try:
                 found.append(self._prepare(index, file))
             except files.UnreadableImageError as error:
@@ -178,22 +139,9 @@ class EncodedSource(Source):
                 raise ValueError(f"{self.label(index)}: {error}") from error
         return found
 
-    def _first_readable(self):
-        reason = None
-        for index in range(self.size):
-            try:
-                return index, files.decode_image(self.file(index))[0]
-            except files.UnreadableImageError as error:
-                reason = reason or f"{self.label(index)}: {error}"
-        raise ValueError(
-            f"None of the {self.size} images of {self.name} can be read. Received, first: {reason}"
-        )
-
     def _prepare(self, index, file):
         want = self.preparation
-        mask = self.mask_file(index)
-        if want.mask_from == "sidecar" and mask is None:
-            raise ValueError('There are no mask files. Received: mask_from="sidecar"')
+        mask = None if self.masks is None else self.masks[index]
         pixels, observed = damage.read_damaged(file, want.mask_from, mask)
         height, width, channels = pixels.shape
         if want.center_crop is not None and min(height, width) < want.center_crop:
@@ -202,37 +150,24 @@ class EncodedSource(Source):
                 f"height), center_crop={want.center_crop}. Use a center_crop of at most "
                 f"{min(height, width)}, or remove the image"
             )
-        if self.free_channels not in (None, channels):
+        if self.first and channels != self.first[1]:
             raise ValueError(
-                f"Images have different numbers of channels. Received: {self.label(self.first)} "
-                f"with {self.free_channels} and this one with {channels}. Use channels=3 (gray "
-                "becomes RGB) or channels=1 (colour becomes gray)"
+                f"Images have different numbers of channels. Received: {self.first[0]} with "
+                f"{self.first[1]} and this one with {channels}. Use channels=3 (gray becomes RGB) "
+                "or channels=1 (colour becomes gray)"
             )
-        if want.image_size is not None and want.window(height, width)[0] < want.image_size[0]:
-            self.enlarged.add(index)
+        if want.image_size and want.window(height, width)[0] < want.image_size[0]:
+            if not self._warned:
+                _LOG.warning(
+                    "%s: images smaller than image_size=%s are enlarged, such as %s",
+                    *(self.name, want.image_size, self.label(index)),
+                )
+            self._warned = True
         pixels = _to_dtype(files.to_channels(pixels, want.channels), want.dtype)
-        observed = None if observed is None else observed[..., None]
-        pixels, observed = want.apply(pixels, observed)
-        return pixels if observed is None else np.where(observed, pixels, 0), observed
-
-
-def chunks_of(records, indices, size):
-    """Yields `(start, job)` of records that are read from start to end, those of `indices` only.
-
-    Args:
-        records: iterable of functions that return an encoded image, in the order of indices.
-        indices: int64, ascending.
-        size: number of images a job.
-    """
-    wanted, start, job = set(indices.tolist()), 0, []
-    for index, record in enumerate(records):
-        if index in wanted:
-            job.append((index, record()))
-        if len(job) == size:
-            yield start, job
-            start, job = start + len(job), []
-    if job:
-        yield start, job
+        if observed is None:
+            return want.apply(pixels)
+        pixels, observed = want.apply(pixels, observed[..., None])
+        return np.where(observed, pixels, 0), observed
 
 
 def check_size(name, value):
@@ -247,7 +182,7 @@ def check_size(name, value):
 
 def check_channels(value):
     """Returns 1, 3 or None, or raises a ValueError."""
-    if value not in (None, 1, 3) or isinstance(value, bool):
+    if value not in (None, 1, 3):
         raise ValueError(
             "`channels` must be 1 (gray), 3 (RGB) or None (as in the files). "
             f"Received: channels={value!r}"
@@ -259,10 +194,8 @@ def _to_dtype(pixels, dtype):
     """Converts 8 bits to 16 and back; other dtypes must agree."""
     if pixels.dtype.name == dtype:
         return pixels
-    if (pixels.dtype.name, dtype) == ("uint16", "uint8"):
-        return files.to_uint8(pixels)
-    if (pixels.dtype.name, dtype) == ("uint8", "uint16"):
-        return pixels.astype("uint16") * np.uint16(257)
+    if {pixels.dtype.name, dtype} == {"uint8", "uint16"}:
+        return files.to_uint8(pixels) if dtype == "uint8" else pixels.astype("uint16") * 257
     raise ValueError(
         f"Images must all have integer or all floating point pixels. Received: {pixels.dtype} "
         f"where {dtype} is expected"

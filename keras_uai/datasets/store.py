@@ -1,16 +1,17 @@
 """Decoded images of any sizes, in memory or on disk: decoding and resizing happen once.
 
 A store on disk is a folder: `records.bin`, to which decoded images and their masks (packed bits)
-are appended; `index.npy`, where each begins, its size and whether it can be used; `about.json`, the
-fingerprint of the source. `index.npy` is replaced after the records it speaks of are on disk, so
-that an interrupted run goes on where it was.
+are appended; `index.npy`, where each begins and its size; `about.json`, the fingerprint of the
+source. `index.npy` is replaced after the records it speaks of are on disk, so that an interrupted
+run goes on where it was.
 """
 
 import collections
 import concurrent.futures
+import itertools
 import logging
 import os
-import shutil
+import re
 import threading
 import weakref
 
@@ -22,9 +23,6 @@ from keras_uai.datasets.masks import unpack
 from keras_uai.datasets.sources import digest
 
 _LOG = logging.getLogger("keras_uai")
-_TODO, _READY, _UNREADABLE, _UNOBSERVED = 0, 1, 2, 3
-_OFFSET, _HEIGHT, _WIDTH, _STATUS = range(4)  # columns of the index
-_SHOW_PROGRESS_FROM = 2000  # images
 _NAMED_AT_MOST = 10  # skipped images, in the log
 _SAVE_EVERY = 50_000  # images: what an interrupted run has to decode again, at most
 _alive = weakref.WeakValueDictionary()  # so that two data sets of the same images share them
@@ -32,14 +30,14 @@ _lock = threading.Lock()
 
 
 def open_store(source, wanted, cache=None, strict=False):
-    """Returns a `Store` with at least the usable ones of the decoded images `wanted` of a source.
+    """Returns a `Store` with the decoded images `wanted` of a source.
 
     Args:
         source: a `keras_uai.datasets.sources.Source`.
         wanted: int64 indices, ascending.
         cache: "memory", a folder for caches on disk, or None: memory where the images take at
             most half of what is free, else the folder `keras_uai` in Keras's own (`~/.keras`).
-        strict: an unreadable image is an error.
+        strict: an unusable image is an error.
     """
     if cache not in (None, "memory") and not isinstance(cache, (str, os.PathLike)):
         raise ValueError(
@@ -50,25 +48,24 @@ def open_store(source, wanted, cache=None, strict=False):
         store = Store(source)
         store.fill(wanted, strict)
         return store
-    height, width = source.typical_size()
-    itemsize = np.dtype(source.preparation.dtype).itemsize
-    a_pixel = source.preparation.channels * itemsize + source.has_masks * source.mask_channels / 8
-    needed = height * width * a_pixel
     if cache is None:
-        free = free_memory()
+        preparation = source.preparation
+        a_pixel = preparation.channels * np.dtype(preparation.dtype).itemsize
+        needed, free = len(wanted) * a_pixel * np.prod(source.typical_size()), free_memory()
         cache = "memory"
-        if needed * len(wanted) > free // 2:
-            cache = default_root()
+        if needed > free // 2:
+            home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
+            cache = os.path.join(home, "keras_uai")
             _LOG.warning(
                 "%s: %.1f GB of decoded images, %.1f GB of memory free: they are kept in %s",
-                *(source.name, needed * len(wanted) / 1e9, free / 1e9, cache),
+                *(source.name, needed / 1e9, free / 1e9, cache),
             )
     folder = None if cache == "memory" else folder_of(source, cache)
     key = (folder, digest(source.fingerprint()), b"" if folder else wanted.tobytes())
     with _lock:
         store = _alive.get(key)
         if store is None:
-            _alive[key] = store = Store(source, folder, needed)
+            _alive[key] = store = Store(source, folder)
         store.fill(wanted, strict)
     return store
 
@@ -79,36 +76,34 @@ class Store:
     Args:
         source: a `keras_uai.datasets.sources.Source`.
         folder: of the cache on disk. None: in memory.
-        bytes_per_image: about how many an image takes, for a message about a full disk.
     """
 
-    def __init__(self, source, folder=None, bytes_per_image=0):
+    def __init__(self, source, folder=None):
         self.source = source
         self.folder = folder
-        self.bytes_per_image = bytes_per_image
         self.dtype = np.dtype(source.preparation.dtype)
         self.channels = source.preparation.channels
         self.mask_channels = source.mask_channels if source.has_masks else None
-        self.index = np.zeros((source.size, 4), "int64")
+        self.index = np.zeros((source.size, 3), "int64")  # offset, height, width; or height 0
         self._records = {}
-        self._mapped = None
+        self._file = self._mapped = None
 
     def sizes(self, indices):
         """Returns height and width of images, int64 `(N, 2)`."""
-        return self.index[indices, _HEIGHT : _WIDTH + 1]
+        return self.index[indices, 1:]
 
     def usable(self, indices):
-        """Returns those of `indices` whose image could be read and shows something."""
-        return indices[self.index[indices, _STATUS] == _READY]
+        """Returns those of `indices` whose image could be read and has an observed pixel."""
+        return indices[self.index[indices, 1] > 0]
 
     def image(self, index):
-        """Returns the values of one image, `(H, W, C)`; what is missing may be anything."""
+        """Returns the values of one image, `(H, W, C)`; missing values are arbitrary."""
         return self._record(index)[0]
 
     def mask(self, index, rows=slice(None)):
         """Returns bool `(h, W, M)`, True = observed, of some rows; only where there are masks."""
-        _, height, width, _ = self.index[index]
-        return unpack(self._record(index)[1], (height, width, self.mask_channels), rows)
+        shape = (*self.sizes(index), self.mask_channels)
+        return unpack(self._record(index)[1], shape, rows)
 
     def any_missing(self, indices):
         """Returns whether any value of these images is missing; only where there are masks."""
@@ -117,184 +112,129 @@ class Store:
     def _record(self, index):
         if self.folder is None:
             return self._records[int(index)]
-        offset, height, width, _ = self.index[index]
-        shape = (height, width, self.channels)
-        size = int(np.prod(shape)) * self.dtype.itemsize
-        values = self._mapped[offset : offset + size].view(self.dtype).reshape(shape)
-        if self.mask_channels is None:
-            return values, None
-        bits = -(-height * width * self.mask_channels // 8)
-        return values, self._mapped[offset + size : offset + size + bits]
-
-    # -- filling ----------------------------------------------------------------------------------
+        offset, height, width = self.index[index]
+        end = offset + height * width * self.channels * self.dtype.itemsize
+        values = self._mapped[offset:end].view(self.dtype).reshape(height, width, -1)
+        bits = -(-height * width * (self.mask_channels or 0) // 8)
+        return values, self._mapped[end : end + bits]
 
     def fill(self, wanted, strict=False):
         """Decodes those of `wanted` that are not decoded yet, and reports unusable images."""
         if self.folder is None:
-            reasons = self._decode(wanted, strict, self._keep_in_memory, lambda: None)
-        else:
-            reasons = self._fill_on_disk(wanted, strict)
-        if self.source.enlarged:
-            _LOG.warning(
-                "%s: images smaller than image_size=%s were enlarged, such as %s",
-                *(self.source.name, self.source.preparation.image_size),
-                self.source.label(min(self.source.enlarged)),
-            )
-        for code, what in _USELESS.items():
-            self._report(wanted, code, what, reasons, strict)
-
-    def _keep_in_memory(self, index, values, observed):
-        packed = None if observed is None else np.packbits(observed)
-        self._records[index] = values, packed
-
-    def _fill_on_disk(self, wanted, strict):
+            self._decode(wanted, strict)
+            return
         os.makedirs(os.path.dirname(self.folder), exist_ok=True)
         with filelock.FileLock(f"{self.folder}.lock"):  # of several processes, one decodes
-            self._open_folder(len(wanted))
-            path = os.path.join(self.folder, "records.bin")
-            with open(path, "ab") as file:
+            self._open_folder()
+            with open(self._path("records.bin"), "ab") as self._file:
+                self._decode(wanted, strict)
+        self._mapped = np.memmap(self._path("records.bin"), "uint8", "r")
 
-                def keep(index, values, observed):
-                    self.index[index, _OFFSET] = file.tell()
-                    file.write(np.ascontiguousarray(values).tobytes())
-                    if observed is not None:
-                        file.write(np.packbits(observed).tobytes())
+    def _path(self, name):
+        return os.path.join(self.folder, name)
 
-                def save():
-                    file.flush()
-                    os.fsync(file.fileno())
-                    if not self._difference():  # else the files changed meanwhile
-                        files.atomic_write(
-                            os.path.join(self.folder, "index.npy"),
-                            lambda opened: np.save(opened, self.index),
-                        )
-
-                reasons = self._decode(wanted, strict, keep, save)
-            if os.path.getsize(path):
-                self._mapped = np.memmap(path, "uint8", "r")
-        return reasons
-
-    def _open_folder(self, count):
+    def _open_folder(self):
         """Reads the index of the folder; makes the folder anew where it holds other images."""
-        if os.path.isdir(self.folder):
-            differing = self._difference()
-            if not differing:
-                self.index = np.load(os.path.join(self.folder, "index.npy"))
+        fingerprint = digest(self.source.fingerprint())
+        try:
+            index = np.load(self._path("index.npy"))
+            end = os.path.getsize(self._path("records.bin"))
+            about = files.read_json(self._path("about.json"))
+            if digest(about) == fingerprint and index[:, 0].max() <= end:
+                self.index = index
                 return
-            _LOG.warning(
-                "the cache %s does not fit the images any more (%s): it is made anew",
-                *(self.folder, differing),
-            )
-        root = os.path.dirname(self.folder)
-        needed, free = count * self.bytes_per_image, shutil.disk_usage(root).free
-        if needed > free:
-            raise ValueError(
-                "The disk is too small for the cache of decoded images. Received: "
-                f"{self.source.name}, {needed / 1e9:.1f} GB needed in {root}, {free / 1e9:.1f} GB "
-                "free. Use cache=<a folder on a larger disk>, or a smaller image_size"
-            )
+        except (OSError, ValueError, EOFError):
+            pass
+        if os.path.exists(self.folder):
+            _LOG.warning("the cache %s does not fit the images: it is made anew", self.folder)
+        self.index = np.zeros_like(self.index)
         with files.atomic_folder(self.folder) as folder:
             np.save(os.path.join(folder, "index.npy"), self.index)
             files.atomic_write(os.path.join(folder, "records.bin"), b"")
             files.write_json(os.path.join(folder, "about.json"), self.source.fingerprint())
 
-    def _difference(self):
-        """What of the folder differs from the source, in words; empty where nothing does."""
-        try:
-            about = files.read_json(os.path.join(self.folder, "about.json"))
-            index = np.load(os.path.join(self.folder, "index.npy"))
-            end = os.path.getsize(os.path.join(self.folder, "records.bin"))
-        except (OSError, ValueError, EOFError) as error:
-            return str(error)
-        fingerprint = self.source.fingerprint()
-        names = sorted(set(about) | set(fingerprint))
-        differing = [name for name in names if about.get(name) != fingerprint.get(name)]
-        whole = index.shape == self.index.shape and index[:, _OFFSET].max(initial=0) <= end
-        return ", ".join(differing) or ("" if whole else "its files")
-
-    def _decode(self, wanted, strict, keep, save):
+    def _decode(self, wanted, strict):
         from tqdm import tqdm
 
-        todo = wanted[self.index[wanted, _STATUS] == _TODO]
-        reasons = {}
+        todo = wanted[self.index[wanted, 1] == 0]
+        if not len(todo):
+            return
         workers = min(32, os.cpu_count() or 1)
+        pool = concurrent.futures.ThreadPoolExecutor(workers)
+        reading = iter(self.source.read(todo))
+        jobs = iter(lambda: list(itertools.islice(reading, self.source.chunk)), [])
+        waiting, reasons, unsaved = collections.deque(), {}, 0
         progress = tqdm(
             total=len(todo),
             desc=f"Decoding {self.source.name}",
             unit="images",
-            mininterval=1.0,
-            disable=len(todo) < _SHOW_PROGRESS_FROM,
+            disable=len(todo) < 2000,
             leave=False,
         )
-        waiting, saved = collections.deque(), 0
+        try:
+            while True:
+                for job in itertools.islice(jobs, 4 * workers - len(waiting)):
+                    waiting.append((job, pool.submit(self.source.decode, job)))
+                if not waiting:
+                    break
+                job, future = waiting.popleft()
+                for (index, _), item in zip(job, future.result(), strict=True):
+                    self._take(index, item, reasons)
+                progress.update(len(job))
+                unsaved += len(job)
+                if unsaved >= _SAVE_EVERY:
+                    self._save()
+                    unsaved = 0
+                if strict and reasons:
+                    break
+        finally:
+            pool.shutdown(cancel_futures=True)
+            progress.close()
+        self._save()
+        self._report(wanted, reasons, strict)
 
-        def take():
-            start, future = waiting.popleft()
-            found = future.result()
-            for index, item in zip(todo[start : start + len(found)], found, strict=True):
-                self._take(int(index), item, keep, reasons, strict)
-            progress.update(len(found))
-
-        with progress, concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            try:
-                for start, job in self.source.jobs(todo):
-                    waiting.append((start, pool.submit(self.source.decode, job)))
-                    if len(waiting) >= 4 * workers:
-                        take()
-                    if start >= saved + _SAVE_EVERY:
-                        save()
-                        saved = start
-                while waiting:
-                    take()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        if len(todo):
-            save()
-        return reasons
-
-    def _take(self, index, item, keep, reasons, strict):
+    def _take(self, index, item, reasons):
+        """Keeps a decoded image, or the reason why it cannot be used."""
         if isinstance(item, files.UnreadableImageError):
-            if strict:
-                raise ValueError(
-                    f"An image cannot be read. Received: {self.source.label(index)}: {item}. "
-                    "Repair or remove it, or use strict=False to skip such images"
-                ) from item
-            reasons[index] = f": {item}"
-            self.index[index, _STATUS] = _UNREADABLE
+            reasons[index] = str(item)
             return
         values, observed = item
-        keep(index, values, observed)
-        self.index[index, _HEIGHT : _WIDTH + 1] = values.shape[:2]
-        seen = observed is None or observed.any()
-        self.index[index, _STATUS] = _READY if seen else _UNOBSERVED
-
-    def _report(self, wanted, code, what, reasons, strict):
-        """Logs skipped images; raises where all are, or with `strict`."""
-        bad = wanted[self.index[wanted, _STATUS] == code]
-        if not len(bad):
-            return
-        what, advice = what
-        name = self.source.name
-        named = [f"{self.source.label(i)}{reasons.get(int(i), '')}" for i in bad[:_NAMED_AT_MOST]]
-        if strict or len(bad) == len(wanted):
-            raise ValueError(
-                f"{len(bad)} of {len(wanted)} images of {name} are {what}. Received, first: "
-                f"{named[0]}. {advice}"
+        if observed is not None and not observed.any():
+            reasons[index] = (
+                "no observed pixel. Check the masks (white, 1 = observed) and mask_from. With "
+                "image_size, a pixel is observed only if all the pixels it was made from are"
             )
-        for image in named:
-            _LOG.warning("skipped, %s: %s", what, image)
-        _LOG.warning("%s: skipped %d of %d images: %s", name, len(bad), len(wanted), what)
+            return
+        packed = b"" if observed is None else np.packbits(observed)
+        offset = 0
+        if self.folder is None:
+            self._records[index] = values, packed
+        else:
+            offset = self._file.tell()
+            self._file.write(np.ascontiguousarray(values).tobytes() + bytes(packed))
+        self.index[index] = offset, *values.shape[:2]
 
+    def _save(self):
+        """Brings the records to the disk, and then the index."""
+        if self.folder is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            files.atomic_write(self._path("index.npy"), lambda opened: np.save(opened, self.index))
 
-_USELESS = {
-    _UNREADABLE: ("unreadable", "Repair or remove them, or use strict=False to skip a few."),
-    _UNOBSERVED: (
-        "without an observed pixel",
-        "Check the masks (white, 1 = observed) and mask_from. With image_size, a pixel is observed "
-        "only if all the pixels it was made from are.",
-    ),
-}
+    def _report(self, wanted, reasons, strict):
+        """Logs skipped images; raises where all are, or with `strict`."""
+        if not reasons:
+            return
+        name = self.source.name
+        named = [f"{self.source.label(index)}: {reason}" for index, reason in reasons.items()]
+        if strict or len(reasons) == len(wanted):
+            raise ValueError(
+                f"{len(reasons)} of {len(wanted)} images of {name} cannot be used. Received, "
+                f"first: {named[0]}. Repair or remove them, or use strict=False to skip a few"
+            )
+        for image in named[:_NAMED_AT_MOST]:
+            _LOG.warning("skipped, %s", image)
+        _LOG.warning("%s: skipped %d of %d images", name, len(reasons), len(wanted))
 
 
 def folder_of(source, root):
@@ -303,22 +243,10 @@ def folder_of(source, root):
     return os.path.join(root, f"images-{digest(source.identity())}")
 
 
-def default_root():
-    """Returns the folder `keras_uai` in Keras's own: KERAS_HOME, or `~/.keras`."""
-    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
-    return os.path.join(home, "keras_uai")
-
-
 def free_memory():
-    """Returns the free bytes of memory, as far as the system tells."""
+    """Returns the free bytes of memory; 4 GiB where the system does not tell."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
+            return 1024 * int(re.search(r"MemAvailable:\s*(\d+)", file.read())[1])
     except OSError:
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
         return 4 * 2**30

@@ -114,7 +114,7 @@ def test_arrays_of_different_sizes_as_crops_and_whole():
     masks = [mask[..., 0] > 0 for element in whole for mask in np.asarray(element["mask"])]
     for mask, image in zip(masks, images, strict=True):
         assert np.array_equal(mask, np.isfinite(image))
-    with pytest.raises(ValueError, match=r"image \d of the array of .* Use crop_size=64"):
+    with pytest.raises(ValueError, match=r"image \d of the arrays of .* Use crop_size=64"):
         load(images, values=values)
 
 

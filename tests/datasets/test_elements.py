@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from keras_uai.datasets.masks import DrawnMasks
 from keras_uai.measurements import DropPixel
 from tests.datasets.images import elements, folder_of_noise, noise, normalized, save
 
@@ -31,16 +30,6 @@ def test_orders_are_uniform(tmp_path, pixels):
     assert ((first - 100) ** 2 / 100).sum() < 65  # chi-square with 22 degrees: p < 5e-6
 
 
-def test_a_large_order_is_still_a_permutation(tmp_path, pixels):
-    """Only indices are shuffled: a million images cost 16 MB, whatever their size."""
-    shuffled = elements(tmp_path, DropPixel(0.5), shuffle=True)
-    shuffled.indices = np.arange(10**6)
-    order = shuffled.order(0)
-    assert np.array_equal(np.bincount(order), np.ones(10**6))
-    # Neighbours in the order come from all over: no window of a buffer limits how far they moved.
-    assert abs(np.abs(order - np.arange(10**6)).mean() / 10**6 - 1 / 3) < 0.002
-
-
 def test_unpaired_indices_are_permutations_by_seed_and_epoch(tmp_path, pixels):
     """9 clean images beside 14 damaged ones in batches of 4: each once before one comes twice."""
     damaged, clean = np.arange(14), np.arange(14, 23)
@@ -59,33 +48,9 @@ def test_unpaired_indices_are_permutations_by_seed_and_epoch(tmp_path, pixels):
     assert np.array_equal(epoch(2), epochs[2])
     assert len(both.unpaired_indices(0, 3, 2)[0]) == 2  # a last batch that is not full
     assert np.array_equal(np.sort(both.order(1)), damaged)
-    both.seed = 6
+    both = elements(tmp_path, DropPixel(0.5), indices=damaged, shuffle=True, seed=6)
+    both.unpaired = clean
     assert not np.array_equal(epoch(2), epochs[2])
-
-
-@pytest.mark.parametrize("on_disk", [True, False])
-def test_masks_are_those_of_the_measurement_and_drawn_once(tmp_path, on_disk):
-    calls = []
-
-    class Counting(DropPixel):
-        def masks(self, indices, height, width, seed=0):
-            calls.append((sorted(np.asarray(indices).tolist()), height, width))
-            return super().masks(indices, height, width, seed)
-
-    sizes = np.array([(3, 5), (4, 4), (3, 5)])
-    drawn = DrawnMasks(
-        Counting(0.5), np.array([2, 5, 9]), sizes, 7, str(tmp_path) if on_disk else None
-    )
-    drawn.draw(np.array([9, 2]))
-    drawn.draw(np.array([2, 5, 9]))
-    drawn.draw(np.array([5]))
-    assert calls == [([2, 9], 3, 5), ([5], 4, 4)]
-    assert isinstance(drawn.packed, np.memmap) == on_disk
-    assert list(tmp_path.iterdir()) == []  # a file without a name
-    for index, size in zip((2, 5, 9), sizes.tolist(), strict=True):
-        expected = np.asarray(DropPixel(0.5).masks([index], *size, seed=7))[0] > 0.5
-        assert np.array_equal(drawn.mask(index), expected)
-        assert np.array_equal(drawn.mask(index, slice(1, 3)), expected[1:3])
 
 
 # -- crops -----------------------------------------------------------------------------------------
@@ -203,12 +168,6 @@ def test_parts_in_order_are_whole_and_grouped_by_size(tmp_path):
     assert np.array_equal(batches[1]["observation"], image)
     with pytest.raises(ValueError, match="to be repeated"):
         elements(tmp_path, DropPixel(0.4), 2, repeat=True)
-
-
-def test_different_sizes_need_crops(tmp_path, mixed):
-    message = r"0\.png of 20 x 9 and .*1\.png of 7 x 12 pixels .* Use crop_size=64"
-    with pytest.raises(ValueError, match=message):
-        elements(tmp_path, DropPixel(0.4), 2, shuffle=True)
 
 
 def test_clean_images_are_not_padded(tmp_path, mixed):

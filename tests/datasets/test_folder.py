@@ -12,8 +12,8 @@ from tests.datasets.images import folder_of_noise, noise, save
 
 
 def read(source, indices=None):
-    job = list(range(source.size) if indices is None else indices)
-    return source.decode(job)
+    indices = range(source.size) if indices is None else indices
+    return source.decode(list(source.read(indices)))
 
 
 def test_files_are_listed_sorted_nested_whatever_the_case(tmp_path):
@@ -26,15 +26,6 @@ def test_files_are_listed_sorted_nested_whatever_the_case(tmp_path):
     assert source.paths == ["a.jpeg", "b/1.Jpg", "b/2.PNG", "c/d/1.webp", "z.png"]
     assert source.size == 5
     assert source.label(2) == str(tmp_path / "b" / "2.PNG")
-
-
-def test_pixels(tmp_path):
-    pixels = folder_of_noise(tmp_path, 3)
-    source = FolderSource(str(tmp_path), Preparation())
-    for index, (image, observed) in enumerate(read(source)):
-        assert observed is None
-        assert np.array_equal(image, pixels[index])
-    assert read(source, [2])[0][0].tobytes() == pixels[2].tobytes()
 
 
 def test_crop_then_resize(tmp_path):
@@ -71,14 +62,6 @@ def test_bit_depths(tmp_path):
     files.write_image(tmp_path / "c.tif", np.zeros((4, 4, 1), "float32"))
     with pytest.raises(ValueError, match=r"c\.tif.*all have integer"):
         read(FolderSource(tmp_path, Preparation(channels=1)))
-
-
-def test_channels_can_be_chosen(tmp_path):
-    save(tmp_path / "a.png", noise(0))
-    save(tmp_path / "b.png", noise(1, channels=1))
-    for channels in (1, 3):
-        source = FolderSource(tmp_path, Preparation(channels=channels))
-        assert [image.shape for image, _ in read(source)] == [(16, 16, channels)] * 2
 
 
 def alpha_image(seed):
@@ -213,11 +196,6 @@ def test_no_images(tmp_path):
         FolderSource(tmp_path, Preparation())
 
 
-def test_no_folder(tmp_path):
-    with pytest.raises(ValueError, match=r"folder must exist.*nowhere"):
-        FolderSource(tmp_path / "nowhere", Preparation())
-
-
 def test_smaller_than_the_crop(tmp_path):
     save(tmp_path / "a.png", noise(0))
     save(tmp_path / "b.png", noise(0, 16, 12))
@@ -262,12 +240,6 @@ def test_sidecar_of_another_size(tmp_path):
     save(tmp_path / "a.mask.png", noise(0, 8, 8)[..., 0])
     with pytest.raises(ValueError, match=r"a\.png.*image's size, 16 x 16.*a\.mask\.png of 8 x 8"):
         read(FolderSource(tmp_path, Preparation(mask_from="sidecar")))
-
-
-def test_nothing_readable(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"x")
-    with pytest.raises(ValueError, match=r"None of the 1 images.*a\.png: not an image"):
-        FolderSource(tmp_path, Preparation())
 
 
 @pytest.mark.parametrize(

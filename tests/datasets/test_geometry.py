@@ -64,13 +64,6 @@ def test_missing_pixels_never_bleed_into_observed_ones(size):
     assert (lost[~kept].max(axis=-1) > 0).mean() > 0.9
 
 
-def test_the_size_itself_is_left_alone():
-    pixels = noise(0)
-    assert geometry.resize(pixels, 16, 16) is pixels
-    observed = pixels[..., :1] > 9
-    assert geometry.resize_observed(observed, 16, 16) is observed
-
-
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_every_dtype_and_sizes_that_are_not_square(dtype):
     pixels = (noise(0, 12, 8).astype("float64") * 200).astype(dtype)

@@ -20,13 +20,6 @@ def test_any_integer_is_a_seed(seed):
     assert hashing.bits(seed, 4) == hashing.bits(seed % 2**64, 4)
 
 
-def test_paths_broadcast():
-    found = hashing.bits(0, np.arange(3)[:, None], np.arange(4))
-    assert found.shape == (3, 4)
-    assert found[2, 1] == hashing.bits(0, 2, 1)
-    assert len(np.unique(found)) == 12
-
-
 def test_uniform_has_the_moments_of_a_uniform():
     u = hashing.uniform(7, np.arange(100_000))
     assert u.min() >= 0.0
@@ -36,10 +29,3 @@ def test_uniform_has_the_moments_of_a_uniform():
     assert abs(u.var() - 1 / 12) < 5 * np.sqrt(1 / 180 / 1e5)
     lag = np.corrcoef(u[:-1], u[1:])[0, 1]
     assert abs(lag) < 5 / np.sqrt(1e5)
-
-
-def test_permutation_is_one_and_uniform():
-    assert sorted(hashing.permutation(100, 3)) == list(range(100))
-    first = np.array([hashing.permutation(4, seed)[0] for seed in range(4000)])
-    counts = np.bincount(first, minlength=4)
-    assert ((counts - 1000) ** 2 / 1000).sum() < 25  # chi-square with 3 degrees: p < 1e-4

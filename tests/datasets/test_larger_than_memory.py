@@ -1,7 +1,6 @@
 """A data set on disk: epochs are permutations, and what has to stay in memory does not grow with the images."""
 
 import gc
-import os
 import pathlib
 
 import numpy as np
@@ -31,7 +30,7 @@ class Numbered(Source):
 
     def decode(self, job):
         found = []
-        for index in job:
+        for index, _ in job:
             pixels = np.full((SIDE, SIDE, 3), 255, "uint8")
             pixels[..., :2] = divmod(index, 256)
             found.append((pixels, None))
@@ -78,7 +77,7 @@ def test_epochs_from_disk_are_permutations(tmp_path, make):
     not STATUS.exists(), reason="the system does not tell a process's memory in /proc"
 )
 def test_memory_does_not_grow_with_a_data_set_on_disk(tmp_path):
-    """Images, and their masks once drawn, are on disk; the same images in memory are seen to grow it.
+    """Images are on disk, and masks bits; the same images in memory are seen to grow it.
 
     In a process of its own: what other tests freed, or did not, would be in the numbers.
     """
@@ -100,12 +99,3 @@ def growth(folder):
         assert (batches.elements.store.folder is not None) == (cache == folder)
         del batches
     return grown
-
-
-def test_masks_on_disk_leave_nothing_behind(tmp_path):
-    """They are a file without a name; once drawn they are read from it."""
-    _, batches = epochs(100, tmp_path)
-    folder = batches.elements.store.folder
-    assert sorted(os.listdir(folder)) == ["about.json", "index.npy", "records.bin"]
-    assert isinstance(batches.elements.drawn.packed, np.memmap)
-    assert batches.elements.drawn.known.all()

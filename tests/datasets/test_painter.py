@@ -43,21 +43,6 @@ def test_a_bent_stroke_goes_through_its_three_points():
     assert max(at(0.0, 0.0), at(0.0, -0.25), at(0.7, 0.0)) == 0
 
 
-def test_edges_are_soft_over_one_pixel():
-    painted = painter(64)
-    painted.ellipse(0.0, 0.0, 0.503, 0.503, WHITE)
-    row = painted.images()[0, 32, :, 0]
-    partial = (row > 0) & (row < 255)
-    assert 1 <= partial.sum() <= 4
-
-
-def test_colors_and_opacity_are_per_image():
-    painted = painter(16, count=2)
-    colors = np.array([[200, 0, 0], [0, 100, 0]], "float32")
-    painted.ellipse(0.0, 0.0, 0.6, 0.6, colors, np.array([1.0, 0.5])[:, None, None])
-    assert painted.images()[:, 8, 8].tolist() == [[200, 0, 0], [0, 50, 0]]
-
-
 def test_pose_moves_what_is_painted():
     painted = painter(64, scale=2.0, shift_x=0.25, shift_y=-0.5)
     painted.ellipse(0.0, 0.0, 0.1, 0.1, WHITE)
@@ -70,18 +55,3 @@ def test_pose_moves_what_is_painted():
     rows, columns = np.nonzero(quarter.images()[0, ..., 0])
     assert abs(columns.mean() - 31.5) < 0.1
     assert abs(abs(rows.mean() - 31.5) - 16) < 0.1
-
-
-def test_windows_cut_nothing_off():
-    """Shapes are computed only where they can be; elsewhere the whole image would give nothing."""
-    generator = np.random.default_rng(0)
-    pose = [
-        generator.uniform(low, high, 50).astype("float32")
-        for low, high in ((-0.16, 0.16), (1.0, 1.15), (-0.1, 0.1), (-0.1, 0.1))
-    ]
-    windowed, whole = (Painter(32, *pose, most=(0.16, 1.15, 0.1)) for _ in range(2))
-    whole._window = lambda *box: (slice(None),) * 3
-    for painted in (windowed, whole):
-        painted.ellipse(0.3, -0.4, 0.2, 0.1, WHITE)
-        painted.arc(-0.4, 0.5, 0.3, 0.2, 0.05, WHITE)
-    assert np.array_equal(windowed.images(), whole.images())

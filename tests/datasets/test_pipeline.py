@@ -92,14 +92,6 @@ def test_all_256_values_are_normalized_exactly(tmp_path):
     assert np.array_equal(y.flatten(), normalized(np.arange(256)))
 
 
-def test_observations_and_masks(folder):
-    drop_pixel = MEASUREMENTS["DropPixel"]
-    for element in make_dataset(elements(folder, drop_pixel, clean=True, index=True)):
-        mask = drop_pixel.masks(element["index"], 12, 12, seed=3)
-        assert np.array_equal(element["observation"], drop_pixel(element["clean"], mask))
-        assert np.array_equal(drop_pixel.recover(element["observation"]), mask)
-
-
 @pytest.mark.parametrize(
     ("arguments", "cardinality", "rows"),
     [
@@ -116,19 +108,6 @@ def test_cardinality_and_shapes(folder, arguments, cardinality, rows):
     assert dataset.element_spec.shape.as_list() == [rows, 12, 12, 3]
     if cardinality > 0:
         assert len(epoch(dataset)) == cardinality
-
-
-def test_repeat(folder):
-    repeated = elements(folder, DropPixel(0.7), batch_size=10, repeat=True, index=True)
-    found = [e["index"] for e in epoch(make_dataset(repeated).take(8))]
-    assert np.array_equal(found, [repeated.batch_indices(0, i)[0] for i in range(8)])
-
-
-def test_a_named_epoch_is_that_of_a_run_not_interrupted(folder):
-    whole = make_dataset(elements(folder, DropPixel(0.7), index=True))
-    epochs = [epoch(whole) for _ in range(3)]
-    resumed = make_dataset(elements(folder, DropPixel(0.7), index=True, start_epoch=2))
-    assert_equal(epoch(resumed), epochs[2])
 
 
 def test_crops_and_whole_images_of_different_sizes(tmp_path):
@@ -182,28 +161,10 @@ def test_fit_knows_the_number_of_steps(folder):
     assert len(history.history["loss"]) == 2
 
 
-def test_two_replicas_share_a_batch(folder):
-    """tf.distribute splits the global batch of the same elements."""
-    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-    distributed = strategy.experimental_distribute_dataset(
-        make_dataset(elements(folder, DropPixel(0.7), index=True))
-    )
-    found = [np.asarray(e["index"]) for e in distributed]
-    expected = elements(folder, DropPixel(0.7))
-    assert np.array_equal(found, [expected.batch_indices(0, i)[0] for i in range(7)])
-
-
 def of_store(store):
     return Elements(
         store, np.arange(31), DropPixel(0.7), ValueScaling(), batch_size=4, seed=0, shuffle=True
     )
-
-
-def test_images_on_disk(folder, tmp_path):
-    source = FolderSource(folder / "clean", Preparation())
-    stores = [open_store(source, np.arange(31), cache) for cache in ("memory", tmp_path)]
-    found = [epoch(make_dataset(of_store(store))) for store in stores]
-    assert_equal(*found)
 
 
 def test_images_are_let_go_with_the_data_set(folder):

@@ -2,7 +2,6 @@ import gc
 import logging
 import os
 import threading
-import types
 import weakref
 
 import filelock
@@ -40,34 +39,6 @@ def open_counting(folder, wanted, cache=None, **preparation):
     return open_store(Counting(folder, Preparation(**preparation)), np.array(wanted), cache)
 
 
-@pytest.mark.parametrize("where", ["memory", "disk"])
-def test_images_come_back(folder, tmp_path, where):
-    pixels = folder_of_noise(folder, 70)
-    cache = "memory" if where == "memory" else tmp_path / "cache"
-    wanted = np.array([1, 5, 33, 64, 69])
-    store = open_store(FolderSource(folder, Preparation()), wanted, cache)
-    assert np.array_equal(images(store, wanted), pixels[wanted])
-    assert store.sizes(wanted).tolist() == [[16, 16]] * 5
-    assert store.usable(wanted).tolist() == wanted.tolist()
-
-
-@pytest.mark.parametrize("where", ["memory", "disk"])
-def test_masks_come_back(folder, tmp_path, where):
-    observed = np.stack([noise(i, 9, 9)[..., 0] > 80 for i in range(4)])
-    for i in range(4):
-        alpha = observed[i] * np.uint8(255)
-        save(folder / f"{i}.png", np.dstack([noise(i, 9, 9), alpha]))
-    source = FolderSource(folder, Preparation(mask_from="alpha"))
-    cache = "memory" if where == "memory" else tmp_path / "cache"
-    store = open_store(source, np.arange(4), cache)
-    for index in (2, 0):
-        mask = store.mask(index)
-        assert (mask.dtype, mask.shape) == (bool, (9, 9, 1))
-        assert np.array_equal(mask[..., 0], observed[index])
-        assert np.array_equal(store.mask(index, slice(3, 20))[..., 0], observed[index, 3:])
-        assert np.array_equal(store.mask(index, slice(2, 5))[..., 0], observed[index, 2:5])
-
-
 def test_two_data_sets_share_the_images_and_let_them_go(folder):
     folder_of_noise(folder, 5)
     count_decoded()
@@ -84,10 +55,10 @@ def test_two_data_sets_share_the_images_and_let_them_go(folder):
 def test_the_disk_remembers(folder, tmp_path):
     pixels = folder_of_noise(folder, 6)
     count_decoded()
-    open_counting(folder, [0, 1, 2], tmp_path / "cache")
+    open_counting(folder, [0, 1, 2], tmp_path / "cache", image_size=(16, 16))
     gc.collect()
     assert count_decoded() == 3
-    store = open_counting(folder, [1, 2, 3], tmp_path / "cache")
+    store = open_counting(folder, [1, 2, 3], tmp_path / "cache", image_size=(16, 16))
     assert count_decoded() == 1  # only what no earlier run decoded
     assert np.array_equal(images(store, [1, 2, 3]), pixels[1:4])
     kept = [name for name in os.listdir(tmp_path / "cache") if not name.endswith(".lock")]
@@ -122,7 +93,7 @@ def test_a_cache_of_anything_else_is_rejected(folder, tmp_path, change, caplog):
     assert count_decoded() == 4
     fresh = open_counting(folder, wanted, "memory", **preparation)
     assert np.array_equal(images(store, wanted), images(fresh, wanted))
-    rejected = "does not fit the images any more (files" in caplog.text
+    rejected = "does not fit the images" in caplog.text
     assert rejected == (not preparation)
 
 
@@ -145,7 +116,7 @@ def test_an_interrupted_run_goes_on(folder, tmp_path, monkeypatch):
     decode = Counting.decode
 
     def killed(self, job):
-        if 150 in job:
+        if 150 in dict(job):
             raise KeyboardInterrupt
         return decode(self, job)
 
@@ -206,25 +177,15 @@ def test_unreadable_images_are_named_skipped_and_counted(folder, tmp_path, caplo
     assert store.usable(np.arange(20)).tolist() == [i for i in range(20) if i not in (3, 11)]
     assert np.array_equal(images(store, [4, 12]), pixels[[4, 12]])
     assert "0003.png: not an image" in caplog.text
-    assert "skipped 2 of 20 images: unreadable" in caplog.text
+    assert "skipped 2 of 20 images" in caplog.text
     caplog.clear()
     del store
     gc.collect()
     open_store(source, np.arange(20), tmp_path / "cache")
-    assert "skipped 2 of 20 images" in caplog.text  # told again though nothing was decoded
-    with pytest.raises(ValueError, match=r"2 of 20 images of .* are unreadable.*0003\.png"):
-        open_store(source, np.arange(20), tmp_path / "cache", strict=True)
-    with pytest.raises(ValueError, match=r"cannot be read. Received: .*0003\.png.*strict=False"):
-        open_store(source, np.arange(20), "memory", strict=True)
-
-
-def test_only_so_many_are_named(folder, caplog):
-    folder_of_noise(folder, 40)
-    for i in range(30):
-        (folder / f"{i:04d}.png").write_bytes(b"x")
-    open_store(FolderSource(folder, Preparation()), np.arange(40))
-    assert caplog.text.count("skipped, unreadable") == 10
-    assert "skipped 30 of 40" in caplog.text
+    assert "skipped 2 of 20 images" in caplog.text  # told again
+    for cache in (tmp_path / "cache", "memory"):
+        with pytest.raises(ValueError, match=r"of 20 .* cannot be used.*0003\.png.*strict=False"):
+            open_store(source, np.arange(20), cache, strict=True)
 
 
 def test_images_without_an_observed_pixel(folder, caplog):
@@ -235,15 +196,9 @@ def test_images_without_an_observed_pixel(folder, caplog):
     store = open_store(source, np.arange(3))
     assert store.usable(np.arange(3)).tolist() == [0, 2]
     assert "1.png" in caplog.text
-    assert "skipped 1 of 3 images: without an observed pixel" in caplog.text
-    with pytest.raises(ValueError, match=r"1 of 1 images.*without an observed.*Check the masks"):
+    assert "skipped 1 of 3 images" in caplog.text
+    with pytest.raises(ValueError, match=r"1 of 1 images.*no observed pixel.*Check the masks"):
         open_store(source, np.array([1]))
-
-
-def test_enlarging_is_told(folder, caplog):
-    folder_of_noise(folder, 2)
-    open_store(FolderSource(folder, Preparation(image_size=24)), np.arange(2))
-    assert "image_size=(24, 24) were enlarged, such as" in caplog.text
 
 
 def test_short_memory_means_disk(folder, tmp_path, monkeypatch, caplog):
@@ -257,22 +212,3 @@ def test_short_memory_means_disk(folder, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(store_module, "free_memory", lambda: 4 * 768 * 2)
     store = open_store(FolderSource(folder, Preparation()), np.arange(4))
     assert store.folder is None
-
-
-def test_a_full_disk_is_told_before(folder, tmp_path, monkeypatch):
-    folder_of_noise(folder, 4)
-    usage = types.SimpleNamespace(free=100)
-    monkeypatch.setattr(store_module.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(ValueError, match=r"disk is too small.*Use cache="):
-        open_store(FolderSource(folder, Preparation()), np.arange(4), tmp_path / "cache")
-
-
-@pytest.mark.parametrize("cache", [True, False, 3])
-def test_cache_argument(folder, cache):
-    folder_of_noise(folder, 2)
-    with pytest.raises(ValueError, match=f"Received: cache={cache}"):
-        open_store(FolderSource(folder, Preparation()), np.arange(2), cache)
-
-
-def test_free_memory_is_a_number_of_bytes():
-    assert store_module.free_memory() > 10**6
