@@ -1,11 +1,11 @@
-"""Damages a folder of clean images as years would: creases, scratches, blots, dust, worn edges, scribbles.
+"""Damages a folder of clean images: creases, scratches, blots, dust, worn edges, scribbles.
 
-    python experiments/damage.py --clean=photos/ --out=damaged/ --crop_size=64
+    python experiments/damage.py --clean=photos/ --out=damaged/ --center_crop=64
 
-Writes one PNG an image, missing pixels transparent (and black beneath, so that nothing is left of them);
-with --masks=sidecar an opaque PNG and NAME.mask.png (white = observed). What is damaged depends on --seed
-and the file's name alone, on nothing that the image shows. The walk-through "Real damage" of README.md
-makes its data with this; keras_uai does not know this file, and learns the damage from the PNGs.
+Writes one PNG per image, missing pixels transparent (and black, so that nothing is left of them);
+with --masks=sidecar an opaque PNG and NAME.mask.png (white = observed). The damage depends on
+--seed and the file's name alone. "Real damage" in README.md uses these images. keras_uai does not
+know this file; it learns the damage from the PNGs.
 """
 
 import hashlib
@@ -17,19 +17,24 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 flags.DEFINE_string("clean", None, "Folder of clean images.", required=True)
 flags.DEFINE_string(
-    "out", None, "Folder of the damaged ones; made where it is missing.", required=True
+    "out", None, "Folder of the damaged images; created if it is missing.", required=True
 )
-flags.DEFINE_integer("crop_size", None, "Side of the centre crop. Default: the largest square.")
-flags.DEFINE_enum("masks", "alpha", ["alpha", "sidecar"], "Where the damage is written.")
-flags.DEFINE_list("share", ["0.2", "0.5"], "Least and greatest share of an image that is damaged.")
-flags.DEFINE_integer("seed", 0, "Another one damages every image anew.")
+flags.DEFINE_integer("center_crop", None, "Side of the centre crop. Default: the largest square.")
+flags.DEFINE_enum(
+    "masks",
+    "alpha",
+    ["alpha", "sidecar"],
+    "Form of the masks: transparent pixels, or a file beside each image.",
+)
+flags.DEFINE_list("share", ["0.2", "0.5"], "Least and greatest damaged share of an image.")
+flags.DEFINE_integer("seed", 0, "Another seed damages every image anew.")
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
-SCALE = 4  # damage is drawn so much larger than it is, and then has soft corners
+SCALE = 4  # damage is drawn at this scale, which softens its corners
 
 
 def stroke(draw, rng, side, width, length, bend, start=None):
-    """A line of a hand or of paper that broke: it wanders, and is not equally wide."""
+    """Draws a wandering line of uneven width."""
     at = rng.uniform(0, side, 2) if start is None else np.array(start)
     angle, step = rng.uniform(0, 2 * np.pi), side / 24
     for _ in range(max(2, round(length / step))):
@@ -42,18 +47,18 @@ def stroke(draw, rng, side, width, length, bend, start=None):
 
 
 def scratches(draw, rng, side):
-    """Long, thin, nearly straight, of one direction or two."""
+    """Draws long, thin, nearly straight lines."""
     for _ in range(rng.integers(2, 6)):
         stroke(draw, rng, side, side * rng.uniform(0.012, 0.03), side * rng.uniform(0.4, 1.3), 0.04)
 
 
 def scribble(draw, rng, side):
-    """A thick pen that goes to and fro."""
+    """Draws the line of a thick pen that goes to and fro."""
     stroke(draw, rng, side, side * rng.uniform(0.04, 0.09), side * rng.uniform(0.8, 1.8), 0.7)
 
 
 def crease(draw, rng, side):
-    """From edge to edge, with cracks that leave it."""
+    """Draws a crease from edge to edge, and cracks that start at it."""
     across = rng.uniform(0.1, 0.9, 2) * side
     a, b = np.array([0, across[0]]), np.array([side, across[1]])
     a, b = (a[::-1], b[::-1]) if rng.random() < 0.5 else (a, b)
@@ -64,7 +69,7 @@ def crease(draw, rng, side):
 
 
 def blot(draw, rng, side):
-    """A closed, uneven shape: ink, water, mould."""
+    """Draws a closed, uneven shape: ink, water, mould."""
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     radius = np.full(40, side * rng.uniform(0.06, 0.2))
     for k in range(2, 6):
@@ -74,7 +79,7 @@ def blot(draw, rng, side):
 
 
 def dust(draw, rng, side):
-    """Specks, in a cloud."""
+    """Draws a cloud of specks."""
     middle, spread = rng.uniform(0, side, 2), side * rng.uniform(0.1, 0.3)
     for place in rng.normal(middle, spread, (rng.integers(20, 60), 2)):
         radius = side * rng.uniform(0.006, 0.02)
@@ -82,7 +87,7 @@ def dust(draw, rng, side):
 
 
 def worn_edge(draw, rng, side):
-    """A side or a corner that is gone, with an uneven rim."""
+    """Draws a missing side or corner with an uneven rim."""
     depth = (
         side * rng.uniform(0.05, 0.2) * (1 + 0.5 * np.sin(np.linspace(0, rng.uniform(2, 9), 20)))
     )
@@ -96,7 +101,7 @@ def worn_edge(draw, rng, side):
 
 
 def lettering(draw, rng, side):
-    """A line or two of figures, as stamped across a print."""
+    """Draws one or two lines of figures, as stamped across a print."""
     text = " ".join(str(n) for n in rng.integers(10, 9999, 4))
     font = ImageFont.load_default(size=side * rng.uniform(0.12, 0.22))
     for _ in range(rng.integers(1, 3)):
@@ -108,7 +113,11 @@ KINDS = (scratches, scribble, crease, blot, blot, dust, worn_edge, lettering)
 
 
 def missing(name, side, share, seed):
-    """What is damaged of the image `name`: bool `(side, side)`, between `share[0]` and `share[1]` of it."""
+    """Draws the damage of the image `name`, a share of it between `share[0]` and `share[1]`.
+
+    Returns:
+        bool `(side, side)`, True = missing.
+    """
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
     wanted, large = rng.uniform(*share), side * SCALE
@@ -120,7 +129,7 @@ def missing(name, side, share, seed):
         layer = whole.copy()
         KINDS[rng.integers(len(KINDS))](ImageDraw.Draw(layer), rng, large)
         more = np.asarray(layer).reshape(side, SCALE, side, SCALE).mean((1, 3)) >= 0.5
-        if more.mean() <= share[1]:  # else it is too much of it: something else
+        if more.mean() <= share[1]:  # otherwise another kind is drawn
             whole, found = layer, more
     return found
 
@@ -130,14 +139,14 @@ def main(_):
     clean, out = pathlib.Path(given.clean), pathlib.Path(given.out)
     share = [float(part) for part in given.share]
     if len(share) != 2 or not 0 <= share[0] < share[1] < 1:
-        raise app.UsageError(f"--share is LEAST,GREATEST in [0, 1). Received: {given.share}")
+        raise app.UsageError(f"--share must be LEAST,GREATEST in [0, 1). Received: {given.share}")
     paths = sorted(path for path in clean.rglob("*") if path.suffix.lower() in EXTENSIONS)
     if not paths:
-        raise app.UsageError(f"There are no images in this folder. Received: --clean={clean}")
+        raise app.UsageError(f"--clean must be a folder with images. Received: {clean}")
     total = 0.0
     for path in paths:
         image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-        side = min(given.crop_size or min(image.size), *image.size)
+        side = min(given.center_crop or min(image.size), *image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
         pixels = np.array(image.crop((left, top, left + side, top + side)))
         name = path.relative_to(clean).with_suffix("").as_posix()
@@ -151,7 +160,9 @@ def main(_):
         else:
             observed.save(out / f"{name}.mask.png")
         damaged.save(out / f"{name}.png")
-    print(f"{len(paths):,} images, {total / len(paths):.0%} of their pixels gone. Written: {out}")
+    print(
+        f"{len(paths):,} images, {total / len(paths):.0%} of their pixels missing. Written: {out}"
+    )
 
 
 if __name__ == "__main__":

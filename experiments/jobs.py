@@ -1,4 +1,4 @@
-"""Trainings and their scores, each in a process of its own, that resume where they were interrupted.
+"""Trainings and their evaluations in separate processes; interrupted jobs resume.
 
 A job's folder:
 

@@ -1,17 +1,17 @@
-"""Damages a folder of photographs at their own size: the data of "Photographs" in README.md.
+"""Damages a folder of photographs at their own size: the data of photographs_*.flags.
 
     python experiments/photographs.py --clean=photos/ --damage=scratches --out=scratched/
 
-Writes `train/` and `judge/` with one PNG per photograph, missing pixels transparent (and black), and
-`judge_clean/` with the undamaged photographs of `judge/`. Of 15 photographs, in the order of their
-names, 11 are for training and 4 to judge by. Every photograph is damaged once; its damage depends on
-`--seed` and on its name alone. keras_uai does not know this file.
+Writes `train/` and `judge/` with one PNG per photograph, missing pixels transparent (and black),
+and `judge_clean/` with the undamaged photographs of `judge/`. Of 15 photographs, in the order of
+their names, 11 are for training and 4 for evaluation. Every photograph is damaged once. Its damage
+depends on `--seed` and on its name alone. keras_uai does not know this file.
 
 --damage:
-  scratches      thin scratches, hairs and blots, drawn; 8 to 15% of the pixels
+  scratches      drawn thin scratches, hairs and blots; 8 to 15% of the pixels
   drop_pixel_50  half of the pixels, at random
-  drop_pixel_90  nine tenths of the pixels, at random
-  film           crops of real dust, hairs and scratches on film (--film_masks=FOLDER of mask images)
+  drop_pixel_90  90% of the pixels, at random
+  film           crops of real dust, hairs and scratches on film (--film_masks=FOLDER of masks)
 """
 
 import hashlib

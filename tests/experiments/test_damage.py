@@ -1,4 +1,4 @@
-"""Damage that nothing in the package knows: of the size asked for, by name and seed, and irreversible."""
+"""Drawn damage: of the requested share, a function of name and seed, and irreversible."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def damage(*arguments):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Six photographs of 40 x 48 pixels, one in a folder of its own, and their damaged squares, twice."""
+    """Six photographs of 40 x 48 pixels, one in a subfolder, and their damaged squares."""
     root = tmp_path_factory.mktemp("photographs")
     clean = root / "clean"
     (clean / "more").mkdir(parents=True)
@@ -29,7 +29,7 @@ def folders(tmp_path_factory):
         Image.fromarray(pixels).save(clean / f"{name}.png")
     for kind in ("alpha", "sidecar"):
         done = damage(
-            f"--clean={clean}", f"--out={root / kind}", f"--masks={kind}", "--crop_size=32"
+            f"--clean={clean}", f"--out={root / kind}", f"--masks={kind}", "--center_crop=32"
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("6 images, ")
@@ -45,7 +45,7 @@ def names(root):
     return sorted(p.relative_to(root / "clean").as_posix() for p in (root / "clean").rglob("*.png"))
 
 
-def test_what_is_missing_is_gone_and_the_rest_is_untouched(folders):
+def test_missing_pixels_are_erased_and_the_rest_is_untouched(folders):
     gone = []
     for name in names(folders):
         clean, found = read(folders / "clean" / name)[8:40, 4:36], read(folders / "alpha" / name)
@@ -58,7 +58,7 @@ def test_what_is_missing_is_gone_and_the_rest_is_untouched(folders):
 
 
 def test_both_kinds_of_masks_are_read_as_the_same_images(folders):
-    """By the package, as a user has it: the same observations, and each image's file in the same order."""
+    """The package reads the same observations from both forms, in the same order of files."""
     found = []
     for kind in ("alpha", "sidecar"):
         dataset = load(
@@ -71,10 +71,15 @@ def test_both_kinds_of_masks_are_read_as_the_same_images(folders):
     assert 0.1 < found[0]["mask"].mean() < 0.8
 
 
-def test_the_seed_says_what_is_damaged(folders, tmp_path):
-    again = damage(f"--clean={folders / 'clean'}", f"--out={tmp_path / 'again'}", "--crop_size=32")
+def test_damage_depends_on_the_seed(folders, tmp_path):
+    again = damage(
+        f"--clean={folders / 'clean'}", f"--out={tmp_path / 'again'}", "--center_crop=32"
+    )
     other = damage(
-        f"--clean={folders / 'clean'}", f"--out={tmp_path / 'other'}", "--crop_size=32", "--seed=1"
+        f"--clean={folders / 'clean'}",
+        f"--out={tmp_path / 'other'}",
+        "--center_crop=32",
+        "--seed=1",
     )
     assert again.returncode == other.returncode == 0
     for name in names(folders):
@@ -86,11 +91,11 @@ def test_the_seed_says_what_is_damaged(folders, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--clean=nowhere"], "There are no images in this folder. Received: --clean=nowhere"),
-        (["--clean=.", "--share=0.5"], "--share is LEAST,GREATEST"),
+        (["--clean=nowhere"], "--clean must be a folder with images. Received: nowhere"),
+        (["--clean=.", "--share=0.5"], "--share must be LEAST,GREATEST"),
     ],
 )
-def test_what_the_user_can_put_right(arguments, message, tmp_path):
+def test_mistakes_of_the_user(arguments, message, tmp_path):
     done = damage(*arguments, f"--out={tmp_path}")
     assert done.returncode != 0
     assert message in done.stderr + done.stdout
