@@ -1,14 +1,14 @@
-"""Trains and scores every cell of the paper's Tables 1 and 2, and writes both with the paper's numbers.
+"""Trains and scores every cell of the paper's Tables 1 and 2, and writes both tables.
 
     tools/reproduce_tables --data=my/photos --dry_run
     tools/reproduce_tables --data=my/photos
     tools/reproduce_tables --data=my/photos --cells="drop_pixel_*" -- --learning_rate=1e-4
     tools/reproduce_tables --size=128 --data_dir=FOLDER        # the paper's settings, on a GPU
 
-Everything is written to --out: a folder for each cell with its run and its scores, tables.md,
-tables.json, and a picture for each measurement with a column for each model. The same command
-resumes an interrupted one; a cell that fails is reported, and tried again by the next command. Flags
-after -- are passed to every training (experiments/run.py --help).
+--out gets a folder per cell with its run and its scores, tables.md and tables.json with our numbers
+and the paper's, and a picture per measurement with a column per model. The same command resumes an
+interrupted one. A cell that fails is reported, and the next command tries it again. Flags after --
+are passed to every training (experiments/run.py --help).
 """
 
 import os
@@ -35,7 +35,7 @@ VALIDATION, TEST = "validation", "test"
 _SCORES = ("mse", "std", "mse_missing", "psnr", "ssim", "crps", "spread_skill", "mse_of_mean")
 _TRAINING = ("images_seen", "steps", "minutes", "parameters", "seed", "versions", "hardware")
 #: Flags after a lone -- are passed to `run`.
-PASSES_ON = True
+POSITIONAL = True
 _MINUTES = {"minute": 1.0, "hour": 60.0, "day": 1440.0}
 
 
@@ -99,7 +99,7 @@ class Tables:
             known = jobs.as_dict(flags)
             if "data" not in known:
                 raise ValueError("--data must name a data set or a folder. Received: no --data")
-            names = ("data", "image_size", "channels", "measurement", "split_seed")
+            names = ("data", "image_size", "center_crop", "channels", "measurement", "split_seed")
             which = [f"--{name}={known[name]}" for name in names if name in known]
             scored = [*which, *self._scoring(), f"--baselines={','.join(paper_tables.BASELINES)}"]
             return jobs.Job(folder, None, {VALIDATION: scored})
@@ -266,8 +266,8 @@ def collect(cell_jobs):
     Returns:
         `({cell: values}, {cell: reason})`. `values` is a dict of scores, with the distance as
         `"distance"`, the 95% `"intervals"`, the training's numbers, and the supervised rows'
-        `"test"` scores; a baselines cell has such a dict per baseline. The second dict has the cells
-        that were scored on other images, or otherwise, than the first cell of their column.
+        `"test"` scores; a baselines cell has such a dict per baseline. The second dict holds the
+        cells that were not scored on the images and with the settings of their column's first cell.
     """
     found, left_out, first = {}, {}, {}
     for cell, job in cell_jobs.items():
@@ -277,7 +277,7 @@ def collect(cell_jobs):
         origin = {name: scored[name] for name in ("data", "extractor", "num_samples")}
         known, expected = first.setdefault(cell.column, (cell, origin))
         if expected != origin:
-            left_out[cell] = f"measured on other images, or otherwise, than {known.name}"
+            left_out[cell] = f"not scored on the images and with the settings of {known.name}"
             continue
         names = next(iter(scored["methods"].values()))["scores"]
         distance = next((n for n in names if n == "fid" or n.startswith("frechet_")), None)
@@ -323,7 +323,7 @@ def markdown(found, left_out, size):
         count = next(iter(tested.values()))["images"]
         lines += [
             f"The supervised rows on {count:,} images of the paper's test split (10%), on which they "
-            "were not trained either; above they stand on the images of all other rows:",
+            "were not trained either. The tables above score them on the images of all other rows:",
             "",
             *paper_tables.supervised(tested, distance),
             "",
@@ -352,7 +352,7 @@ def _notes(found, size, origin, distance):
         yield (
             f"{distance}: {data['images']:,} reconstructions and as many clean images; weights "
             f"{extractor['weights']}, resize {extractor['resize']}."
-            + ("" if distance == "FID" else " It is no FID, and compares with none.")
+            + ("" if distance == "FID" else " It is no FID and does not compare with one.")
         )
     trained = [v for v in found.values() if "hardware" in v]
     yield from sorted(

@@ -5,14 +5,14 @@
     tools/select_weights --vary=lambda_z=0.01..1 --trials=12 --out=... -- ...
 
 Flags after -- are those of experiments/run.py that all trials share. Each trial is a training in a
-numbered folder of --out, and is scored on validation images: a part of their *observed* pixels is
-hidden from the model, and its samples are scored there. The same command resumes; with more --trials
-or values it adds to the existing ones. At the end: a table, the best values, and the command that
-trains with them; `tensorboard --logdir=OUT/tensorboard` shows the trials under HParams.
+numbered folder of --out. It is scored on validation images: a part of their *observed* pixels is
+hidden from the model, and its samples are scored there. The same command resumes; with more
+--trials or values it adds to the existing ones. It prints a table, the best values and the command
+that trains with them. `tensorboard --logdir=OUT/tensorboard` shows the trials under HParams.
 
-The paper selects lambda_z and lambda_y "on a validation set" (section 2.3) and does not say by which
+The paper selects lambda_z and lambda_y "on a validation set" (section 2.3) and does not name the
 score. The CRPS is proper: its expectation is least for samples from the true distribution of a
-hidden pixel given the others. A model that ignores z has a larger one, and so has a model whose
+hidden pixel given the others. It is larger for a model that ignores z, and for a model whose
 samples differ more than the truth is uncertain. Adversarial losses are on no common scale.
 """
 
@@ -38,7 +38,7 @@ from keras_uai.training import run_folder
 
 HELD_OUT = "held_out"
 #: Flags after a lone -- are passed to `run`.
-PASSES_ON = True
+POSITIONAL = True
 CRITERIA = ("crps", "mse_missing", "mse_missing_of_mean")
 _NUMBERED = re.compile(r"^(\d{4})-")
 _RANGE = re.compile(r"^(.+?)\.\.(.+)$")
@@ -49,11 +49,11 @@ def define():
     DEFINE_multi_string(
         "vary",
         None,
-        "A flag of experiments/run.py with values to try (lambda_z=0,0.1,1), or with a range to draw "
-        "from on a logarithmic scale (lambda_z=0.01..1). Repeat it for further flags.",
+        "A flag of experiments/run.py with values to try (lambda_z=0,0.1,1), or with a range to "
+        "draw from on a logarithmic scale (lambda_z=0.01..1). Repeat it for further flags.",
         required=True,
     )
-    DEFINE_integer("trials", None, "Number of trials; needed with ranges. Default: the grid.", 1)
+    DEFINE_integer("trials", None, "Number of trials; required with ranges. Default: the grid.", 1)
     DEFINE_integer("search_seed", 0, "Seed of the draws.")
     DEFINE_enum("criterion", "crps", CRITERIA, "Score to minimise, on the hidden pixels.")
     DEFINE_float("holdout", 0.2, "Share of the observed pixels to hide.", 0.01, 0.9)

@@ -1,4 +1,4 @@
-"""The choice of weights: what is tried, what it is chosen by, going on, what is printed."""
+"""The choice of weights: trials, criterion, resumed searches, the printed table."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def options(tmp_path):
     }  # fmt: skip
 
 
-# -- what is tried --------------------------------------------------------------------------------
+# -- trials ---------------------------------------------------------------------------------------
 
 
 def test_a_grid_in_order():
@@ -69,7 +69,7 @@ def test_ranges_are_drawn_evenly_on_a_logarithmic_scale():
         (["a=1", "a=2"], "names a flag twice"),
     ],
 )
-def test_what_cannot_be_tried(texts, message):
+def test_invalid_trials(texts, message):
     with pytest.raises(ValueError, match=message):
         Space(texts)
 

@@ -1,4 +1,4 @@
-"""The two tables: their cells, what a command does and goes on with, their paper_tables."""
+"""Tables 1 and 2: their cells, interrupted and repeated commands, their Markdown."""
 
 import json
 import math
@@ -25,7 +25,7 @@ FLAGS = [
     "--encoder=width=4,max_width=4,space_to_depth=2", "--latent_dim=4", "--batch_size=8", "--steps=6",
     "--steps_per_epoch=2", "--grid_images=0", "--extractor=",
 ]  # fmt: skip
-BASELINES, GAME, OURS = (
+BASELINES, ADVERSARIAL, OURS = (
     Cell("drop_pixel", row) for row in ("baselines", "equation_5", "equation_8")
 )
 
@@ -74,7 +74,7 @@ def test_cells_are_chosen_by_pattern():
 
 
 def test_from_nothing_to_both_tables_interrupted_once(options, call, monkeypatch, capsys):
-    """The first command is interrupted in the training, the second ends it; a third does nothing."""
+    """The first command is interrupted in the training, the second ends it; a third is idle."""
 
     class Monitor(evaluation.Monitor):
         step, number = 3, signal.SIGINT
@@ -85,9 +85,9 @@ def test_from_nothing_to_both_tables_interrupted_once(options, call, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(runner.evaluation, "Monitor", Monitor)
         assert tables.run() == 128 + signal.SIGINT
-    job = tables.job(GAME)
+    job = tables.job(ADVERSARIAL)
     assert (job.state(), job.trained()) == ("begun", 0.5)
-    assert tables.left()[GAME][2] == pytest.approx(0.5 * tables.cost(GAME))
+    assert tables.left()[ADVERSARIAL][2] == pytest.approx(0.5 * tables.cost(ADVERSARIAL))
     assert tables.run() == 0
     assert [line.split()[1].rsplit("/", 1)[1] for line in call.commands] == [
         "evaluate", "run.py", "run.py", "evaluate", "figures",
@@ -122,7 +122,7 @@ def test_from_nothing_to_both_tables_interrupted_once(options, call, monkeypatch
 
     # The same folder with other flags is refused, and images of another kind are left out.
     other = Tables({**options, "flags": [*FLAGS, "--steps=7"]})
-    assert other.job(GAME).state() == "other flags"
+    assert other.job(ADVERSARIAL).state() == "other flags"
     assert other.run() == 1
     assert "--steps was '6' and is '7'" in capsys.readouterr().out
     assert len(call.commands) == count
@@ -146,6 +146,11 @@ def test_a_cell_that_fails_is_reported_and_the_others_go_on(options, call, capsy
     assert len(call.commands) > before  # tried again
     with open(os.path.join(options["out"], "tables.md"), encoding="utf-8") as file:
         assert file.read() == "No cell is finished yet.\n"
+
+
+def test_baselines_are_scored_on_the_crop_of_the_models(options):
+    tables = Tables({**options, "flags": [*FLAGS, "--center_crop=12"]})
+    assert "--center_crop=12" in tables.job(BASELINES).evaluations["validation"]
 
 
 def test_cells_of_other_images_are_left_out():
@@ -175,10 +180,10 @@ def test_cells_of_other_images_are_left_out():
                 "methods": {"model": {"scores": scores}},
             }  # fmt: skip
 
-    found, left_out = reproduce_tables.collect({GAME: Fake("a"), OURS: Fake("b")})
-    assert list(found) == [GAME]
-    assert found[GAME]["distance"] == 0.1
-    assert found[GAME]["origin"]["distance"] == "frechet_blocks"
+    found, left_out = reproduce_tables.collect({ADVERSARIAL: Fake("a"), OURS: Fake("b")})
+    assert list(found) == [ADVERSARIAL]
+    assert found[ADVERSARIAL]["distance"] == 0.1
+    assert found[ADVERSARIAL]["origin"]["distance"] == "frechet_blocks"
     assert "drop_pixel_equation_5" in left_out[OURS]
 
 
@@ -235,7 +240,7 @@ TABLE_1 = """\
 
 FOUND = {
     BASELINES: {"linear_interpolation": {"distance": 60.0, "mse": 0.055, "std": 0.0}},
-    GAME: {"distance": 120.25, "mse": 0.15, "std": 0.02},
+    ADVERSARIAL: {"distance": 120.25, "mse": 0.15, "std": 0.02},
     OURS: {"distance": 100.5, "mse": 0.125, "std": 0.1},
     Cell("drop_pixel", "equation_8", 1): {"distance": 101.0, "mse": 0.135, "std": 0.09},
     Cell("drop_pixel", "paired"): {"distance": 90.0, "mse": 0.2, "std": 0.0},
