@@ -1,6 +1,6 @@
 """Imports the package of this checkout without the start-up messages of Keras's backend.
 
-No setting turns them off, and they appear with the first import of `keras_uai`.
+No setting disables them; they appear at the first import of `keras_uai`.
 """
 
 import logging

@@ -58,7 +58,7 @@ def torch_steps(model, options, y, mask):
         ModuleNotFoundError: if PyTorch is not installed.
         ValueError: if the networks are not the same.
     """
-    # Threads wait without spinning; otherwise other load on the machine counts twice.
+    # Threads wait without spinning. Spinning would count other load on the machine twice.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         import torch

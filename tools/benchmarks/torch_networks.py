@@ -89,13 +89,16 @@ class SelfAttention(nn.Module):
 
 
 class Down(nn.Module):
-    """Stem and way down of G's observer, D and E; returns the features of every level.
+    """First convolution and downward path of G's observer, D and E.
+
+    Returns the features of every level.
 
     Args:
         inputs: Number of channels.
         levels: `keras_uai.networks.sizes.Levels`.
         spectral: Whether convolutions are spectrally normalized.
-        names: Names of the stem, and formats of those of the blocks and of the attention.
+        names: Name of the first convolution, and formats of the names of the blocks and of the
+            attention.
     """
 
     def __init__(self, inputs, levels, spectral, names):
@@ -166,7 +169,7 @@ class Generator(nn.Module):
 
 
 class Tower(nn.Module):
-    """Way down, normalization and global pooling: the part that D and E share."""
+    """Downward path, normalization and global pooling: the part that D and E share."""
 
     def __init__(self, image_shape, width, max_width, spectral):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Images to start with: photographs and drawn faces, or the first images of the user's folder."""
+"""Example images: photographs and drawn faces, or the first images of the user's folder."""
 
 import glob
 import os

@@ -1,4 +1,4 @@
-"""The widgets of the page and its web server (gradio), which asks nothing of any other machine."""
+"""The widgets of the page and its web server (gradio), which contacts no other machine."""
 
 import atexit
 import contextlib
