@@ -1,6 +1,4 @@
-"""What every test gets: TensorFlow's start-up chatter is off, and initial weights are the same in
-every run, whatever ran before.
-"""
+"""Settings of every test: no start-up messages of TensorFlow, and reproducible initial weights."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""When callbacks run, and what they say of models that cannot be sampled."""
+"""Schedules of callbacks, and errors for models that cannot be sampled."""
 
 import keras
 import pytest

@@ -1,5 +1,6 @@
-"""tools/quickstart and tools/test up to where they would need a network: what they say when they
-cannot start, and the quickstart's run in an environment that is there already.
+"""tools/quickstart and tools/test without a network: errors at the start, and a run of the quickstart.
+
+The run uses an environment that exists already.
 """
 
 import os
@@ -37,14 +38,14 @@ def test_a_python_that_is_too_old(tool, old_python, tmp_path):
 
 def test_the_help_is_the_header_of_the_script():
     shown = call("test", "--help").stdout
-    assert shown.startswith("Runs the checks of this repository from a clean checkout")
+    assert shown.startswith("Runs the checks of this repository in a clean checkout")
     assert "tools/test tests/losses -x" in shown
     assert "VENV" in shown.splitlines()[-1]
     assert "source" not in shown  # the comment ends where the script begins
 
 
 def test_an_installation_that_fails(tmp_path):
-    """An interpreter whose pip fails: its last lines are shown, and where the others are."""
+    """An interpreter whose pip fails: its last lines are shown, with the path of the others."""
     python = tmp_path / "venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text("#!/bin/sh\necho No matching distribution; exit 1\n")
@@ -52,10 +53,7 @@ def test_an_installation_that_fails(tmp_path):
     done = call("quickstart", VENV=str(tmp_path / "venv"), PYTHON=sys.executable)
     assert done.returncode == 1
     assert "No matching distribution" in done.stderr
-    assert (
-        f"the installation failed; all of its output is in {tmp_path}/venv/install.log"
-        in done.stderr
-    )
+    assert f"the installation failed; its output is in {tmp_path}/venv/install.log" in done.stderr
 
 
 @pytest.fixture
@@ -90,8 +88,8 @@ def test_the_table_and_the_picture(environment, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_what_goes_wrong_in_the_run_is_the_exit_code(environment):
+def test_a_failed_run_is_the_exit_code(environment):
     done = call("quickstart", "--data=no/such/folder", VENV=str(environment))
     assert done.returncode == 1
     assert "no/such/folder" in done.stderr
-    assert "the run ended with exit code 2; what went wrong stands above" in done.stderr
+    assert "the run ended with exit code 2; its message is above" in done.stderr

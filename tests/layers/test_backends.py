@@ -1,4 +1,4 @@
-"""Every layer on JAX, without TensorFlow installed: the numbers of TensorFlow, for odd sizes too."""
+"""Every layer on JAX, without TensorFlow installed: TensorFlow's numbers, for odd sizes too."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Against Keras's layer; frozen statistics stay to the last bit."""
+"""Batch normalization against Keras's layer; frozen statistics stay bit-equal."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Self-attention against NumPy, and the identity it starts as."""
+"""Self-attention against NumPy; a fresh layer is the identity."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""W / sigma(W) against the SVD, its gradient, and when weights move."""
+"""W / sigma(W) against the SVD, its gradient, and updates of the power iteration."""
 
 import keras
 import numpy as np

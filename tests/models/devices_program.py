@@ -26,7 +26,7 @@ def descent():
 
 
 def splitting():
-    """Returns a model with batch norm, splitting noise and two parts a batch; and a batch size."""
+    """Returns a model with batch norm, splitting and two parts per batch; and a batch size."""
     model = tiny(models.Splitting, networks={**SMALL, "normalization": "batch"}, ema_decay=0.9)
     model.compile(*descent(), gradient_accumulation_steps=2, jit_compile="auto")
     return model, 8

@@ -1,4 +1,4 @@
-"""`inpaint`, `predict_mean`, `predict`, `evaluate`: observed values, seeds, batches, sizes, masks."""
+"""`inpaint`, `predict_mean`, `predict`, `evaluate`: values, seeds, batches, sizes, masks."""
 
 import keras
 import numpy as np
@@ -36,7 +36,7 @@ def batch(model):
 
 
 def assert_observed(x, y, mask):
-    """`x` `(N, [K,] H, W, C)` equals `y` to the last bit where observed, and is filled elsewhere."""
+    """`x` `(N, [K,] H, W, C)` is bit-equal to `y` where observed, and filled elsewhere."""
     x = array(x)
     for k in range(x.shape[1] if x.ndim == 5 else 1):
         image = x[:, k] if x.ndim == 5 else x

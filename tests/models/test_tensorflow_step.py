@@ -1,4 +1,4 @@
-"""The training step: who moves, by which gradient, and accumulation, precision."""
+"""The training step: which weights move, by which gradient; accumulation and precision."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Takes the README's picture of the page:
+"""Takes the documents' picture of the page.
 
 python -m tests.tools.page.screenshot --preset=PRESET --out=experiments/figures/demo.png
 """
