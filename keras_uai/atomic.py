@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
+import tempfile
 
 
 @contextlib.contextmanager
@@ -58,41 +58,30 @@ def read_json(path):
 
 
 @contextlib.contextmanager
-def atomic_folder(path, overwrite=True):
+def atomic_folder(path):
     """Yields a temporary folder beside `path`; renames it to `path` at the end.
 
-    After an exception `path` is as it was, and the temporary folder is gone.
-
-    Args:
-        path: of the folder.
-        overwrite: replaces what is at `path`. If False and something is there, it stays and the
-            new folder is dropped.
+    What was at `path` is replaced. After an exception it is as it was, and the temporary folder is
+    gone.
     """
     path = os.path.abspath(os.fspath(path))
     above, name = os.path.split(path)
     os.makedirs(above, exist_ok=True)
-    temporary = os.path.join(above, f".{secrets.token_hex(4)}-{name[-100:]}")
-    old = f"{temporary}-old"
-    os.mkdir(temporary)
-    try:
-        yield temporary
-        for folder, _, files in os.walk(temporary):
+    with tempfile.TemporaryDirectory(prefix=f".{name[-100:]}-", dir=above) as temporary:
+        new, old = os.path.join(temporary, "new"), os.path.join(temporary, "old")
+        os.mkdir(new)
+        yield new
+        for folder, _, files in os.walk(new):
             for file in files:
                 _sync(os.path.join(folder, file))
-        if overwrite and os.path.lexists(path):
-            os.rename(path, old)
-        with contextlib.nullcontext() if overwrite else contextlib.suppress(OSError):
-            os.rename(temporary, path)
+        try:
+            if os.path.lexists(path):
+                os.rename(path, old)
+            os.rename(new, path)
+        finally:
+            if os.path.lexists(old) and not os.path.lexists(path):
+                os.rename(old, path)
         _sync(above)
-    finally:
-        if os.path.lexists(old) and not os.path.lexists(path):
-            os.rename(old, path)
-        for left in (temporary, old):
-            if os.path.isdir(left) and not os.path.islink(left):
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                with contextlib.suppress(OSError):
-                    os.unlink(left)
 
 
 def _sync(path):

@@ -1,4 +1,4 @@
-"""Keras's backend, imported before all else; and TensorFlow, for what only it can do, wherever it is asked for."""
+"""Keras's backend, imported before all else, and TensorFlow where nothing else will do."""
 
 import importlib.util
 
@@ -8,23 +8,23 @@ except ModuleNotFoundError as error:
     if (error.name or "").split(".")[0] != "tensorflow":
         raise
     raise ImportError(
-        "Keras runs on TensorFlow unless told otherwise, and TensorFlow is not installed here. "
-        "Set the variable KERAS_BACKEND=jax, or install TensorFlow."
+        "Keras runs on TensorFlow by default, and TensorFlow is not installed here. Set the "
+        "variable KERAS_BACKEND=jax, or install TensorFlow."
     ) from error
 
 
 def has_tensorflow():
-    """Whether it is installed."""
+    """Returns whether TensorFlow is installed."""
     return importlib.util.find_spec("tensorflow") is not None
 
 
 def has_accelerator():
-    """Whether the backend computes on something else than processor cores."""
+    """Returns whether the backend sees a device other than processor cores."""
     return bool(accelerators())
 
 
 def accelerators():
-    """Names of the devices that the backend sees beside processor cores."""
+    """Returns the names of the devices that the backend sees beside processor cores."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -36,11 +36,11 @@ def accelerators():
     return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
 
 
-def tensorflow(what):
-    """The module `tensorflow`.
+def tensorflow(purpose):
+    """Returns the module `tensorflow`.
 
     Args:
-        what: what it is needed for, as a message begins: "A SavedModel is run by TensorFlow".
+        purpose: the beginning of the message of an error: "A SavedModel is run by TensorFlow".
 
     Raises:
         ImportError: it is not installed; the message says what to do.
@@ -49,7 +49,7 @@ def tensorflow(what):
         import tensorflow as tf
     except ImportError as error:
         raise ImportError(
-            f"{what}, which is not installed here. In an environment with it (pip install .) the same command works: "
-            "what was trained on JAX is read there unchanged."
+            f"{purpose}, which is not installed here. In an environment with it (pip install .) "
+            "the same command works: models trained on JAX load there unchanged."
         ) from error
     return tf

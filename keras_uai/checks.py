@@ -6,9 +6,6 @@ import numpy as np
 
 from keras_uai import values as value_scaling
 
-#: Values of "observed" in integer masks.
-MASK_VALUES = (1, 255, 65535)
-
 
 def check_integer(owner, name, value, minimum=None):
     """Returns `value` as an int.
@@ -41,14 +38,11 @@ def per_image_seeds(seed, count):
         ValueError: if `seed` is neither.
     """
     seeds = np.asarray(seed)
-    if seeds.dtype.kind not in "iu":
-        raise ValueError(f"`seed` must be an integer, or one an image. Received: seed={seed!r}")
-    seeds = seeds.astype("int64")
-    seeds = seeds + np.arange(count) if seeds.ndim == 0 else seeds
-    if seeds.shape != (count,):
+    if seeds.dtype.kind not in "iu" or seeds.shape not in ((), (count,)):
         raise ValueError(
-            f"`seed` must be an integer, or one an image ({count}). Received: shape {seeds.shape}"
+            f"`seed` must be an integer, or one an image ({count}). Received: seed={seed!r}"
         )
+    seeds = seeds.astype("int64") + (np.arange(count) if seeds.ndim == 0 else 0)
     return (seeds % 2**31).astype("int32")
 
 
@@ -65,18 +59,18 @@ def check_mask(mask, shape, mask_channels=1, name="mask"):
     Raises:
         ValueError: for other shapes or values.
     """
-    mask = np.ma.filled(mask, 0) if isinstance(mask, np.ma.MaskedArray) else np.asarray(mask)
-    count, height, width = shape[:3]
-    wanted = (count, height, width, mask_channels)
-    found = mask[None, ..., None] if mask.ndim == 2 else mask
-    if mask.ndim == 3:
-        found = mask[..., None] if mask.shape == wanted[:3] else mask[None]
-    fits = found.ndim == 4 and found.shape[0] in (1, count) and found.shape[1:3] == wanted[1:3]
+    mask = np.ma.filled(mask, 0)
+    wanted = (*shape[:3], mask_channels)
+    found = mask
+    if mask.ndim in (2, 3):
+        has_channels = mask.ndim == 3 and mask.shape != wanted[:3]
+        found = mask if has_channels else mask[..., None]
+        found = found if found.ndim == 4 else found[None]
+    fits = found.ndim == 4 and found.shape[0] in (1, shape[0]) and found.shape[1:3] == wanted[1:3]
     if not fits or found.shape[3] not in (1, mask_channels):
         raise ValueError(
-            f"`{name}` must have shape {wanted}"
-            + (f" or {wanted[:3]}" if mask_channels == 1 else f" or {(*wanted[:3], 1)}")
-            + f" for images of shape {tuple(shape)}. Received: shape {mask.shape}"
+            f"`{name}` must have shape {wanted} or {wanted[:3]} for images of shape "
+            f"{tuple(shape)}. Received: shape {mask.shape}"
         )
     return np.array(np.broadcast_to(is_observed(found, name), wanted), "float32")
 
@@ -84,14 +78,10 @@ def check_mask(mask, shape, mask_channels=1, name="mask"):
 def is_observed(mask, name="mask"):
     """Returns a mask's values as booleans, True = observed; see `check_mask`."""
     mask = np.asarray(mask)
-    if mask.dtype == bool:
-        return mask
-    if mask.dtype.kind in "iu" and mask.size:
-        high = mask.max()
-        if high in MASK_VALUES and ((mask == 0) | (mask == high)).all():
-            return mask == high
-    if mask.dtype.kind in "fiu" and ((mask == 0) | (mask == 1)).all():
-        return mask == 1
+    if mask.dtype.kind in "biuf":
+        for high in (1, 255, 65535) if mask.dtype.kind in "iu" else (1,):
+            if ((mask == 0) | (mask == high)).all():
+                return mask == high
     low, high = (mask.min(), mask.max()) if mask.dtype.kind in "fiu" else ("other", "values")
     raise ValueError(
         f"`{name}` must hold 1 where a value is observed and 0 where it is missing (or integers, "
@@ -141,11 +131,11 @@ def check_images(
     if not (floats and network_units):
         _check_dtype(given, values, name)
         given = values.of(given.dtype).encode(np.where(where, given, given.dtype.type(0)))
-    elif floats and values.is_bounded:
-        _check_range(given[where], name)
     given = np.where(where, given, 0).astype("float32")
     if not np.isfinite(given).all():
         raise ValueError(f"Observed values of `{name}` must be finite. Received: infinite values")
+    if floats and network_units and values.is_bounded:
+        _check_range(given[where], name)
     return given, seen.astype("float32")
 
 
@@ -156,21 +146,15 @@ def _check_shape(y, image_shape, name):
             f'`{name}` must be an array (N, H, W, C); of a batch, pass batch["observation"] and '
             f'batch["mask"]. Received: {what}'
         )
-    shape, channels = tuple(y.shape), image_shape[-1]
-    wanted = ", ".join(str(n) if n else s for n, s in zip(image_shape, "HWC", strict=True))
-    fits = len(shape) == 4 and all(
-        want in (None, got) for want, got in zip(image_shape, shape[1:], strict=True)
-    )
-    if fits and 0 not in shape:
+    shape = tuple(y.shape)
+    fits = len(shape) == 4 and 0 not in shape
+    if fits and all(n in (None, m) for n, m in zip(image_shape, shape[1:], strict=True)):
         return
-    hint = ""
-    if len(shape) == 4 and shape[1] == channels and shape[-1] != channels:
-        hint = ". The channels must come last: use np.moveaxis(y, 1, -1)"
-    elif len(shape) == 3 and shape[-1] == channels:
-        hint = ". One image needs a first axis: use y[None]"
-    elif channels == 1 and len(shape) == 3:
-        hint = ". Images of one channel need a last axis: use y[..., None]"
-    raise ValueError(f"`{name}` must have shape (N, {wanted}). Received: shape {shape}{hint}")
+    wanted = ", ".join(str(n) if n else s for n, s in zip(image_shape, "HWC", strict=True))
+    raise ValueError(
+        f"`{name}` must have shape (N, {wanted}): the images come first (one image is "
+        f"y[None]), the channels must come last (np.moveaxis(y, 1, -1)). Received: shape {shape}"
+    )
 
 
 def _check_dtype(y, values, name):
@@ -184,11 +168,7 @@ def _check_dtype(y, values, name):
 
 def _check_range(observed, name):
     """Raises where observed floats leave [-1, 1], and warns where they seem to be in [0, 1]."""
-    if not observed.size:
-        return
-    low, high = observed.min(), observed.max()
-    if not np.isfinite([low, high]).all():
-        raise ValueError(f"Observed values of `{name}` must be finite. Received: infinite values")
+    low, high = observed.min(initial=0.0), observed.max(initial=0.0)
     if max(-low, high) > 1.0 + 1e-6:
         raise ValueError(
             f"Observed values of `{name}` must lie in [-1, 1] (v / 127.5 - 1 for 8-bit v). "

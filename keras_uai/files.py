@@ -3,9 +3,7 @@
 import contextlib
 import io
 import os
-import struct
 import warnings
-import zlib
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,18 +21,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
 _ORIENTATION = 0x0112  # EXIF
 _BITS_PER_SAMPLE = 258  # TIFF
-# What Pillow raises for files that are damaged, cut short, empty, or no images at all.
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+_TIFF = (".tif", ".tiff")
 
 
 class UnreadableImageError(ValueError):
@@ -58,7 +45,7 @@ def read_header(file):
         UnreadableImageError: with the reason.
     """
     with _opened(file) as image:
-        # A PNG says whether it has EXIF data before its pixels. Asking further would decode it.
+        # Asking a PNG that announces no EXIF data would decode its pixels.
         asked = image.format != "PNG" or "exif" in image.info
         orientation = image.getexif().get(_ORIENTATION, 1) if asked else 1
         return (*image.size, image.format, orientation if orientation in range(1, 9) else 1)
@@ -86,7 +73,7 @@ def decode_image(file):
         UnreadableImageError: with the reason.
     """
     with _opened(file) as image:
-        if image.format in ("GIF", "PNG", "TIFF", "WEBP") and getattr(image, "n_frames", 1) > 1:
+        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
             raise UnreadableImageError(f"it holds {image.n_frames} images, not one")
         depth, kind = _depth_and_kind(image, file)
         if depth == 16 and kind != "gray":
@@ -106,13 +93,19 @@ def encode_image(pixels, extension=".png", alpha=None):
 
     Returns:
         bytes. PNG, TIFF and BMP keep the values exactly.
+
+    Example:
+
+    >>> keras_uai.files.encode_image(np.zeros((8, 8, 3), "uint8"))[1:4]
+    b'PNG'
     """
     pixels = np.asarray(pixels)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     extension = extension.lower()
-    kinds = {"uint8": EXTENSIONS, "uint16": (".png", ".tif", ".tiff"), "float32": (".tif", ".tiff")}
-    known = extension in kinds.get(pixels.dtype.name, ()) and pixels.ndim == 3
-    if not known or pixels.shape[-1] not in ((1, 3) if pixels.dtype.kind == "u" else (1,)):
+    known = {"uint8": EXTENSIONS, "uint16": (".png", *_TIFF), "float32": _TIFF}
+    channels = (1, 3) if pixels.dtype.kind == "u" else (1,)
+    fits = pixels.ndim == 3 and pixels.shape[-1] in channels
+    if not fits or extension not in known.get(pixels.dtype.name, ()):
         raise ValueError(
             "`pixels` must be uint8 or uint16 (PNG, TIFF) of 1 or 3 channels, or float32 (TIFF) of "
             f"one. Received: {pixels.dtype} {pixels.shape}, extension={extension!r}"
@@ -138,24 +131,25 @@ def write_image(path, pixels, alpha=None):
 
 @contextlib.contextmanager
 def _opened(file):
-    """Yields Pillow's image; all that damaged files make Pillow raise becomes one error."""
+    """Yields Pillow's image; everything that damaged files make Pillow raise becomes one error."""
     try:
-        if isinstance(file, (bytes, bytearray, memoryview)):
-            file = io.BytesIO(file)
-        with Image.open(file) as image:
+        with Image.open(io.BytesIO(file) if _is_bytes(file) else file) as image:
             yield image
     except UnreadableImageError:
         raise
-    except _UNREADABLE as error:
-        reason = str(error) or type(error).__name__
-        if isinstance(error, Image.UnidentifiedImageError):
-            reason = "not an image that Pillow can identify"
-        raise UnreadableImageError(reason) from error
+    except Image.UnidentifiedImageError as error:
+        raise UnreadableImageError("not an image that Pillow can identify") from error
+    except Exception as error:
+        raise UnreadableImageError(str(error) or type(error).__name__) from error
+
+
+def _is_bytes(file):
+    return isinstance(file, (bytes, bytearray, memoryview))
 
 
 def _arrays(image):
     transparency = image.info.get("transparency")
-    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N"):
+    if image.mode.startswith("I;16"):
         pixels = np.asarray(image).astype("uint16")
         if not isinstance(transparency, int):
             return pixels[..., None], None
@@ -164,9 +158,8 @@ def _arrays(image):
         return np.asarray(image)[..., None], None
     if image.mode == "I":
         raise UnreadableImageError("integers of 32 bits: save it with 8 or 16 bits, or as floats")
-    transparent = image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or transparency is not None
     gray = image.mode in ("1", "L", "LA", "La")
-    if not transparent:
+    if not image.has_transparency_data:
         pixels = np.asarray(image.convert("L" if gray else "RGB"))
         return pixels.reshape(*pixels.shape[:2], -1), None
     pixels = np.asarray(image.convert("LA" if gray else "RGBA"))
@@ -199,10 +192,10 @@ def _decode_16_bits(image, file, kind):
     return np.ascontiguousarray(colors), alpha
 
 
-def read_bytes(file, count=-1):
+def read_bytes(file, count=None):
     """Returns the first `count` bytes (default: all) of a file, path or bytes."""
-    if isinstance(file, (bytes, bytearray, memoryview)):
-        return bytes(file[: None if count < 0 else count])
+    if _is_bytes(file):
+        return bytes(file[:count])
     with open(file, "rb") as opened:
         return opened.read(count)
 
@@ -238,9 +231,7 @@ def to_channels(pixels, channels):
 
 def to_uint8(pixels):
     """Converts uint16 to uint8 (65535 becomes 255); uint8 stays as it is."""
-    if pixels.dtype == np.uint8:
-        return pixels
-    return np.rint(pixels / 257.0).astype("uint8")
+    return pixels if pixels.dtype == np.uint8 else np.rint(pixels / 257.0).astype("uint8")
 
 
 # -- masks -----------------------------------------------------------------------------------------
@@ -263,23 +254,23 @@ def read_mask(path, shape, image=None):
         ValueError: another size than the image's, or values that are not those of a mask.
     """
     observed = mask_from_pixels(*decode_image(path))
-    name = "a mask" if isinstance(path, (bytes, bytearray, memoryview)) else os.fspath(path)
+    name = "a mask" if _is_bytes(path) else os.fspath(path)
     orientation = 1 if image is None else read_header(image)[3]
-    if observed.shape == tuple(shape):
-        if orientation > 1 and turn(observed, orientation).shape == observed.shape:
-            warnings.warn(
-                f"EXIF turns the image (orientation {orientation}); its mask is taken to lie over "
-                f"the turned image. Received: {name}",
-                stacklevel=2,
-            )
-        return observed
     turned = turn(observed, orientation)
-    if turned.shape == tuple(shape):
-        return np.ascontiguousarray(turned)
-    raise ValueError(
-        f"A mask must have its image's size, {shape[1]} x {shape[0]} pixels (width x height). "
-        f"Received: {name} of {observed.shape[1]} x {observed.shape[0]}"
-    )
+    if observed.shape != tuple(shape):
+        observed = turned
+    elif orientation > 1 and turned.shape == observed.shape:
+        warnings.warn(
+            f"EXIF turns the image (orientation {orientation}); its mask is taken to lie over the "
+            f"turned image. Received: {name}",
+            stacklevel=2,
+        )
+    if observed.shape != tuple(shape):
+        raise ValueError(
+            f"A mask must have its image's size, {shape[1]} x {shape[0]} pixels (width x height). "
+            f"Received: {name} of {observed.shape[1]} x {observed.shape[0]}"
+        )
+    return np.ascontiguousarray(observed)
 
 
 def mask_from_pixels(pixels, alpha=None):
@@ -301,7 +292,9 @@ def mask_from_pixels(pixels, alpha=None):
     """
     gray = to_channels(pixels, 1)[..., 0]
     opaque = np.ones(gray.shape, bool) if alpha is None else alpha >= 128
-    high = gray[opaque].max() if opaque.any() else 0
+    if not opaque.any():
+        raise ValueError("A mask image must not be transparent everywhere. Received: such an image")
+    high = gray[opaque].max()
     full = 1 if high <= 1 else 65535 if high > 255 else 255
     observed = gray >= (full + 1) / 2
     if high > 0 and not observed[opaque].any():
@@ -311,8 +304,6 @@ def mask_from_pixels(pixels, alpha=None):
         )
     if opaque.all():
         return observed
-    if not opaque.any():
-        raise ValueError("A mask image must not be transparent everywhere. Received: such an image")
     if observed[opaque].all():
         return opaque  # white with holes
     if not observed[opaque].any():

@@ -62,22 +62,31 @@ class ValueScaling:
             ValueError: if a channel has no observed value.
         """
         masks = iter(masks) if masks is not None else None
-        dtype, total = None, None
+        dtype, count, total, squares, shift = None, 0, 0.0, 0.0, None
         for array in arrays:
-            mask = None if masks is None else np.asarray(next(masks)) > 0.5
             dtype = array.dtype if dtype is None else np.promote_types(dtype, array.dtype)
             if dtype.name in _MAX:
                 return cls(dtype.name)
-            total = _merge(total, _moments(array, mask))
+            v = np.ma.getdata(array).astype("float64")
+            seen = np.isfinite(v) & ~np.ma.getmaskarray(array)
+            if masks is not None:
+                seen &= np.asarray(next(masks)) > 0.5
+            if shift is None:  # keeps the sums of squares small
+                shift = v[seen].mean() if seen.any() else 0.0
+            v = np.where(seen, v - shift, 0.0)
+            axes = tuple(range(v.ndim - 1))
+            count = count + seen.sum(axis=axes)
+            total, squares = total + v.sum(axis=axes), squares + (v**2).sum(axis=axes)
         if dtype is None:
             raise ValueError("ValueScaling.fit: `arrays` must not be empty. Received: no array")
-        count, mean, squares = total
         if not count.all():
             raise ValueError(
                 "ValueScaling.fit: every channel must have observed values. "
                 f"Received: none in channel {int(np.argmin(count))}"
             )
-        deviation = np.sqrt(squares / count)
+        mean = total / count
+        deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+        mean = mean + shift
         scale = np.where(deviation > 1e-6 * np.abs(mean), 2.0 * deviation, 1.0)
         return cls(dtype.name, mean.tolist(), np.where(scale > 0, scale, 1.0).tolist())
 
@@ -86,33 +95,29 @@ class ValueScaling:
 
         NumPy arrays give NumPy arrays, tensors give tensors. NaN stays NaN.
         """
-        if not _is_tensor(v):
-            v = np.asarray(v)
-            if self.is_bounded:
-                half = np.float32(_MAX[self.dtype] / 2.0)
-                return v.astype("float32") / half - np.float32(1.0)
-            return ((v.astype("float64") - self.location) / self.scale).astype("float32")
-        v = ops.cast(v, "float32")
+        tensor = _is_tensor(v)
+        cast = ops.cast if tensor else np.asarray
         if self.is_bounded:
-            return v / (_MAX[self.dtype] / 2.0) - 1.0
-        return (v - np.float32(self.location)) / np.float32(self.scale)
+            return cast(v, "float32") / np.float32(_MAX[self.dtype] / 2.0) - np.float32(1.0)
+        precision = "float32" if tensor else "float64"
+        location, scale = np.array(self.location, precision), np.array(self.scale, precision)
+        return cast((cast(v, precision) - location) / scale, "float32")
 
     def decode(self, y):
         """Returns network units `y` `(..., C)` as values of `dtype`; inverse of `encode`."""
-        if not _is_tensor(y):
-            y = np.asarray(y)
-            if self.is_bounded:
-                half = np.float32(_MAX[self.dtype] / 2.0)
-                v = (np.clip(y.astype("float32"), -1.0, 1.0) + np.float32(1.0)) * half
-                return np.rint(v).astype(self.dtype)
-            v = y.astype("float64") * self.scale + self.location
-            return _to_integers(v, self.dtype, np.rint, np.clip).astype(self.dtype)
-        y = ops.cast(y, "float32")
+        tensor = _is_tensor(y)
+        cast, namespace = (ops.cast, ops) if tensor else (np.asarray, np)
         if self.is_bounded:
-            v = (ops.clip(y, -1.0, 1.0) + 1.0) * (_MAX[self.dtype] / 2.0)
-            return ops.cast(ops.round(v), self.dtype)
-        v = y * np.float32(self.scale) + np.float32(self.location)
-        return ops.cast(_to_integers(v, self.dtype, ops.round, ops.clip), self.dtype)
+            y = namespace.clip(cast(y, "float32"), -1.0, 1.0)
+            v = (y + np.float32(1.0)) * np.float32(_MAX[self.dtype] / 2.0)
+            return cast(namespace.round(v), self.dtype)
+        precision = "float32" if tensor else "float64"
+        location, scale = np.array(self.location, precision), np.array(self.scale, precision)
+        v = cast(y, precision) * scale + location
+        if np.dtype(self.dtype).kind != "f":
+            limits = np.iinfo(self.dtype)
+            v = namespace.clip(namespace.round(v), limits.min, limits.max)
+        return cast(v, self.dtype)
 
     def clip(self, y):
         """Clips network units to [-1, 1] where values are scaled by range; otherwise returns y."""
@@ -181,34 +186,3 @@ def _numbers(name, value, default):
             f"Received: {name}={value!r}"
         )
     return found
-
-
-def _to_integers(v, dtype, rounded, clip):
-    if np.dtype(dtype).kind == "f":
-        return v
-    limits = np.iinfo(dtype)
-    return clip(rounded(v), limits.min, limits.max)
-
-
-def _moments(array, mask):
-    """Count, mean and sum of squared deviations of each channel's observed values."""
-    values = np.ma.getdata(array).astype("float64")
-    seen = np.isfinite(values) & ~np.ma.getmaskarray(array)
-    if mask is not None:
-        seen = seen & mask
-    axes = tuple(range(values.ndim - 1))
-    count = seen.sum(axis=axes)
-    mean = np.where(seen, values, 0.0).sum(axis=axes) / np.maximum(count, 1)
-    squares = (np.where(seen, values - mean, 0.0) ** 2).sum(axis=axes)
-    return count, mean, squares
-
-
-def _merge(one, other):
-    """The moments of two disjoint sets of values together (Chan, Golub and LeVeque, 1979)."""
-    if one is None:
-        return other
-    (n, mean, squares), (m, other_mean, other_squares) = one, other
-    count = n + m
-    share = m / np.maximum(count, 1)
-    step = other_mean - mean
-    return count, mean + step * share, squares + other_squares + step**2 * n * share

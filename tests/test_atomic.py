@@ -44,13 +44,12 @@ def test_json(tmp_path):
     assert files.read_json(tmp_path / "a.json") == {"b": [1, "ä"]}
 
 
-@pytest.mark.parametrize("overwrite", [True, False])
-def test_folders_appear_whole(tmp_path, overwrite):
+def test_folders_appear_whole(tmp_path):
     path = tmp_path / "out"
     for text in ("one", "two"):
-        with files.atomic_folder(path, overwrite) as folder:
+        with files.atomic_folder(path) as folder:
             files.atomic_write(os.path.join(folder, "x"), text)
-    assert (path / "x").read_text() == ("two" if overwrite else "one")
+    assert (path / "x").read_text() == "two"
 
     def fail():
         with files.atomic_folder(path) as folder:
@@ -59,5 +58,5 @@ def test_folders_appear_whole(tmp_path, overwrite):
 
     with pytest.raises(RuntimeError, match="disk"):
         fail()
-    assert (path / "x").read_text() == ("two" if overwrite else "one")
+    assert (path / "x").read_text() == "two"
     assert os.listdir(tmp_path) == ["out"]

@@ -17,16 +17,6 @@ def test_the_default_backend_is_not_installed():
     assert "KERAS_BACKEND=jax" in said
 
 
-def test_tests_run_on_processor_cores():
-    assert not backend.has_accelerator()
-    said = run_python(
-        "from keras_uai import backend\nprint(backend.has_accelerator())",
-        KERAS_BACKEND="jax",
-        JAX_PLATFORMS="cpu",
-    )
-    assert said.strip() == "False"
-
-
 def test_what_only_tensorflow_can_do(monkeypatch):
     assert backend.tensorflow("This is written by TensorFlow").__name__ == "tensorflow"
     assert backend.has_tensorflow()

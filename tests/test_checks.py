@@ -43,12 +43,6 @@ def test_masks_in_every_form(dtype, form):
         assert np.array_equal(found, np.broadcast_to(seen[..., None], (2, 5, 6, channels)))
 
 
-def test_one_mask_for_all_images_and_for_all_channels():
-    seen = np.random.default_rng(0).random((5, 6)) < 0.5
-    found = checks.check_mask(seen, (4, 5, 6, 3), 3)
-    assert np.array_equal(found, np.broadcast_to(seen[..., None], (4, 5, 6, 3)))
-
-
 @pytest.mark.parametrize(
     "mask",
     [
@@ -133,7 +127,7 @@ def test_floats_in_the_units_of_the_values():
         ([[1.0]], "Received: a list"),
         (images(height=4, width=4)[0], r"use y\[None\]"),
         (np.moveaxis(images(), -1, 1), "channels must come last"),
-        (images(channels=2), r"must have shape \(N, H, W, 3\). Received"),
+        (images(channels=2), r"must have shape \(N, H, W, 3\).*Received"),
         (images(count=0), "Received: shape"),
         (images() * 200, r"must lie in \[-1, 1\]"),
         (np.where(images() > 0.9, np.inf, images()), "must be finite"),
@@ -145,12 +139,6 @@ def test_floats_in_the_units_of_the_values():
 def test_wrong_images_are_refused(y, message):
     with pytest.raises(ValueError, match=message):
         checks.check_images(y, None, SHAPE)
-
-
-def test_other_sizes_than_the_models_are_refused():
-    with pytest.raises(ValueError, match=r"must have shape \(N, 5, 7, 3\)"):
-        checks.check_images(images(), None, (5, 7, 3))
-    checks.check_images(images(), None, (5, 6, 3))
 
 
 def test_missing_values_may_be_anything():

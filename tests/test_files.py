@@ -190,11 +190,6 @@ def test_channels():
         files.to_channels(noise(0, channels=4), 3)
 
 
-def test_16_bits_to_8():
-    wide = np.array([[0, 128, 257, 65535], [65407, 32896, 1000, 2]], "uint16")
-    assert files.to_uint8(wide).tolist() == [[0, 0, 1, 255], [255, 128, 4, 0]]
-
-
 # -- masks -----------------------------------------------------------------------------------------
 
 SEEN = noise(0)[..., 0] > 100

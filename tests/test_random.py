@@ -106,13 +106,6 @@ def test_uniform_is_uniform():
         assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 4 / np.sqrt(a.size)
 
 
-def test_uniform_has_24_bits_and_stays_below_1():
-    assert float(random._to_unit(uint32(0)[0])[0]) == 0.0
-    assert float(random._to_unit(uint32(2**32 - 1)[0])[0]) == 1 - 2.0**-24
-    u = np.array(random.uniform(_KEYS, (1000,)), "float64") * 2**24
-    assert (u == np.floor(u)).all()
-
-
 def test_normal_is_normal():
     n = np.array(random.normal(random.key(2, np.arange(100)), (2001,)), "float64")
     assert n.shape == (100, 2001)
@@ -219,14 +212,6 @@ def test_a_key_draws_the_same_in_any_batch(draw):
     )
     for i in range(6):
         np.testing.assert_array_equal(np.array(draw(keys[i : i + 1], (3, 5))), together[i : i + 1])
-
-
-def test_a_fold_leads_away_from_what_the_key_itself_draws():
-    keys = random.key(5, np.arange(100))
-    own = np.array(random.uniform(keys, (500,)))
-    for data in (0, 1):
-        child = np.array(random.uniform(random.fold_in(keys, data), (500,)))
-        assert abs(np.corrcoef(own.ravel(), child.ravel())[0, 1]) < 4 / np.sqrt(own.size)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -24,17 +24,6 @@ def test_frechet_distance_of_shifted_activations():
     assert float(distance) == pytest.approx(4 * 2**2)
 
 
-def test_the_same_modules_every_time():
-    assert tfgan.losses is tfgan.losses
-    assert tfgan.eval.INCEPTION_TFHUB.startswith("https://")
-
-
-def test_no_other_attribute():
-    with pytest.raises(AttributeError, match="estimator"):
-        _ = tfgan.estimator
-    assert {"eval", "losses"} <= set(dir(tfgan))
-
-
 def test_absence_gives_advice(monkeypatch):
     monkeypatch.setattr(tfgan, "available", lambda: False)
     with pytest.raises(ImportError, match="pip install tensorflow-gan"):
