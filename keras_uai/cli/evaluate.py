@@ -17,34 +17,32 @@ from absl.flags import DEFINE_bool, DEFINE_float, DEFINE_integer, DEFINE_list, D
 
 from keras_uai.cli import flags
 
-EXTRACTOR_HELP = (
-    "Features of the Fréchet and kernel distances: inception[:path], inception_v3[:path], "
-    "efficientnet_lite0, a Keras model (*.keras), or none. auto: inception where its weights are on "
-    "this machine, else efficientnet_lite0."
-)
 
-
-def define_feature_crop():
-    DEFINE_integer(
-        "feature_crop",
-        64,
-        "Side of the crops of images whose features are compared; 0: whole images.",
-        lower_bound=0,
+def define_feature_flags():
+    """Defines the flags that choose the features of distances."""
+    DEFINE_string(
+        "extractor",
+        "auto",
+        "Features of the Fréchet and kernel distances: inception[:path], inception_v3[:path], "
+        "efficientnet_lite0, a Keras model (*.keras), or none. auto: inception where its weights are "
+        "on this machine, else efficientnet_lite0.",
     )
+    DEFINE_integer("feature_crop", 64, "Side of crops for features; 0: whole images.", 0)
+    DEFINE_string("references", ".cache/references", "Folder of reference statistics.")
+    DEFINE_bool("progress", True, "Show progress bars.")
 
 
 def define():
     flags.define_model_flags(
-        sampler=True,
-        or_else=", or a SavedModel's folder. A run's folder or a "
-        "preset also names its data. Default: none, only baselines are scored",
+        or_else=", or a SavedModel's folder. A run's folder or a preset also names its data. "
+        "Default: none, only baselines are scored"
     )
+    DEFINE_string("sampler", None, flags.SAMPLER_HELP)
     flags.define_data_flags()
     DEFINE_float(
         "holdout",
         None,
-        "Share of the observed pixels to hide and to score on, for images without clean originals. "
-        "Default: 0.2 with --mask_from, else none.",
+        "Share of the observed pixels to hide and to score on. Default: 0.2 without clean images.",
     )
     DEFINE_list(
         "baselines",
@@ -53,21 +51,17 @@ def define():
     )
     DEFINE_integer("num_samples", 10, "Samples per image.", lower_bound=1)
     DEFINE_integer("seed", 0, "Seed of the samples.")
-    DEFINE_string("extractor", "auto", EXTRACTOR_HELP)
-    define_feature_crop()
-    DEFINE_string("references", ".cache/references", "Folder of reference statistics.")
+    define_feature_flags()
     DEFINE_integer("grid", 8, "Images in the pictures; 0: no pictures.", lower_bound=0)
     DEFINE_string("out", "evaluation", "Folder of the results.")
     DEFINE_bool("restart", False, "Start anew instead of resuming what is in --out.")
-    DEFINE_bool("progress", True, "Show progress bars.")
 
 
 def run(options):
     """Evaluates; returns the table."""
     from keras_uai.metrics import commands, report
 
-    program = sys.argv[0]
-    program = os.path.basename(program) if os.path.isabs(program) else program
+    program = os.path.basename(sys.argv[0]) if os.path.isabs(sys.argv[0]) else sys.argv[0]
     command = shlex.join([program, *sys.argv[1:]])
     result, paths = commands.evaluate({**options, "command": command})
     return f"{report.table(result)}\nWritten: {', '.join(paths)}"

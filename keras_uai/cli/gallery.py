@@ -8,7 +8,7 @@ the images of presets without a data set of their own: one folder for all, or on
 by commas (--data=drawn_faces,photos/). Pixels are enlarged to squares without smoothing.
 """
 
-from absl.flags import DEFINE_integer, DEFINE_list, DEFINE_string
+from absl.flags import DEFINE_list
 
 from keras_uai.cli import flags
 from keras_uai.cli.figures import define_view_flags
@@ -17,10 +17,7 @@ from keras_uai.cli.figures import define_view_flags
 def define():
     DEFINE_list("presets", None, "Names or folders of presets.", required=True)
     flags.define_data_flags(images=2)
-    define_view_flags()
-    DEFINE_integer("num_samples", 5, "Samples to show.", lower_bound=1)
-    DEFINE_integer("seed", 0, "Seed of the samples.")
-    DEFINE_string("out", "gallery.png", "The PNG to write.")
+    define_view_flags("gallery.png")
 
 
 def run(options):

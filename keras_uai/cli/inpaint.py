@@ -29,21 +29,15 @@ def define():
         "mask",
         "auto",
         "Source of masks: alpha (transparent = missing), sidecar (NAME.mask.png or NAME_mask.png "
-        "beside the image, or in a folder `masks`; black = missing), color:R,G,B (pixels of that "
-        "colour are missing), or a file: one mask for all. auto: sidecar where there is one, else "
-        "alpha.",
+        "beside the image, or in a folder `masks`; black = missing), color:R,G,B (missing), or a "
+        "file: one mask for all. auto: sidecar where there is one, else alpha.",
     )
     DEFINE_integer("num_samples", 5, "Samples per image.", lower_bound=1)
     DEFINE_integer("seed", 0, "Seed of the samples.")
     DEFINE_bool("overwrite", False, "Replace existing results.")
     DEFINE_float("timeout", 60.0, "Seconds that a server has for an image.")
     DEFINE_integer("retries", 4, "Further attempts where a server is busy.", lower_bound=0)
-    DEFINE_integer(
-        "concurrency",
-        None,
-        "Images at a time. Default: 1 on this machine, 8 on servers.",
-        lower_bound=1,
-    )
+    DEFINE_integer("concurrency", None, "Images at a time. Default: 1; on servers: 8.", 1)
     DEFINE_bool("progress", True, "Show a progress bar.")
 
 

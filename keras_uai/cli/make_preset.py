@@ -26,11 +26,11 @@ def define():
 
 
 def run(options):
-    """Makes the preset; returns its files and sizes."""
+    """Makes the preset; returns its path."""
     from keras_uai.training import publishing
 
     names = ("description", "evaluation", "data_name", "licence", "note")
     names += ("serving", "float16", "overwrite")
     given = {name: options[name] for name in names}
     path = publishing.publish(options["run"], options["out"], limits=options["limit"], **given)
-    return publishing.describe(path)
+    return f"Written: {path}"

@@ -12,8 +12,8 @@ def run(options):
     """Returns a line per preset."""
     from keras_uai import presets
 
-    lines = []
-    for name, description in presets.names().items():
-        layout = presets.metadata(name).get("layout", "fixed")
-        lines.append(f"{name:30s}{layout:7s}{description}")
+    lines = [
+        f"{name:30s}{presets.metadata(name).get('layout', 'fixed'):7s}{description}"
+        for name, description in presets.names().items()
+    ]
     return "\n".join(lines) or "There are no presets."

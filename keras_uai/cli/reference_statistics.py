@@ -5,18 +5,12 @@
 Prints the file's path; its name holds everything it was made from.
 """
 
-from absl.flags import DEFINE_bool, DEFINE_string
-
-from keras_uai.cli import flags
-from keras_uai.cli.evaluate import EXTRACTOR_HELP, define_feature_crop
+from keras_uai.cli import evaluate, flags
 
 
 def define():
     flags.define_data_flags(damage=False)
-    DEFINE_string("extractor", "auto", EXTRACTOR_HELP)
-    define_feature_crop()
-    DEFINE_string("references", ".cache/references", "Folder of the files.")
-    DEFINE_bool("progress", True, "Show a progress bar.")
+    evaluate.define_feature_flags()
 
 
 def run(options):

@@ -11,34 +11,29 @@ Flags that are not given come from the configuration (--config); the defaults na
 import shlex
 import sys
 
-from absl.flags import (
-    FLAGS,
-    DEFINE_bool,
-    DEFINE_enum,
-    DEFINE_float,
-    DEFINE_integer,
-    DEFINE_string,
-)
-
-_DEFINE = {str: DEFINE_string, int: DEFINE_integer, float: DEFINE_float, bool: DEFINE_bool}
+from absl.flags import DEFINE_bool, DEFINE_enum, DEFINE_float, DEFINE_integer, DEFINE_string
 
 
 def define():
-    from keras_uai.training import settings
+    from keras_uai.training.settings import PLACES, SETTINGS
 
-    for name, setting in {**settings.every(), **settings.PLACES}.items():
+    for name, setting in {**SETTINGS, **PLACES}.items():
         default = "" if setting.default in (None, "") else f" Default: {setting.default}."
+        text = setting.help + default
         # The flag's own default is None: not given.
-        if setting.choices:
-            DEFINE_enum(name, None, setting.choices, setting.help + default)
+        if isinstance(setting.kind, tuple):
+            DEFINE_enum(name, None, setting.kind, text)
+        elif setting.kind in (int, float):
+            number = DEFINE_integer if setting.kind is int else DEFINE_float
+            number(name, None, text, lower_bound=setting.least)
         else:
-            _DEFINE[setting.kind](name, None, setting.help + default)
+            (DEFINE_bool if setting.kind is bool else DEFINE_string)(name, None, text)
 
 
 def run(options):
     """Trains; returns the exit code."""
-    from keras_uai.training import runner, settings
+    from keras_uai.training import runner
+    from keras_uai.training.settings import PLACES, SETTINGS
 
-    known = (*settings.every(), *settings.PLACES)
-    given = {name: options[name] for name in known if FLAGS[name].present}
+    given = {name: options[name] for name in (*SETTINGS, *PLACES)}
     return runner.main(given, shlex.join(sys.argv))

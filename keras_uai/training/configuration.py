@@ -1,15 +1,14 @@
 """The configuration of a run: one flat dict of JSON values, completed from the flags given."""
 
+import ast
 import inspect
 import json
 
-from keras_uai import losses, measurements, models, networks, sampling
+from keras_uai import measurements, models, networks, sampling
 from keras_uai.models import recommended
-from keras_uai.presets.renamed import RENAMED_FLAGS
-from keras_uai.training import arguments
-from keras_uai.training.settings import PLACES, SETTINGS, every, model_classes
+from keras_uai.training.settings import MODELS, PLACES, SETTINGS
 
-#: Networks whose arguments are settings; see `arguments.parse`.
+#: Networks whose arguments are settings of the form `width=48,attention_level=none`.
 NETWORKS = {
     "generator": networks.Generator,
     "discriminator": networks.Discriminator,
@@ -18,8 +17,9 @@ NETWORKS = {
 #: Constructor arguments of the models that are settings of their own.
 MODEL_ARGUMENTS = ("latent_dim", "ema_decay", "sampler", "seed", *NETWORKS)
 # Arguments that no flag sets.
-_FIXED = ("image_shape", "mask_channels", "measurement", "values", "latent_dim", "conditional")
-_FIXED = (*_FIXED, "name")
+_FIXED = {"image_shape", "mask_channels", "measurement", "values", "latent_dim", "conditional"}
+_FIXED |= {"name", "dataset"}
+_WORDS = {"true": True, "false": False, "none": None}
 
 
 def resolve(given):
@@ -30,53 +30,61 @@ def resolve(given):
             the defaults.
 
     Returns:
-        Dict of JSON values in the order of `settings.every`, without the flags of `PLACES`.
+        Dict of JSON values in the order of `SETTINGS`, without the flags of `PLACES`.
 
     Raises:
-        ValueError: If a flag is unknown or its value is invalid.
+        ValueError: If the model has no such setting, or a value is invalid.
     """
     given = {n: v for n, v in given.items() if v is not None and n not in PLACES}
-    known = every()
-    for name in given:
-        if name not in known:
-            now = f" It is now {RENAMED_FLAGS[name]}." if RENAMED_FLAGS.get(name) else ""
-            raise ValueError(f"There is no setting {name!r}.{now} Received: {name}={given[name]!r}")
-    cls = _choice("model", given.get("model", "UAI"), model_classes())
+    cls = MODELS[given.get("model", "UAI")]
     accepted = inspect.signature(cls).parameters
+    weights = {f"lambda_{term}": weight for term, weight in cls.default_loss_weights.items()}
+    names = [
+        name
+        for name in SETTINGS
+        if name in accepted
+        or name in weights
+        or not (name in MODEL_ARGUMENTS or name.startswith("lambda_"))
+    ]
+    for name, value in given.items():
+        if name not in names:
+            raise ValueError(f"{cls.__name__} has no setting {name!r}. Received: --{name}={value}")
     given.setdefault("config", "recommended" if cls is models.UAI else "paper")
-    _choice("config", given["config"], SETTINGS["config"].choices)
-    config = {n: setting.default for n, setting in SETTINGS.items()}
-    config |= {f"lambda_{term}": weight for term, weight in cls.default_loss_weights.items()}
+    given["measurement"] = _measurement(given, cls)
+    config = {**{name: SETTINGS[name].default for name in names}, **weights}
     if given["config"] == "recommended":
-        config |= recommended_settings(given.get("measurement"))
+        if cls is not models.UAI:
+            raise ValueError(
+                "--config=recommended is for UAI; other models need --config=paper. "
+                f"Received: --config=recommended --model={cls.__name__}"
+            )
+        config |= recommended_settings(given["measurement"])
     settings = {**config, **given}
-    _check_model(cls, given, settings)
-    for name in MODEL_ARGUMENTS:
-        if name not in accepted:
-            settings.pop(name)
-    for name in set(NETWORKS) & set(settings):
-        settings[name] = _complete(given, config, NETWORKS[name], name, _FIXED)
-    if "sampler" in settings:
+    for name in (*NETWORKS, "model_arguments"):
+        if name in names:
+            function = NETWORKS.get(name, cls)
+            fixed = _FIXED if name in NETWORKS else {*_FIXED, *MODEL_ARGUMENTS}
+            arguments = {**(config[name] or {}), **parse(given.get(name), name)}
+            settings[name] = complete(arguments, function, name, fixed)
+    if "sampler" in names:
         settings["sampler"] = repr(sampling.get(settings["sampler"]))
-    settings["model_arguments"] = _complete(
-        given, config, cls, "model_arguments", (*_FIXED, *MODEL_ARGUMENTS)
-    )
-    for term in cls.default_loss_weights:
-        settings[f"lambda_{term}"] = float(settings[f"lambda_{term}"])
-    _check_data(settings)
-    _check_values(settings)
-    return json.loads(json.dumps({n: settings[n] for n in known if n in settings}))
+    if not settings["data"]:
+        raise ValueError(
+            "--data must name a data set (drawn_faces, celeb_a, ...) or a folder of images. "
+            "Received: no --data"
+        )
+    if not (settings["epochs"] or settings["steps"] or settings["minutes"]):
+        raise ValueError(
+            "--minutes, --epochs or --steps must say how long to train (the first limit ends it). "
+            "Received: none of them"
+        )
+    return json.loads(json.dumps({name: settings[name] for name in names}))
 
 
 def recommended_settings(measurement):
-    """Returns the settings of `UAI.recommended` that differ from the paper's.
-
-    Args:
-        measurement: text of a measurement, which some of them depend on; None for none.
-    """
-    if measurement is not None:
-        empirical = str(measurement).strip().startswith("Empirical")
-        measurement = None if empirical else measurements.get(measurement)
+    """Returns the settings of `UAI.recommended` for a measurement (text) that differ from the paper's."""
+    empirical = measurement.startswith("Empirical")
+    measurement = None if empirical else measurements.get(measurement)
     model = recommended.arguments(measurement, {})
     weights = recommended.compile_arguments(measurement)["loss_weights"]
     return {
@@ -98,29 +106,17 @@ def recommended_settings(measurement):
 def differences(saved, given):
     """Lists the flags given now that differ from a run's saved settings.
 
-    Args:
-        saved: dict of `resolve`.
-        given: dict of the flags given now.
-
-    Returns:
-        List of `(flag, saved value, given value)`.
+    Returns a list of `(flag, saved value, given value)`.
     """
-    found = []
-    for name, value in given.items():
-        if value is None or name in PLACES:
-            continue
-        if name in (*NETWORKS, "model_arguments"):
-            old = saved.get(name, {})
-            for argument, new in arguments.parse(value, name).items():
-                if new != old.get(argument):
-                    found.append((f"{name}={argument}", old.get(argument), new))
-            continue
-        if name == "measurement":
-            value = _measurement_text(value)
-        elif name == "sampler":
-            value = repr(sampling.get(value))
-        if value != saved.get(name):
-            found.append((name, saved.get(name), value))
+    given = {n: v for n, v in given.items() if v is not None and n not in PLACES}
+    now, found = resolve({**saved, **given}), []
+    for name in given:
+        if isinstance(saved.get(name), dict):
+            for argument in parse(given[name], name):
+                old, new = saved[name][argument], now[name][argument]
+                found += [(f"{name}={argument}", old, new)] if old != new else []
+        elif now[name] != saved.get(name):
+            found.append((name, saved.get(name), now[name]))
     return found
 
 
@@ -133,116 +129,81 @@ def model_arguments(settings):
     return {**found, **settings["model_arguments"]}
 
 
-def loss_weights(settings):
-    """Returns the `loss_weights` of `compile`."""
-    prefix = "lambda_"
-    return {n.removeprefix(prefix): v for n, v in settings.items() if n.startswith(prefix)}
-
-
 def empirical_arguments(text):
     """Returns the arguments in a measurement such as `"Empirical(max_masks=500)"`."""
-    inside = text.strip().removeprefix("Empirical").strip().removeprefix("(").removesuffix(")")
-    return arguments.parse(inside, "measurement")
+    return parse(text.removeprefix("Empirical").strip(" ()"), "measurement")
 
 
-# -- checks ----------------------------------------------------------------------------------------
-
-
-def _complete(given, config, function, name, leave_out):
-    """Completes the arguments in the setting `name`: those given, the config's, the defaults."""
-    chosen = arguments.parse(given.get(name), name)
-    arguments.complete(chosen, function, name, leave_out)
-    accepted = inspect.signature(function).parameters
-    base = {n: v for n, v in dict(config[name] or {}).items() if n in accepted}
-    return arguments.complete({**base, **chosen}, function, name, leave_out)
-
-
-def _check_model(cls, given, settings):
-    accepted = inspect.signature(cls).parameters
-    for name in MODEL_ARGUMENTS:
-        if name in given and name not in accepted:
-            raise ValueError(f"{cls.__name__} takes no --{name}. Received: --{name}={given[name]}")
-    for name in given:
-        term = name.removeprefix("lambda_")
-        if term != name and term not in cls.default_loss_weights:
-            raise ValueError(
-                f"{cls.__name__} has the loss terms {', '.join(cls.default_loss_weights)}. "
-                f"Received: --{name}={given[name]}"
-            )
-    if settings["config"] == "recommended" and cls is not models.UAI:
-        raise ValueError(
-            "--config=recommended is for UAI; other models need --config=paper. "
-            f"Received: --config=recommended --model={cls.__name__}"
-        )
-    if settings["mask_from"] and cls.required_images:
+def _measurement(given, cls):
+    """Returns the measurement's canonical text: `Patch(90,10)` and `Patch(90, 10)` are the same."""
+    text, mask_from = given.get("measurement"), given.get("mask_from")
+    if mask_from and cls.required_images:
         raise ValueError(
             f"{cls.__name__} needs clean images, which damaged images (--mask_from) do not have. "
-            f"Received: --model={cls.__name__} --mask_from={settings['mask_from']}. Use a model "
-            "without them (UAI, UAIR, Splitting, MisGAN, AmbientGAN), or --measurement."
+            f"Received: --model={cls.__name__} --mask_from={mask_from}"
         )
-    losses.get(settings["gan_loss"])
-
-
-def _check_data(settings):
-    if not settings["data"]:
-        raise ValueError(
-            "--data must name a data set (drawn_faces, celeb_a, ...) or a folder of images. "
-            "Received: no --data"
-        )
-    if settings["measurement"] is None and settings["mask_from"]:
-        settings["measurement"] = "Empirical()"
-    if settings["measurement"] is None:
+    if text is None and not mask_from:
         raise ValueError(
             '--measurement must say how clean images are damaged ("DropPixel(0.9)", "Patch(90, '
             '10)"), or --mask_from where damaged images have their masks (alpha, sidecar, '
             "color:R,G,B). Received: neither"
         )
-    settings["measurement"] = _measurement_text(settings["measurement"])
-    if settings["measurement"].startswith("Empirical") and not settings["mask_from"]:
-        raise ValueError(
-            "Empirical takes the masks of damaged images: --mask_from must be alpha, sidecar or "
-            f"color:R,G,B. Received: --measurement={settings['measurement']} without --mask_from"
-        )
-
-
-def _check_values(settings):
-    for name, setting in SETTINGS.items():
-        value = settings.get(name)
-        if value is None:
-            continue
-        if setting.choices:
-            _choice(name, value, setting.choices)
-        if setting.least is not None and (not isinstance(value, int) or value < setting.least):
-            raise ValueError(
-                f"--{name} must be an integer of at least {setting.least}. "
-                f"Received: --{name}={value!r}"
-            )
-    for name in ("learning_rate", "discriminator_learning_rate", "minutes"):
-        if settings[name] is not None and not settings[name] > 0:
-            raise ValueError(f"--{name} must be positive. Received: --{name}={settings[name]!r}")
-    batch, parts = (settings[name] for name in ("batch_size", "gradient_accumulation_steps"))
-    if batch % parts:
-        raise ValueError(
-            "--batch_size must be a multiple of --gradient_accumulation_steps. "
-            f"Received: --batch_size={batch} --gradient_accumulation_steps={parts}"
-        )
-    if not (settings["epochs"] or settings["steps"] or settings["minutes"]):
-        raise ValueError(
-            "--minutes, --epochs or --steps must say how long to train (the first limit ends it). "
-            "Received: none of them"
-        )
-
-
-def _choice(name, value, known):
-    if value not in known:
-        raise ValueError(f"--{name} must be one of {', '.join(known)}. Received: --{name}={value}")
-    return known[value] if isinstance(known, dict) else value
-
-
-def _measurement_text(text):
-    """The canonical text of a measurement: `Patch(90,10)` and `Patch(90, 10)` are the same."""
-    if not str(text).strip().startswith("Empirical"):
+    text = str(text or "Empirical()").strip()
+    if not (mask_from and text.startswith("Empirical")):
         return repr(measurements.get(text))
     function = measurements.Empirical.from_dataset
-    found = arguments.complete(empirical_arguments(text), function, "measurement", ("dataset",))
+    found = complete(empirical_arguments(text), function, "measurement", _FIXED)
     return f"Empirical({', '.join(f'{n}={v!r}' for n, v in found.items())})"
+
+
+# -- arguments on one line -------------------------------------------------------------------------
+
+
+def parse(text, flag):
+    """Returns the dict that a text of `name=value,name=value` stands for; copies a dict.
+
+    Values are numbers, words, `true`, `false`, `none`, or lists of values in brackets.
+    """
+    if isinstance(text, dict):
+        return dict(text)
+    try:
+        call = ast.parse(f"f({text or ''})", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args:
+            raise ValueError("an argument without a name")
+        return {keyword.arg: _value(keyword.value) for keyword in call.keywords}
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(
+            f"--{flag} must be written name=value,name=value, such as --{flag}=width=48,depth=2: "
+            f"{getattr(error, 'msg', error)}. Received: --{flag}={text}"
+        ) from None
+
+
+def _value(node):
+    if isinstance(node, ast.Name):
+        return _WORDS.get(node.id.lower(), node.id)
+    if isinstance(node, (ast.Tuple, ast.List)):
+        return [_value(element) for element in node.elts]
+    return ast.literal_eval(node)
+
+
+def complete(arguments, function, flag, leave_out):
+    """Checks arguments of a function or class, and adds the defaults of all except `leave_out`.
+
+    Raises:
+        ValueError: If an argument is unknown, or its value has another type than the default.
+    """
+    parameters = inspect.signature(function).parameters
+    defaults = {name: p.default for name, p in parameters.items() if name not in leave_out}
+    for name, value in arguments.items():
+        if name not in defaults:
+            raise ValueError(
+                f"--{flag}: {function.__name__} has no argument {name!r}; it has "
+                f"{', '.join(defaults) or 'none'}. Received: {name}={value!r}"
+            )
+        kind = type(defaults[name])
+        if kind in (bool, int, float) and type(value) not in {kind, int if kind is float else kind}:
+            raise ValueError(
+                f"--{flag}: `{name}` must have the type of its default, {defaults[name]!r}. "
+                f"Received: {name}={value!r}"
+            )
+    return {**defaults, **arguments}

@@ -6,46 +6,29 @@ import keras
 
 from keras_uai import datasets, measurements
 from keras_uai.training import configuration
-from keras_uai.training.settings import model_classes
-
-#: Settings that are arguments of `datasets.load` under the same name.
-SETTINGS = (
-    "image_size",
-    "crop_size",
-    "center_crop",
-    "channels",
-    "mask_from",
-    "random_horizontal_flip",
-    "strict",
-)
+from keras_uai.training.settings import MODELS
 
 
 class Data:
-    """The data of a run.
-
-    Args:
-        settings: dict of `configuration.resolve`.
-        data_dir, download: as for `datasets.load`.
-    """
+    """The data of a run; `data_dir` and `download` are as for `datasets.load`."""
 
     def __init__(self, settings, data_dir=None, download=False):
         self.settings = settings
         self.has_clean = settings["mask_from"] is None
-        self.required_images = required_images(settings)
-        self.train_split = train_split(settings)
+        names = ("image_size", "crop_size", "center_crop", "channels", "mask_from", "strict")
         self._arguments = {
-            **{name: settings[name] for name in SETTINGS},
+            **{name: settings[name] for name in (*names, "random_horizontal_flip")},
             "measurement": measurements.get(settings["measurement"]) if self.has_clean else None,
             "seed": settings["split_seed"],
             "data_dir": data_dir,
-            "download": bool(download),
+            "download": download,
         }
-        self._scored = {}
 
     @functools.cached_property
     def values(self):
         """The `ValueScaling` of the data."""
-        return datasets.scan_values(self.settings["data"], self.train_split, **self._arguments)
+        split = train_split(self.settings)
+        return datasets.scan_values(self.settings["data"], split, **self._arguments)
 
     def load(self, split, **arguments):
         """Calls `datasets.load` with the settings' data."""
@@ -53,12 +36,13 @@ class Data:
         return datasets.load(self.settings["data"], split, **arguments)
 
     def _train(self, **arguments):
+        required = MODELS[self.settings["model"]].required_images
         return self.load(
-            self.train_split,
+            train_split(self.settings),
             batch_size=self.settings["batch_size"],
             limit=self.settings["limit"],
-            clean="clean" in self.required_images,
-            unpaired="unpaired" in self.required_images,
+            clean="clean" in required,
+            unpaired="unpaired" in required,
             **arguments,
         )
 
@@ -80,24 +64,16 @@ class Data:
         return ((batch,) for batch in stream)  # Keras takes generators of tuples
 
     def scored(self, limit, split="validation"):
-        """Returns up to `limit` whole images to score, with clean ones where the data has them.
-
-        Args:
-            limit: integer.
-            split: `"validation"`, or `"test"`, which supervised models were not trained on either.
-        """
-        key = (limit, split)
-        if key not in self._scored:
-            batch_size = 50 if self.settings["crop_size"] is None else 4
-            self._scored[key] = self.load(
-                split, limit=limit, batch_size=batch_size, clean=self.has_clean
-            )
-        return self._scored[key]
+        """Returns up to `limit` whole images to score, with clean ones where the data has them."""
+        batch_size = 50 if self.settings["crop_size"] is None else 4
+        return self.load(split, limit=limit, batch_size=batch_size, clean=self.has_clean)
 
     @functools.cached_property
     def image_shape(self):
         """`(height, width, channels)`; `(None, None, channels)` of models trained on crops."""
-        shape = tuple(int(n) for n in _observation(next(iter(self.train))).shape[1:])
+        batch = next(iter(self.train))
+        y = batch["observation"] if isinstance(batch, dict) else batch
+        shape = tuple(int(n) for n in y.shape[1:])
         return shape if self.settings["crop_size"] is None else (None, None, shape[-1])
 
     @functools.cached_property
@@ -110,22 +86,13 @@ class Data:
         return measurements.Empirical.from_dataset(self.train, **arguments)
 
 
-def required_images(settings):
-    """Returns the names of the clean images that the model is trained with."""
-    return model_classes()[settings["model"]].required_images
-
-
 def train_split(settings):
     """Returns the split to train on.
 
     It is everything except the validation split; with supervision the test split is left out, too;
     with unpaired clean images it is the half of the rest that these do not come from.
     """
-    required = required_images(settings)
+    required = MODELS[settings["model"]].required_images
     if "unpaired" in required:
         return "damaged"
     return "supervised_train" if required else "train"
-
-
-def _observation(batch):
-    return batch["observation"] if isinstance(batch, dict) else batch

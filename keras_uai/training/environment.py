@@ -1,14 +1,14 @@
 """Versions and hardware of a run, for its records."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
+import re
 
 import keras
 
 from keras_uai import backend
-
-_PACKAGES = ("keras", "tensorflow", "jax", "numpy")
 
 
 def describe():
@@ -21,29 +21,17 @@ def versions():
     from keras_uai import __version__
 
     found = {"keras_uai": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
+    for package in ("keras", "tensorflow", "jax", "numpy"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {**found, "backend": keras.backend.backend()}
 
 
 def hardware():
     """Returns the processor, the number of usable cores, and the accelerators."""
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        processor = (re.findall(r"model name\s*: (.*)", file.read()) or [processor])[0]
     affinity = getattr(os, "sched_getaffinity", None)
-    return {
-        "processor": _processor(),
-        "cores": len(affinity(0)) if affinity else os.cpu_count(),
-        "accelerators": backend.accelerators(),
-    }
-
-
-def _processor():
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(
-                line.split(":")[1].strip() for line in file if line.startswith("model name")
-            )
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    cores = len(affinity(0)) if affinity else os.cpu_count()
+    return {"processor": processor, "cores": cores, "accelerators": backend.accelerators()}

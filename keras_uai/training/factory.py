@@ -3,26 +3,25 @@
 import keras
 
 from keras_uai.training import configuration
-from keras_uai.training.settings import model_classes
+from keras_uai.training.settings import MODELS
 
 
 def make_model(settings, data):
-    """Returns the compiled model with fresh weights, a function of `settings["seed"]`.
-
-    Args:
-        settings: dict of `configuration.resolve`.
-        data: the run's `data.Data`.
-    """
+    """Returns the compiled model with fresh weights, a function of `settings["seed"]`."""
     keras.config.set_dtype_policy(settings["precision"])
     keras.utils.set_random_seed(settings["seed"])
-    cls = model_classes()[settings["model"]]
-    model = cls(
+    model = MODELS[settings["model"]](
         data.image_shape,
         data.measurement,
         values=data.values,
         **configuration.model_arguments(settings),
     )
-    total = total_steps(settings, data.steps_per_epoch)
+    compile_model(model, settings, total_steps(settings, data.steps_per_epoch))
+    return model
+
+
+def compile_model(model, settings, total):
+    """Compiles a model for a training of `total` steps; None where the clock ends it."""
     optimizers = [
         keras.optimizers.Adam(
             learning_rate(settings, settings[f"{prefix}learning_rate"], total),
@@ -37,22 +36,20 @@ def make_model(settings, data):
     model.compile(
         *optimizers,
         gan_loss=settings["gan_loss"],
-        loss_weights=configuration.loss_weights(settings),
+        loss_weights={
+            name.removeprefix("lambda_"): weight
+            for name, weight in settings.items()
+            if name.startswith("lambda_")
+        },
         gradient_accumulation_steps=settings["gradient_accumulation_steps"],
         jit_compile=jit_compile,
     )
-    return model
 
 
 def learning_rate(settings, rate, total):
-    """Returns a Keras schedule where the number of steps is known.
+    """Returns a Keras schedule up to `rate` where the `total` number of steps is known.
 
-    Otherwise returns `rate`, which `loop.FollowBudget` sets before every step.
-
-    Args:
-        settings: dict of `configuration.resolve`.
-        rate: float; the largest learning rate.
-        total: integer; the number of steps, or None where the clock ends the training.
+    Otherwise returns `rate`, which `loop.Budget` sets before every step.
     """
     warmup, cosine = settings["warmup_steps"], settings["schedule"] == "cosine"
     warmup = min(warmup, total // 10) if total else warmup
@@ -74,7 +71,5 @@ def has_schedule(settings):
 
 def total_steps(settings, steps_per_epoch):
     """Returns the number of steps that ends the training; None where only the clock ends it."""
-    limits = [settings["steps"]]
-    if settings["epochs"]:
-        limits.append(settings["epochs"] * steps_per_epoch)
+    limits = (settings["steps"], (settings["epochs"] or 0) * steps_per_epoch)
     return min((limit for limit in limits if limit), default=None)

@@ -27,8 +27,7 @@ from keras_uai import files, measurements
 from keras_uai.presets.loading import RUN_MODEL as MODEL
 from keras_uai.presets.loading import RUN_SETTINGS as SETTINGS  # noqa: F401 (of a run folder)
 
-LOG, SCORES, STATE = "log.csv", "scores.json", "state.json"
-_NUMBERED = re.compile(r"^(\d{4,})-")
+LOG, SCORES, STATE, CHECKPOINTS = "log.csv", "scores.json", "state.json", "checkpoints"
 
 
 def run_name(settings):
@@ -49,70 +48,45 @@ def measurement_slug(text):
         return "empirical"
     measurement = measurements.get(text)
     defaults = inspect.signature(type(measurement)).parameters
-    values = [
-        f"{value:g}" if isinstance(value, float) else str(value)
-        for name, value in measurement.get_config().items()
-        if value != defaults[name].default
-    ]
+    config = measurement.get_config().items()
+    values = [f"{value:g}" for name, value in config if value != defaults[name].default]
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(measurement).__name__).lower()
     return "_".join([name, *values])
 
 
 @contextlib.contextmanager
-def locked(folder, wait=False):
-    """Keeps other commands out of a folder while inside.
-
-    Args:
-        folder: path; made where it is missing.
-        wait: bool; waits for the other command instead of raising. Default: False.
+def locked(folder):
+    """Keeps other commands out of a folder while inside; makes the folder where it is missing.
 
     Raises:
         BlockingIOError: If another command works in the folder.
     """
     os.makedirs(folder, exist_ok=True)
-    lock = filelock.FileLock(os.path.join(folder, ".lock"), timeout=-1 if wait else 0)
     try:
-        lock.acquire()
+        lock = filelock.FileLock(os.path.join(folder, ".lock")).acquire(timeout=0)
     except filelock.Timeout:
         raise BlockingIOError(
             f"Another command works in {folder}. Wait for it, or interrupt it (it saves its state). "
             f"Received: {folder}"
         ) from None
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def create(root, name):
     """Makes the folder `root/NNNN-name` with the next free number; returns its path."""
-    with locked(root, wait=True):
-        path = os.path.join(root, f"{next_number(root):04d}-{name}")
+    os.makedirs(root, exist_ok=True)
+    with filelock.FileLock(os.path.join(root, ".lock")):
+        numbers = [re.match(r"(\d{4,})-", other) for other in os.listdir(root)]
+        number = max((int(found[1]) for found in numbers if found), default=-1) + 1
+        path = os.path.join(root, f"{number:04d}-{name}")
         os.mkdir(path)
     return path
 
 
-def next_number(root):
-    """Returns one more than the largest number of a run in `root`, or 0."""
-    names = os.listdir(root) if os.path.isdir(root) else []
-    return max((int(m[1]) for m in map(_NUMBERED.match, names) if m), default=-1) + 1
-
-
-# -- checkpoints -----------------------------------------------------------------------------------
-
-
 def save_checkpoint(folder, model, state):
-    """Saves model, both optimizers and `state`, then removes older checkpoints.
-
-    Args:
-        folder: path of the run.
-        model: an `InpaintingModel`.
-        state: dict of JSON values with the number of `"steps"` done.
-
-    Returns:
-        The checkpoint's path.
-    """
-    root = os.path.join(folder, "checkpoints")
+    """Saves model, both optimizers and `state` (of `loop.Budget`), then removes older checkpoints."""
+    root = os.path.join(folder, CHECKPOINTS)
     path = os.path.join(root, f"{state['steps']:06d}")
     with files.atomic_folder(path) as draft:
         model.save(os.path.join(draft, MODEL))
@@ -120,37 +94,20 @@ def save_checkpoint(folder, model, state):
     for name in os.listdir(root):
         if name != os.path.basename(path):
             shutil.rmtree(os.path.join(root, name))
-    return path
 
 
 def last_checkpoint(folder):
     """Returns the path of the checkpoint with the most steps, or None."""
-    root = os.path.join(folder, "checkpoints")
+    root = os.path.join(folder, CHECKPOINTS)
     names = os.listdir(root) if os.path.isdir(root) else []
-    complete = [name for name in names if name.isdigit()]
-    return os.path.join(root, max(complete, key=int)) if complete else None
-
-
-def load_checkpoint(path, model):
-    """Loads weights, both optimizers and step counter into `model`; returns the saved state."""
-    model.load_weights(os.path.join(path, MODEL))
-    return files.read_json(os.path.join(path, STATE))
-
-
-def remove_checkpoints(folder):
-    """Removes all checkpoints of a run."""
-    shutil.rmtree(os.path.join(folder, "checkpoints"), ignore_errors=True)
-
-
-# -- log -------------------------------------------------------------------------------------------
+    last = max((name for name in names if name.isdigit()), key=int, default=None)
+    return last and os.path.join(root, last)
 
 
 class Log:
     """`log.csv`, rewritten with every row, since later rows may have new columns.
 
-    Args:
-        folder: path of the run.
-        steps: integer; rows up to this step are kept, a resumed run writes the later ones again.
+    Rows up to the step `steps` are kept; a resumed run writes the later ones again.
     """
 
     def __init__(self, folder, steps=0):
@@ -162,15 +119,11 @@ class Log:
 
     def add(self, row):
         """Adds a dict with at least `"step"`. Floats keep seven digits, those of a float32."""
-        self.rows.append(
-            {
-                name: value if isinstance(value, (int, str)) else f"{float(value):.7g}"
-                for name, value in row.items()
-            }
-        )
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        row = {n: f"{value:.7g}" if isinstance(value, float) else value for n, value in row.items()}
+        self.rows.append(row)
+        columns = dict.fromkeys(name for row in self.rows for name in row)
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns, restval="")
+        writer = csv.DictWriter(text, columns)
         writer.writeheader()
         writer.writerows(self.rows)
         files.atomic_write(self.path, text.getvalue())

@@ -5,12 +5,13 @@ import datetime
 import json
 import math
 import os
+import shutil
 import signal
 import sys
 
 import keras
 
-from keras_uai import files
+from keras_uai import files, metrics
 from keras_uai.training import (
     configuration,
     distribution,
@@ -24,10 +25,6 @@ from keras_uai.training.data import Data
 from keras_uai.training.settings import PLACES
 
 
-class UsageError(Exception):
-    """An error that the user can correct; the message says how."""
-
-
 def main(given, command=None):
     """Runs the flags, and prints the results.
 
@@ -36,68 +33,43 @@ def main(given, command=None):
         command: string; the command line, for the records.
 
     Returns:
-        The exit code: 0; 1 where the training diverged or another worker was lost; 2 after a usage
-        error; 128 + n after signal n.
+        The exit code: 0; 1 where the training diverged or another worker was lost; 2 after an error
+        that the user can correct; 128 + n after signal n.
     """
-    try:
-        return run(given, command)
-    except (UsageError, FloatingPointError, distribution.LostWorkerError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-
-
-def run(given, command=None):
-    """Does the work of `main`, and raises its errors."""
-    given = {name: value for name, value in given.items() if value is not None}
-    places = {name: given.get(name, setting.default) for name, setting in PLACES.items()}
+    places = {name: setting.default for name, setting in PLACES.items()}
+    places |= {n: v for n, v in given.items() if n in PLACES and v is not None}
     folder = places["resume"]
-    with _usage_errors():
-        settings = _saved_settings(folder, given) if folder else configuration.resolve(given)
-    if places["dry_run"]:
-        return _dry_run(settings, places)
-    if folder and os.path.exists(os.path.join(folder, run_folder.SCORES)):
-        print(f"{folder} is finished: there is nothing to resume.")
-        return 0
-    precision, group = keras.config.dtype_policy(), distribution.SingleProcess()
-    lock = contextlib.ExitStack()
     try:
-        with _usage_errors():
-            group = distribution.make(places["distribution"])
-            if folder and group.is_chief:
-                lock.enter_context(run_folder.locked(folder))
-            group.check_batch(settings)
-            with group.watching():
-                group.check_same(settings)
-            data = Data(settings, places["data_dir"], places["download"])
-            with group.watching(), group.scope():
-                model = factory.make_model(settings, data)
-        if not group.is_chief:
-            return _assist(settings, places, folder, data, model, group)
-        with _usage_errors():
-            evaluation.check_extractor(settings)
-        if not folder:
-            folder = _start(settings, places, command)
-            lock.enter_context(run_folder.locked(folder))
-        return _train_and_score(settings, places, folder, data, model, command, group)
-    finally:
-        group.close()
-        lock.close()
-        keras.config.set_dtype_policy(precision)
-
-
-# -- before ----------------------------------------------------------------------------------------
+        with contextlib.ExitStack() as stack:
+            try:
+                settings = (
+                    _saved_settings(folder, given) if folder else configuration.resolve(given)
+                )
+                if places["dry_run"]:
+                    print(json.dumps(settings, indent=2))
+                    return 0
+                if folder and os.path.exists(os.path.join(folder, run_folder.SCORES)):
+                    print(f"{folder} is finished: there is nothing to resume.")
+                    return 0
+                run = Run(settings, places, command, stack)
+            except (ValueError, OSError, ImportError) as error:
+                print(f"error: {error}", file=sys.stderr)
+                return 2
+            return run.run()
+    except (FloatingPointError, distribution.LostWorkerError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
 def _saved_settings(folder, given):
     """Returns the settings of the run to resume; refuses and lists given settings that differ."""
     path = os.path.join(folder, run_folder.SETTINGS)
     if not os.path.exists(path):
-        raise UsageError(f"There is no run to resume: no file {path}. Received: --resume={folder}")
+        raise ValueError(f"There is no run to resume: no file {path}. Received: --resume={folder}")
     saved = configuration.resolve(files.read_json(path)["settings"])
-    changed = configuration.differences(saved, given)
-    if changed:
+    if changed := configuration.differences(saved, given):
         lines = [f"  --{flag}: saved {old!r}, given {new!r}" for flag, old, new in changed]
-        raise UsageError(
+        raise ValueError(
             "A run is resumed with the settings it was started with. These differ:\n"
             + "\n".join(lines)
             + f"\nLeave them out to resume {folder}, or leave out --resume to start a new run."
@@ -105,113 +77,99 @@ def _saved_settings(folder, given):
     return saved
 
 
-def _dry_run(settings, places):
-    print(json.dumps(settings, indent=2))
-    if not places["resume"]:
-        number = run_folder.next_number(places["runs"])
-        name = f"{number:04d}-{run_folder.run_name(settings)}"
-        print(f"The run would be {os.path.join(places['runs'], name)}. Nothing was written.")
-    return 0
+class Run:
+    """A run whose data and model are ready; `stack` holds the lock of its folder."""
 
+    def __init__(self, settings, places, command, stack):
+        self.settings = settings
+        self.places = places
+        self.command = command
+        self.folder = places["resume"]
+        stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
+        self.group = group = distribution.make(places["distribution"])
+        if self.folder and group.is_chief:
+            stack.enter_context(run_folder.locked(self.folder))
+        group.check_batch(settings)
+        with group.watching():
+            group.check_same(settings)
+        self.data = Data(settings, places["data_dir"], places["download"])
+        with group.watching(), group.scope():
+            self.model = factory.make_model(settings, self.data)
+        if not group.is_chief:
+            return
+        if (name := settings["extractor"]) and self.data.has_clean:
+            metrics.extractors.get(None if name == "auto" else name)  # raises without weights
+        if not self.folder:
+            self.folder = run_folder.create(places["runs"], run_folder.run_name(settings))
+            stack.enter_context(run_folder.locked(self.folder))
+            print(json.dumps(settings, indent=2))
+            started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+            record = {"settings": settings, "command": command, "started": started}
+            path = os.path.join(self.folder, run_folder.SETTINGS)
+            files.write_json(path, {**record, **environment.describe()}, indent=2)
+        print(f"Run folder: {self.folder}")
 
-def _start(settings, places, command):
-    """Makes the run folder; prints and saves the settings."""
-    folder = run_folder.create(places["runs"], run_folder.run_name(settings))
-    print(json.dumps(settings, indent=2))
-    started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    record = {"settings": settings, "command": command, "started": started}
-    path = os.path.join(folder, run_folder.SETTINGS)
-    files.write_json(path, {**record, **environment.describe()}, indent=2)
-    return folder
+    def run(self):
+        """Trains and scores; returns the exit code."""
+        data, model, folder, group = self.data, self.model, self.folder, self.group
+        monitors = []
+        if group.is_chief:
+            monitors = [evaluation.Monitor(self.settings, data, model, folder, group)]
+        minutes = self.places["checkpoint_minutes"]
+        state, interrupted = loop.train(
+            self.settings, data, folder, model, monitors, minutes, group
+        )
+        resume = f"Resume with:\n  python experiments/run.py --resume={folder or 'FOLDER'}"
+        if interrupted:
+            print(f"Stopped after {state['steps']} steps; everything is saved. {resume}")
+            return 128 + interrupted
+        if group.is_chief:
+            try:
+                with group.chief_only():
+                    self._finish(state, *monitors)
+            except KeyboardInterrupt:
+                print(f"\nStopped before all was scored; the trained model is saved. {resume}")
+                return 128 + signal.SIGINT
+        with group.watching():
+            group.exchange(0)  # the other workers wait for the chief
+        return 0
 
+    def _finish(self, state, monitor):
+        """Saves model, pictures and scores at the end of the training."""
+        settings, folder, model = self.settings, self.folder, self.model
+        calibration = self._calibrate()
+        path = os.path.join(folder, run_folder.MODEL)
+        with files.atomic_path(path) as draft:
+            model.save(draft)
+        picture = monitor.draw("final")
+        result = evaluation.score(settings, folder, self.places["data_dir"])
+        minutes = state["seconds"] / 60.0
+        record = {
+            "scores": evaluation.values(result),
+            "steps": state["steps"],
+            "images_seen": state["images"],
+            "minutes": minutes,
+            "parameters": sum(math.prod(w.shape) for w in model.generator.trainable_weights),
+            "seed": settings["seed"],
+            **({"spread_calibration": calibration} if calibration else {}),
+            "command": self.command,
+            **environment.describe(),
+        }
+        files.write_json(os.path.join(folder, run_folder.SCORES), record, indent=2)
+        shutil.rmtree(os.path.join(folder, run_folder.CHECKPOINTS))  # the model holds the same
+        print(f"\n{evaluation.table(result)}\n")
+        print(f"{state['images']:,} images seen in {minutes:.1f} minutes of training")
+        print(f"model: {path}" + (f"\npicture: {picture}" if picture else ""))
 
-@contextlib.contextmanager
-def _usage_errors():
-    """Turns errors about wrong values or missing files into `UsageError`."""
-    try:
-        yield
-    except (ValueError, OSError, ImportError) as error:
-        raise UsageError(str(error)) from error
-
-
-# -- the run ---------------------------------------------------------------------------------------
-
-
-def _assist(settings, places, folder, data, model, group):
-    """The part of a worker that is not the chief: it trains, and waits for the chief."""
-    state, interrupted = loop.train(
-        settings, data, folder, model, (), places["checkpoint_minutes"], group
-    )
-    if interrupted:
-        print(f"Stopped after {state['steps']} steps; worker 0 saves everything.")
-        return 128 + interrupted
-    with group.watching():
-        group.exchange(0)
-    return 0
-
-
-def _train_and_score(settings, places, folder, data, model, command, group):
-    print(f"Run folder: {folder}")
-    monitor = evaluation.Monitor(settings, data, model, folder, group)
-    state, interrupted = loop.train(
-        settings, data, folder, model, [monitor], places["checkpoint_minutes"], group
-    )
-    resume = f"Resume with:\n  python experiments/run.py --resume={folder}"
-    if interrupted:
-        print(f"Stopped after {state['steps']} steps; everything is saved. {resume}")
-        return 128 + interrupted
-    try:
-        with group.chief_only():
-            _finish(settings, places, folder, data, model, monitor, state, command)
-    except KeyboardInterrupt:
-        print(f"\nStopped before all was scored; the trained model is saved. {resume}")
-        return 128 + signal.SIGINT
-    with group.watching():
-        group.exchange(0)  # releases the other workers
-    return 0
-
-
-def _finish(settings, places, folder, data, model, monitor, state, command):
-    """Saves model, pictures and scores at the end of the training."""
-    calibration = _calibrate(settings, data, model)
-    path = os.path.join(folder, run_folder.MODEL)
-    with files.atomic_path(path) as draft:
-        model.save(draft)
-    picture = monitor.draw("final")
-    result = evaluation.score(settings, folder, places["data_dir"])
-    record = {
-        "scores": evaluation.values(result),
-        "steps": state["steps"],
-        "images_seen": state["images"],
-        "minutes": state["seconds"] / 60.0,
-        "parameters": sum(math.prod(w.shape) for w in model.generator.trainable_weights),
-        "seed": settings["seed"],
-        **({"spread_calibration": calibration} if calibration else {}),
-        "command": command,
-        **environment.describe(),
-    }
-    files.write_json(os.path.join(folder, run_folder.SCORES), record, indent=2)
-    run_folder.remove_checkpoints(folder)  # model.keras holds the same
-    print(f"\n{evaluation.table(result)}\n")
-    print(f"{state['images']:,} images seen in {state['seconds'] / 60.0:.1f} minutes of training")
-    print(f"model: {path}")
-    if picture:
-        print(f"picture: {picture}")
-
-
-def _calibrate(settings, data, model):
-    """Fits the sampler's inflation on training images; returns the fit, or None."""
-    sampler = getattr(model, "sampler", None)
-    if not settings["calibrate_spread"] or not hasattr(sampler, "inflation"):
-        return None
-    try:
-        fitted = model.calibrate_spread(data.train)
-    except ValueError as error:  # no reason to lose a training
-        print(f"The spread inflation stays {sampler.inflation}: {error}")
-        return None
-    print(
-        f"spread inflation {model.sampler.inflation:.2f}: spread-skill "
-        f"{fitted['spread_skill']:.2f} on {fitted['hidden_pixels']:,} hidden pixels of "
-        f"{fitted['images']} training images"
-    )
-    return fitted
+    def _calibrate(self):
+        """Fits the sampler's inflation on training images; returns the fit, or None."""
+        sampler = getattr(self.model, "sampler", None)
+        if not self.settings["calibrate_spread"] or not hasattr(sampler, "inflation"):
+            return None
+        try:
+            fitted = self.model.calibrate_spread(self.data.train)
+        except ValueError as error:  # no reason to lose a training
+            print(f"The spread inflation stays {sampler.inflation}: {error}")
+            return None
+        print("spread calibration: " + ", ".join(f"{n} {v:.4g}" for n, v in fitted.items()))
+        return fitted

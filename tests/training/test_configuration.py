@@ -6,58 +6,49 @@ import json
 import pytest
 
 from keras_uai import measurements, models, sampling
-from keras_uai.training import configuration, factory, settings
+from keras_uai.training import configuration, factory
+from keras_uai.training.settings import LOSS_TERMS, MODELS, SETTINGS
 
 LEAST = {"data": "drawn_faces", "measurement": "DropPixel(0.9)", "steps": 10}
 
 
-@pytest.mark.parametrize("model", settings.model_classes())
-def test_settings_are_json_and_resolve_to_themselves(model):
-    first = configuration.resolve({**LEAST, "model": model})
-    assert json.loads(json.dumps(first)) == first
-    assert configuration.resolve(first) == first
-    assert configuration.differences(first, first) == []
-
-
-def test_both_configurations_have_every_setting():
-    others = {f"lambda_{t}" for t in settings.loss_terms()} - {
-        f"lambda_{t}" for t in models.UAI.default_loss_weights
-    }
-    expected = set(settings.every()) - others
-    for name in settings.SETTINGS["config"].choices:
-        assert set(configuration.resolve({**LEAST, "config": name})) == expected
-
-
-@pytest.mark.parametrize("name", settings.model_classes())
-def test_a_model_has_the_settings_that_it_takes(name):
-    """Only UAI has a recommended configuration; the others start from the paper's."""
-    resolved = configuration.resolve({**LEAST, "model": name})
-    assert resolved["config"] == ("recommended" if name == "UAI" else "paper")
-    cls = settings.model_classes()[name]
-    taken = set(inspect.signature(cls).parameters)
-    networks = set(configuration.NETWORKS)
-    assert {n for n in networks if n in resolved} == taken & networks
-    assert all("conditional" not in resolved[n] for n in taken & networks)
-    weights = {n for n in resolved if n.startswith("lambda_")}
-    assert weights == {f"lambda_{term}" for term in cls.default_loss_weights}
+@pytest.mark.parametrize("name", MODELS)
+def test_settings_of_a_model(name):
+    """They are those that it takes, JSON, and resolve to themselves."""
+    found = configuration.resolve({**LEAST, "model": name})
+    assert json.loads(json.dumps(found)) == found
+    assert configuration.resolve(found) == found
+    assert configuration.differences(found, found) == []
+    assert found["config"] == ("recommended" if name == "UAI" else "paper")
+    cls = MODELS[name]
+    taken = set(inspect.signature(cls).parameters) & set(configuration.NETWORKS)
+    assert {n for n in configuration.NETWORKS if n in found} == taken
+    assert all("conditional" not in found[n] for n in taken)
+    weights = {n[len("lambda_") :]: v for n, v in found.items() if n.startswith("lambda_")}
+    assert set(weights) == set(cls.default_loss_weights)
     if name != "UAI":
-        assert configuration.loss_weights(resolved) == cls.default_loss_weights
+        assert weights == cls.default_loss_weights
+
+
+@pytest.mark.parametrize("name", ["paper", "recommended"])
+def test_both_configurations_have_every_setting(name):
+    others = {f"lambda_{t}" for t in set(LOSS_TERMS) - set(models.UAI.default_loss_weights)}
+    assert set(configuration.resolve({**LEAST, "config": name})) == set(SETTINGS) - others
 
 
 def test_paper_is_section_3():
     paper = configuration.resolve({**LEAST, "config": "paper"})
-    assert (paper["batch_size"], paper["gradient_accumulation_steps"]) == (512, 4)
-    assert (paper["beta_1"], paper["beta_2"]) == (0.0, 0.99)
-    assert (paper["discriminator_beta_1"], paper["discriminator_beta_2"]) == (0.0, 0.99)
-    assert paper["gan_loss"] == "hinge"
-    assert [paper[f"lambda_{term}"] for term in ("gan", "z", "y")] == [1.0, 1.0, 1.0]
-    assert [paper[f"lambda_{term}"] for term in ("energy", "splitting")] == [0.0, 0.0]
+    expected = {
+        "batch_size": 512, "gradient_accumulation_steps": 4, "beta_1": 0.0, "beta_2": 0.99,
+        "discriminator_beta_1": 0.0, "discriminator_beta_2": 0.99, "gan_loss": "hinge",
+        "lambda_gan": 1.0, "lambda_z": 1.0, "lambda_y": 1.0, "lambda_energy": 0.0,
+        "lambda_splitting": 0.0, "random_horizontal_flip": False,
+    }  # fmt: skip
+    assert {name: paper[name] for name in expected} == expected
     assert paper["generator"]["spectral_normalization"]
     assert not paper["generator"]["input_fill"]
-    assert not paper["random_horizontal_flip"]
     arguments = configuration.model_arguments(paper)
-    assert arguments["ema_decay"] is None
-    assert arguments["sampler"] == sampling.OneStage()
+    assert (arguments["ema_decay"], arguments["sampler"]) == (None, sampling.OneStage())
 
 
 @pytest.mark.parametrize("damage", ["DropPixel(0.9)", "Patch(1, 8, border=1)"])
@@ -90,39 +81,33 @@ def test_recommended_is_that_of_the_class(damage):
 
 
 def test_flags_override_argument_by_argument():
-    given = {**LEAST, "generator": "width=8,max_width=8", "lambda_energy": 0.5, "batch_size": 4}
-    changed, config = configuration.resolve(given), configuration.resolve(LEAST)
+    given = {
+        "generator": "width=8,max_width=8", "lambda_energy": 0.5, "batch_size": 4,
+        "sampler": "TwoStage(2)", "model_arguments": "split_ratio=(0.2,0.3),train_on_y_hat=true",
+    }  # fmt: skip
+    changed, config = configuration.resolve({**LEAST, **given}), configuration.resolve(LEAST)
     assert changed["generator"] == {**config["generator"], "width": 8, "max_width": 8}
-    assert changed["lambda_energy"] == 0.5
+    assert (changed["lambda_energy"], changed["batch_size"]) == (0.5, 4)
     assert changed["lambda_splitting"] == config["lambda_splitting"]
-    assert changed["batch_size"] == 4
-
-
-def test_model_arguments_and_sampler():
-    text = "split_ratio=(0.2,0.3),train_on_y_hat=true"
-    given = {**LEAST, "model_arguments": text, "sampler": "TwoStage(2)"}
-    resolved = configuration.resolve(given)
-    assert resolved["sampler"] == "TwoStage(stride=2, inflation=1.0)"
-    arguments = configuration.model_arguments(resolved)
+    assert changed["sampler"] == "TwoStage(stride=2, inflation=1.0)"
+    arguments = configuration.model_arguments(changed)
     assert arguments["sampler"] == sampling.TwoStage(2)
     assert arguments["train_on_y_hat"] is True
-    model = models.UAI((16, 16, 1), "DropPixel(0.5)", **arguments)
-    assert tuple(model.split_ratio) == (0.2, 0.3)
-
-
-def test_damaged_images_have_the_empirical_measurement():
-    resolved = configuration.resolve({"data": "x", "mask_from": "alpha", "steps": 1})
-    assert resolved["measurement"].startswith("Empirical(max_masks=2048, ")
-    given = {**resolved, "measurement": "Empirical(max_masks=9)"}
-    text = configuration.resolve(given)["measurement"]
-    assert configuration.empirical_arguments(text)["max_masks"] == 9
-    assert configuration.resolve({**resolved, "measurement": text})["measurement"] == text
+    assert tuple(models.UAI((16, 16, 1), "DropPixel(0.5)", **arguments).split_ratio) == (0.2, 0.3)
 
 
 def test_a_measurement_has_one_text():
     written = ["Patch(90,10)", "Patch(90, 10, border=4)", "Patch(n=90, k=10)"]
     found = {configuration.resolve({**LEAST, "measurement": t})["measurement"] for t in written}
     assert found == {"Patch(n=90, k=10, border=4, tau=0.0)"}
+    damaged = {"data": "x", "mask_from": "alpha", "steps": 1}
+    text = configuration.resolve(damaged)["measurement"]
+    assert text.startswith("Empirical(max_masks=2048, ")
+    text = configuration.resolve({**damaged, "measurement": "Empirical(max_masks=9)"})[
+        "measurement"
+    ]
+    assert configuration.empirical_arguments(text)["max_masks"] == 9
+    assert configuration.resolve({**damaged, "measurement": text})["measurement"] == text
 
 
 @pytest.mark.parametrize(
@@ -131,41 +116,28 @@ def test_a_measurement_has_one_text():
         ({"data": None}, "--data must name"),
         ({"measurement": None}, "--measurement must say"),
         ({"steps": None}, "--minutes, --epochs or --steps must say how long"),
+        ({"steps": None, "minutes": 0.0}, "--minutes, --epochs or --steps must say how long"),
         ({"measurement": "Blur(3)"}, "Blur"),
-        ({"measurement": "Empirical"}, "--mask_from must be alpha"),
-        ({"config": "best"}, "--config must be one of paper, recommended. Received: --config=best"),
-        ({"model": "GAN"}, "--model must be one of .*UAI"),
-        ({"schedule": "linear"}, "--schedule must be one of constant, cosine"),
-        ({"gan_loss": "wasserstein"}, "hinge"),
-        (
-            {"batch_size": 10, "gradient_accumulation_steps": 4},
-            "multiple of --gradient_accumulation_steps",
-        ),
-        ({"batch_size": 0}, "--batch_size must be an integer of at least 1"),
-        ({"learning_rate": -1.0}, "--learning_rate must be positive"),
-        ({"minutes": 0.0}, "--minutes must be positive"),
-        ({"generator": "wdith=3"}, "no argument 'wdith'"),
+        ({"measurement": "Empirical"}, "Received: 'Empirical'"),
+        ({"generator": "wdith=3"}, "no argument 'wdith'; it has width, max_width.* wdith=3"),
         ({"generator": "image_shape=(3,3,3)"}, "no argument 'image_shape'"),
-        ({"generator": "attention_size=8"}, "'attention_size' is now 'attention_level'"),
+        ({"generator": "width=4.5"}, "the type of its default, 64. Received: width=4.5"),
+        ({"generator": "width=true"}, "`width` must have the type"),
+        ({"generator": "width=wide"}, "`width` must have the type"),
+        ({"generator": "predicts_mean=none"}, "`predicts_mean` must have the type"),
         ({"model_arguments": "width=3"}, "no argument 'width'"),
-        ({"model_arguments": "hide=(0.1,0.5)"}, "'hide' is now 'split_ratio'"),
         ({"model": "Paired", "config": "recommended"}, "is for UAI.*--model=Paired"),
-        ({"model": "Paired", "encoder": "width=8"}, "Paired takes no --encoder"),
-        ({"model": "Paired", "sampler": "TwoStage(4)"}, "Paired takes no --sampler"),
+        ({"model": "Paired", "encoder": "width=8"}, "Paired has no setting 'encoder'"),
+        ({"model": "Paired", "sampler": "TwoStage(4)"}, "Paired has no setting 'sampler'"),
         ({"sampler": "ThreeStage()"}, "`sampler` must be"),
-        ({"model": "AmbientGAN", "lambda_z": 1.0}, "AmbientGAN has the loss terms gan. Received"),
+        (
+            {"model": "AmbientGAN", "lambda_z": 1.0},
+            "AmbientGAN has no setting 'lambda_z'. Received",
+        ),
         ({"model": "AmbientGAN", "generator": "conditional=true"}, "no argument 'conditional'"),
-        (
-            {"model": "Paired", "measurement": None, "mask_from": "alpha"},
-            "Paired needs clean images.*--mask_from=alpha",
-        ),
-        (
-            {"model": "Unpaired", "measurement": None, "mask_from": "sidecar"},
-            "Unpaired needs clean images.*--mask_from=sidecar",
-        ),
-        ({"eval_split": "train"}, "--eval_split must be one of validation, test"),
-        ({"colour": "red"}, "There is no setting 'colour'. Received: colour='red'"),
-        ({"micro_batches": 2}, "It is now gradient_accumulation_steps"),
+        ({"model": "Paired", "mask_from": "alpha"}, "Paired needs clean .*--mask_from=alpha"),
+        ({"model": "Unpaired", "mask_from": "sidecar"}, "Unpaired needs clean images"),
+        ({"colour": "red"}, "UAI has no setting 'colour'. Received: --colour=red"),
     ],
 )
 def test_invalid_settings_are_refused(given, message):
@@ -189,3 +161,23 @@ def test_places_are_no_settings():
     given = {**LEAST, "runs": "elsewhere", "data_dir": "there", "download": True}
     assert configuration.resolve(given) == configuration.resolve(LEAST)
     assert configuration.differences(configuration.resolve(LEAST), given) == []
+
+
+# -- arguments on one line -------------------------------------------------------------------------
+
+
+def test_every_kind_of_value():
+    text = "width=48,rate=1e-3,a=true,b=False,c=none,kind=group,d=(1,none),e=-2"
+    expected = {"width": 48, "rate": 1e-3, "a": True, "b": False, "c": None, "kind": "group"}
+    expected |= {"d": [1, None], "e": -2}
+    assert configuration.parse(text, "generator") == expected
+    assert configuration.parse(None, "x") == configuration.parse("", "x") == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["width", "width=", "=3", "width 48", "width=1,,=2", "3=4", "a=1)+f(b=2", "a=(1"]
+)
+def test_other_text_is_quoted(text):
+    with pytest.raises(ValueError, match="--generator must be written name=value") as error:
+        configuration.parse(text, "generator")
+    assert f"--generator={text}" in str(error.value)

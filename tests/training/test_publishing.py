@@ -136,7 +136,7 @@ def test_evaluations_start_from_the_data_of_the_run(run, tmp_path, monkeypatch):
     assert predictor.name == load(path).name == "photos_16"
     with pytest.raises(ValueError, match="--data"):
         EvaluationData({}, predictor)
-    data = EvaluationData({"data": "photos/"}, predictor)
+    data = EvaluationData({"data": "photos/", "split": "validation"}, predictor)
     assert data.given["image_size"] == 16
     assert data.measurement == DropPixel(0.5)
 
@@ -158,6 +158,5 @@ def test_the_licence_of_a_folder_is_required(run, tmp_path):
 
 def test_absolute_paths_of_commands_are_shortened():
     command = "/home/me/run.py --flagfile=a/b.flags --data=/home/me/x/ --runs /srv/r '--m=D(0.9)'"
-    shorter = "run.py --flagfile=a/b.flags --data=x --runs r '--m=D(0.9)'"
+    shorter = "run.py --flagfile=a/b.flags --data=x/ --runs r '--m=D(0.9)'"
     assert publishing.portable(command) == shorter
-    assert publishing.portable(None) is None
