@@ -5,7 +5,7 @@ import os
 
 from keras_uai.callbacks.base import Periodic
 from keras_uai.checks import check_integer
-from keras_uai.metrics import Statistics, evaluation, extractors
+from keras_uai.metrics import Statistics, evaluation, extractors, statistics
 from keras_uai.metrics.scores import NEEDS_TWO_SAMPLES
 
 NAMES = (
@@ -65,7 +65,7 @@ class Scores(Periodic):
         extractor=None,
         reference=None,
         kernel=False,
-        feature_crop=evaluation.FEATURE_CROP,
+        feature_crop=statistics.CROP,
         prefix="val_",
         progress=True,
     ):

@@ -9,6 +9,16 @@ from keras_uai.metrics import checks
 _KEYS = ("observation", "mask", "clean", "known", "never_fill")
 
 
+class Repeatable:
+    """Batches of a generator function, which begins anew with every iteration."""
+
+    def __init__(self, make, *args):
+        self.make, self.args = make, args
+
+    def __iter__(self):
+        return self.make(*self.args)
+
+
 def unpacked(dataset, measurement=None, skip=0, max_images=None, needs_clean=True):
     """Yields checked batches of NumPy arrays.
 
@@ -21,47 +31,40 @@ def unpacked(dataset, measurement=None, skip=0, max_images=None, needs_clean=Tru
         `"known"`, 1 where values are to be scored, or None for everywhere; and `"is_partial"`,
         whether true values are unknown at some pixels that are to be filled.
     """
+    wanted = {"observation", "clean"} if needs_clean else {"observation"}
     position = 0
     for batch in dataset:
         if max_images is not None and position >= max_images:
             return
-        batch = _as_dict(batch, needs_clean)
-        room = None if max_images is None else max_images - position
-        rows = slice(max(0, skip - position), room)
+        if not isinstance(batch, dict) and not needs_clean:
+            batch = {"observation": batch[0] if isinstance(batch, (tuple, list)) else batch}
+        if not isinstance(batch, dict) or not wanted <= set(batch):
+            found = sorted(batch) if isinstance(batch, dict) else type(batch).__name__
+            raise ValueError(
+                'Scores need batches {"observation": y, "clean": x} (and "mask" where masks are '
+                "explicit): load the data set with clean=True, or hide pixels of damaged images "
+                f"with keras_uai.metrics.holdout. Received: {found}"
+            )
         given = {n: checks.to_numpy(batch[n]) for n in _KEYS if batch.get(n) is not None}
-        position += min(len(given["observation"]), room or len(given["observation"]))
+        stop = None if max_images is None else max_images - position
+        rows = slice(max(0, skip - position), stop)
+        position += len(given["observation"])
         given = {name: value[rows] for name, value in given.items()}
         if len(given["observation"]):
-            yield _unpack(given, measurement)
-
-
-def _as_dict(batch, needs_clean):
-    if not isinstance(batch, dict) and not needs_clean:
-        batch = {"observation": batch[0] if isinstance(batch, (tuple, list)) else batch}
-    wanted = {"observation", "clean"} if needs_clean else {"observation"}
-    if not isinstance(batch, dict) or not wanted <= set(batch):
-        found = sorted(batch) if isinstance(batch, dict) else type(batch).__name__
-        raise ValueError(
-            'Scores need batches {"observation": y, "clean": x} (and "mask" where masks are '
-            "explicit): load the data set with clean=True, or hide pixels of damaged images with "
-            f"keras_uai.metrics.holdout. Received: {found}"
-        )
-    return batch
+            yield _unpack(given, measurement or Measurement())
 
 
 def _unpack(batch, measurement):
     y = checks.images("observation", batch["observation"], bounded=False)
-    mask = batch.get("mask")
-    mask = checks.to_numpy((measurement or Measurement()).recover(y)) if mask is None else mask
-    found = {"observation": y, "mask": checks.mask("mask", mask, y.shape), "is_partial": False}
-    known = batch.get("known")
-    if known is not None:
-        known = checks.mask("known", known, y.shape)
-        found["is_partial"] = True
-    if batch.get("never_fill") is not None:
-        fill = 1.0 - checks.mask("never_fill", batch["never_fill"], y.shape)
-        known = fill if known is None else known * fill
-    if batch.get("clean") is not None:
+    mask = batch["mask"] if "mask" in batch else checks.to_numpy(measurement.recover(y))
+    found = {"observation": y, "mask": checks.mask("mask", mask, y.shape)}
+    known = np.ones((*y.shape[:3], 1))
+    if "known" in batch:
+        known = checks.mask("known", batch["known"], y.shape)
+    if "never_fill" in batch:
+        known = known * (1.0 - checks.mask("never_fill", batch["never_fill"], y.shape))
+    found["is_partial"] = "known" in batch
+    if "clean" in batch:
         clean = batch["clean"]
         if clean.shape != y.shape:
             raise ValueError(
@@ -69,14 +72,11 @@ def _unpack(batch, measurement):
                 f"shape {y.shape}, clean of shape {clean.shape}"
             )
         unknown = np.isnan(clean)
+        found["is_partial"] |= bool((unknown & (known > 0.5)).any())
+        found["clean"] = np.where(unknown, np.float32(0), clean)
         if unknown.any():
-            clean = np.where(unknown, np.float32(0), clean)
-            found["is_partial"] |= bool(
-                (unknown if known is None else unknown & (known > 0.5)).any()
-            )
-            known = (1.0 - unknown) * (1.0 if known is None else known)
-        found["clean"] = clean
-    found["known"] = known
+            known = known * ~unknown
+    found["known"] = None if known.all() else known
     return found
 
 
@@ -104,24 +104,17 @@ def holdout(dataset, measurement, fraction=0.1, seed=0):
     """
     if not 0 < fraction < 1:
         raise ValueError(f"`fraction` must lie in (0, 1). Received: fraction={fraction!r}")
-    return _Holdout(dataset, measurement, fraction, seed)
+    return Repeatable(_held_out, dataset, measurement, fraction, seed)
 
 
-class _Holdout:
-    def __init__(self, dataset, measurement, fraction, seed):
-        self.dataset = dataset
-        self.measurement = measurement
-        self.fraction = fraction
-        self.seed = seed
-
-    def __iter__(self):
-        position = 0
-        for found in unpacked(self.dataset, self.measurement, needs_clean=False):
-            y, mask = found["observation"], found["mask"]
-            positions = np.arange(position, position + len(y), dtype="uint32")
-            keys = random.key(self.seed, rng_streams.HOLDOUT, positions)
-            left = checks.to_numpy(self.measurement.split(mask, keys, self.fraction))
-            position += len(y)
-            hidden = np.where(left > 0.5, y, np.float32(self.measurement.tau))
-            known = mask if found["known"] is None else mask * found["known"]
-            yield {"observation": hidden, "mask": left, "clean": y, "known": known}
+def _held_out(dataset, measurement, fraction, seed):
+    position = 0
+    for found in unpacked(dataset, measurement, needs_clean=False):
+        y, mask = found["observation"], found["mask"]
+        positions = np.arange(position, position + len(y), dtype="uint32")
+        keys = random.key(seed, rng_streams.HOLDOUT, positions)
+        left = checks.to_numpy(measurement.split(mask, keys, fraction))
+        position += len(y)
+        hidden = np.where(left > 0.5, y, np.float32(measurement.tau))
+        known = mask if found["known"] is None else mask * found["known"]
+        yield {"observation": hidden, "mask": left, "clean": y, "known": known}

@@ -83,18 +83,16 @@ def coverage(ranks):
     """Returns nominal and observed coverage of the central intervals between samples.
 
     Args:
-        ranks: fractions at the K + 1 ranks.
+        ranks: float64 array of the fractions at the K + 1 ranks.
 
     Returns:
         Two float64 arrays of length floor(K / 2) + 2 that rise from 0 to 1.
     """
-    ranks = np.asarray(ranks, dtype="float64")
     bins = len(ranks)
-    nominal, observed = [0.0], [0.0]
-    for dropped in range((bins - 1) // 2, 0, -1):  # ranks left out at each end
-        nominal.append((bins - 2 * dropped) / bins)
-        observed.append(ranks[dropped : bins - dropped].sum())
-    return np.array([*nominal, 1.0]), np.array([*observed, 1.0])
+    dropped = range((bins - 1) // 2, 0, -1)  # ranks left out at each end
+    nominal = [(bins - 2 * d) / bins for d in dropped]
+    observed = [ranks[d : bins - d].sum() for d in dropped]
+    return np.array([0.0, *nominal, 1.0]), np.array([0.0, *observed, 1.0])
 
 
 def summarize(counts, sums):

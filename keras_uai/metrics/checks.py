@@ -13,7 +13,7 @@ def to_numpy(value):
 def images(name, value, shape=(None,) * 4, bounded=True):
     """Returns `value` as a NumPy array of `shape`, finite floats, in [-1, 1] if bounded.
 
-    None in `shape` stands for any size above 0.
+    None in `shape` stands for any size above 0. With five axes, the second one is of samples.
     """
     value = to_numpy(value)
     fits = len(value.shape) == len(shape) and 0 not in value.shape
@@ -26,13 +26,8 @@ def images(name, value, shape=(None,) * 4, bounded=True):
             f"`{name}` must be floating point in network units: scale 8-bit images by "
             f"v / 127.5 - 1. Received: an array of {value.dtype}"
         )
-    bad = ~np.isfinite(value)
-    if bad.any():
-        at = tuple(np.argwhere(bad)[0].tolist())
-        raise ValueError(
-            f"`{name}` must be finite. Received: {int(bad.sum())} NaN or infinite values, the "
-            f"first at {at}"
-        )
+    if bad := np.count_nonzero(~np.isfinite(value)):
+        raise ValueError(f"`{name}` must be finite. Received: {bad} NaN or infinite values")
     low, high = float(value.min()), float(value.max())
     if bounded and max(-low, high) > 1.0 + TOLERANCE:
         raise ValueError(
@@ -42,18 +37,14 @@ def images(name, value, shape=(None,) * 4, bounded=True):
     return value
 
 
-def samples(name, value, shape, num_samples=None, bounded=True):
-    """Returns `value` as an array `(N, K, H, W, C)` for images of `shape` `(N, H, W, C)`."""
-    return images(name, value, (shape[0], num_samples, *shape[1:]), bounded)
-
-
 def mask(name, value, shape):
     """Returns `value` as an array `(N, H, W, 1)` or `(N, H, W, C)` of zeros and ones."""
     value = to_numpy(value)
-    shapes = list(dict.fromkeys([(*shape[:3], 1), tuple(shape)]))
-    if value.shape not in shapes:
-        expected = " or ".join(map(str, shapes))
-        raise ValueError(f"`{name}` must have shape {expected}. Received: shape {value.shape}")
+    if value.shape not in ((*shape[:3], 1), tuple(shape)):
+        raise ValueError(
+            f"`{name}` must have shape {(*shape[:3], 1)}, or that of the images, {tuple(shape)}. "
+            f"Received: shape {value.shape}"
+        )
     if not np.isin(value, (0, 1)).all():
         raise ValueError(
             f"`{name}` must hold 1 (observed) and 0 (missing) only. "

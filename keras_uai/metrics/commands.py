@@ -8,6 +8,8 @@ import dataclasses
 import os
 import platform
 
+import keras
+
 import keras_uai
 from keras_uai.metrics import (
     evaluation,
@@ -37,30 +39,34 @@ def evaluate(options):
         raise ValueError(
             f"`--sampler` needs a model (--model). Received: --sampler={options['sampler']} alone"
         )
-    model = None
-    if options["model"]:
-        model = predictors.load(options["model"], options.get("sampler"))
+    model = predictors.load(options["model"], options.get("sampler")) if options["model"] else None
     data = EvaluationData(options, model)
     methods = _methods(options, model, data)
-    crop = options.get("feature_crop", evaluation.FEATURE_CROP) or None
-    extractor = None
-    if data.has_whole_images and data.values.is_bounded:
-        extractor = _extractor(options["extractor"])
+    crop = options.get("feature_crop", statistics.CROP) or None
     result = {
         "command": options.get("command"),
         "model": model and {"path": options["model"], "digest": model.digest},
         "data": data.provenance(),
-        "extractor": extractor and {**extractor.provenance(), "crop": crop},
+        "extractor": None,
         "num_samples": options["num_samples"],
         "seed": options["seed"],
-        "versions": _versions(),
+        "versions": {
+            "keras_uai": keras_uai.__version__,
+            "keras": keras.__version__,
+            "backend": keras.backend.backend(),
+            "python": platform.python_version(),
+        },
         "methods": {},
     }
-    reference = None
-    if extractor is not None:
-        reference = _reference(options, data, extractor, crop)[0]
-        known = reference.provenance
-        result["extractor"] |= {"images": known["images"], "dimensions": reference.dimension}
+    extractor = reference = None
+    if data.has_whole_images and data.values.is_bounded and options["extractor"] != "none":
+        extractor, reference, _ = _reference(options, data, crop)
+        result["extractor"] = {
+            **extractor.provenance(),
+            "crop": crop,
+            "images": reference.count,
+            "dimensions": reference.dimension,
+        }
     depends_on = {name: result[name] for name in ("data", "extractor", "seed", "versions")}
     for name, method in methods.items():
         found = evaluation.run(
@@ -89,8 +95,7 @@ def evaluate(options):
 def reference_statistics(options):
     """Makes reference statistics of clean images, or finds them; returns `(Statistics, path)`."""
     data = EvaluationData(options, clean_only=True)
-    crop = options.get("feature_crop", evaluation.FEATURE_CROP) or None
-    return _reference(options, data, _extractor(options["extractor"]), crop)
+    return _reference(options, data, options.get("feature_crop", statistics.CROP) or None)[1:]
 
 
 def draw_figure(options):
@@ -106,27 +111,28 @@ def draw_figure(options):
             "Each model needs a name of its own. "
             f"Received: {len(models)} models, --names={','.join(names)}"
         )
-    images = FIGURE_IMAGES if options["images"] is None else options["images"]
     data = EvaluationData({**options, "images": None}, models[0], scored=False)
+    images = options["images"] or FIGURE_IMAGES
     found = data.shown(options.get("first") or 0, images, options["seed"])
-    count = options["num_samples"]
-    found["clean"] = found["clean"] if options["clean"] else None
-    view = figures.cutter(options.get("view"))
-    y, clean = view(found["observation"]), view(found["clean"])
+    view, shown = figures.cutter(options.get("view")), options["num_samples"]
+    y, clean = view(found["observation"]), view(found["clean"] if options["clean"] else None)
     if len(models) > 1 or options.get("names"):
-        samples = [view(gallery.draw_samples(model, found, count), 1) for model in models]
-        picture = figures.models_grid(
-            y, dict(zip(names, samples, strict=True)), clean, max_samples=count
-        )
+        samples = [view(gallery.draw_samples(model, found, shown)) for model in models]
+        columns = dict(zip(names, samples, strict=True))
+        picture = figures.models_grid(y, columns, clean, max_samples=shown)
     else:
-        samples = gallery.draw_samples(models[0], found, max(count, gallery.NUM_SAMPLES))
+        samples = gallery.draw_samples(models[0], found, max(shown, gallery.NUM_SAMPLES))
+        others = {
+            name: view([s[0] for s in gallery.draw_samples(predictors.baseline(name), found, 1)])
+            for name in options.get("baselines") or ()
+        }
         picture = figures.sample_grid(
             y,
-            view(samples, 1),
+            view(samples),
             clean,
             mean=view(gallery.draw_mean(models[0], found, samples)),
-            others={name: view(_one_of(name, found)) for name in options.get("baselines") or ()},
-            max_samples=count,
+            others=others,
+            max_samples=shown,
             uncertainty=options["uncertainty"],
         )
     figures.save_png(picture, options["out"])
@@ -159,18 +165,13 @@ def describe(result):
     return f"{text} ± is half of the 95% interval over images."
 
 
-def _extractor(name):
-    return None if name == "none" else extractors.get(None if name == "auto" else name)
-
-
-def _reference(options, data, extractor, crop):
-    return statistics.reference(
-        options["references"],
-        extractor,
-        data.batches,
-        crop=crop,
-        progress=options["progress"],
-        **data.identity,
+def _reference(options, data, crop):
+    """Returns the extractor, the statistics of the clean images, and their file."""
+    name = options["extractor"]
+    extractor = extractors.get(None if name == "auto" else name)
+    known = {"crop": crop, "progress": options["progress"], **data.identity}
+    return extractor, *statistics.reference(
+        options["references"], extractor, data.batches(), **known
     )
 
 
@@ -208,21 +209,6 @@ def _pictures(options, data, methods):
     first = {name: [of_image[0] for of_image in images] for name, images in samples.items()}
     pictures = {"methods": figures.sample_grid(y, None, clean, others=first)}
     if MODEL in samples:
-        shown = {"max_samples": FIGURE_SAMPLES}
-        pictures["samples"] = figures.sample_grid(y, samples[MODEL], clean, **shown)
+        own = samples[MODEL]
+        pictures["samples"] = figures.sample_grid(y, own, clean, max_samples=FIGURE_SAMPLES)
     return pictures
-
-
-def _one_of(name, found):
-    return [s[0] for s in gallery.draw_samples(predictors.baseline(name), found, 1)]
-
-
-def _versions():
-    import keras
-
-    return {
-        "keras_uai": keras_uai.__version__,
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
-        "python": platform.python_version(),
-    }

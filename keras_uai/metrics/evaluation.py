@@ -10,13 +10,12 @@ import warnings
 import numpy as np
 
 from keras_uai import files
-from keras_uai.metrics import checks, distances, extractors, feature_images, predictors, provenance
+from keras_uai.metrics import checks, distances, extractors, predictors, statistics
 from keras_uai.metrics.batches import image_seeds, unpacked
 from keras_uai.metrics.progress import bar
 from keras_uai.metrics.scores import Scores
 from keras_uai.metrics.statistics import Statistics
 
-FEATURE_CROP = 64
 SAVE_SECONDS = 30.0
 NORMAL_95 = 1.959964
 JACKKNIFE_FROM = 100  # images: with fewer, the intervals would say more of chance than of error
@@ -70,7 +69,7 @@ def run(
     measurement=None,
     max_images=None,
     extractor=None,
-    feature_crop=FEATURE_CROP,
+    feature_crop=statistics.CROP,
     clean_features=False,
     needs_clean=True,
     progress=False,
@@ -85,7 +84,7 @@ def run(
             missing is where all channels are 0.
         max_images: number of images to use; None for all. The paper: 1,000 for `std`.
         extractor: of the features for distances; see `extractors.get`. Default: no distances.
-        feature_crop: see `feature_images.windows`; None for whole images.
+        feature_crop: see `statistics.windows`; None for whole images.
         clean_features: whether to extract the features of true images, too.
         needs_clean: False scores the spread alone where batches have no `"clean"`.
         progress: whether to show a progress bar, or the text before it.
@@ -97,39 +96,33 @@ def run(
         `Evaluation`.
     """
     predictor = predictors.get(predictor)
-    measurement = measurement or predictor.measurement
     extractor = None if extractor is None else extractors.get(extractor)
     num_samples = num_samples if predictor.stochastic else 1
-    found = Evaluation(predictor, num_samples, extractor, feature_crop, clean_features, settings)
+    found = Evaluation(predictor, num_samples, extractor, feature_crop, clean_features)
     if path and os.path.exists(path):
-        found.load(path)
+        found.load(path, settings)
     if found.is_finished:
         return found
     saved = time.monotonic()
+    measurement = measurement or predictor.measurement
     with bar(progress, None if max_images is None else max_images - len(found)) as advance:
         for batch in unpacked(dataset, measurement, len(found), max_images, needs_clean):
             count = len(batch["observation"])
             found.add(batch, image_seeds(seed, len(found) + np.arange(count)))
             advance(count)
             if path and time.monotonic() - saved > SAVE_SECONDS:
-                found.save(path)
+                found.save(path, settings)
                 saved = time.monotonic()
     if not len(found):
         raise ValueError("`dataset` must hold at least one image. Received: no batch")
     found.is_finished = True
     if path:
-        found.save(path)
+        found.save(path, settings)
     return found
 
 
 class Evaluation:
-    """Scores and features of one predictor, image by image.
-
-    Args:
-        predictor: `Predictor`.
-        num_samples: samples an image, K.
-        extractor: `Extractor`, or None.
-        feature_crop, clean_features, settings: see `run`.
+    """Scores and features of one predictor, image by image; `run` makes it.
 
     Attributes:
         scores: `Scores`.
@@ -139,14 +132,11 @@ class Evaluation:
         is_finished: whether all images were evaluated.
     """
 
-    def __init__(
-        self, predictor, num_samples, extractor, feature_crop, clean_features=False, settings=None
-    ):
+    def __init__(self, predictor, num_samples, extractor, feature_crop, clean_features):
         self.predictor = predictor
         self.num_samples = num_samples
         self.extractor = extractor
         self.feature_crop = feature_crop
-        self.settings = settings or {}
         self.scores = Scores(predictor.is_bounded, predictor.stochastic)
         kinds = ["sample", "mean"][: 1 + (num_samples > 1)] + ["clean"] * clean_features
         self.features = {kind: [] for kind in kinds} if extractor else {}
@@ -160,44 +150,44 @@ class Evaluation:
 
     def add(self, batch, seeds):
         """Samples and scores a batch of `unpacked`; `seeds` `(N,)` are those of its images."""
-        y, mask, clean, known = (batch.get(n) for n in ("observation", "mask", "clean", "known"))
-        bounded = self.predictor.is_bounded
+        y, mask = batch["observation"], batch["mask"]
         begun = time.monotonic()
         samples = self.predictor.sample(y, mask, num_samples=self.num_samples, seed=seeds)
-        samples = checks.samples("samples", samples, y.shape, self.num_samples, bounded)
+        shape = (len(y), self.num_samples, *y.shape[1:])
+        samples = checks.images("samples", samples, shape, self.predictor.is_bounded)
         self.seconds += time.monotonic() - begun
         if self.features:
             self._extract(batch, samples)
-        self.scores.update(clean, samples, mask, known)
+        self.scores.update(batch.get("clean"), samples, mask, batch["known"])
 
     def _extract(self, batch, samples):
-        clean, known = batch.get("clean"), batch.get("known")
+        clean, known = batch.get("clean"), batch["known"]
         if batch["is_partial"] or (clean is None and "clean" in self.features):
             raise ValueError(
                 "A distance needs whole true images: pass `reference` statistics, or load the data "
                 "set with its clean images. Received: batches "
                 + ("that are known in part" if batch["is_partial"] else 'without "clean"')
             )
-        images = {"sample": samples[:, 0], "clean": clean}
-        if "mean" in self.features:
-            images["mean"] = samples.mean(axis=1, dtype="float32")
+        images = {
+            "sample": samples[:, 0],
+            "mean": samples.mean(axis=1, dtype="float32"),
+            "clean": clean,
+        }
         for kind, features in self.features.items():
             whole = images[kind] if known is None else np.where(known > 0.5, images[kind], clean)
-            rows, parts = feature_images.parts(
+            rows, parts = statistics.parts(
                 whole, batch["mask"], len(self), self.feature_crop, known
             )
-            features.append(feature_images.extract(self.extractor, parts))
+            features.append(statistics.extract(self.extractor, parts))
         self._sizes |= {part.shape for part in parts}
         self._images += rows
 
     def statistics(self, kind="sample"):
         """Returns `Statistics` of the features `"sample"`, `"mean"` or `"clean"`."""
-        known = {
-            **self.extractor.provenance(),
-            "image_size": feature_images.size_text(self._sizes),
-            "images": len(self._images),
-        }
-        return Statistics(known, np.concatenate(self.features[kind]))
+        size = statistics.size_text(self._sizes)
+        known = {"image_size": size, "images": len(self._images)}
+        features = np.concatenate(self.features[kind])
+        return Statistics({**self.extractor.provenance(), **known}, features)
 
     def result(self, reference=None, kernel=False):
         """Returns all scores as a dict of floats; see `evaluate`."""
@@ -219,7 +209,7 @@ class Evaluation:
         `JACKKNIFE_FROM` images have none. Too few images for a covariance are not warned of.
 
         Args:
-            reference: `Statistics` of the same true images, with features; adds the distances.
+            reference: `Statistics` of the same true images; adds the distances.
         """
         values = self.scores.result()
         found = {
@@ -235,22 +225,22 @@ class Evaluation:
         for (name, measure), kind in itertools.product(measures.items(), ("sample", "mean")):
             if kind not in self.features:
                 continue
-            statistics, half = self.statistics(kind), math.nan
+            features, half = self.statistics(kind), math.nan
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                value = measure(statistics, reference)
-            if len(self) >= JACKKNIFE_FROM:
-                half = NORMAL_95 * distances.standard_error(
-                    measure, statistics, reference, self._images
-                )
+                value = measure(features, reference)
+                if len(self) >= JACKKNIFE_FROM:
+                    half = NORMAL_95 * distances.standard_error(
+                        measure, features, reference, self._images
+                    )
             name = name if kind == "sample" else f"{name}_of_mean"
             found[name] = {"value": value, "low": value - half, "high": value + half}
         return found
 
-    def save(self, path):
+    def save(self, path, settings):
         """Writes the state, whole or not at all."""
         header = {
-            "settings": self.settings,
+            "settings": settings or {},
             "is_finished": self.is_finished,
             "seconds": self.seconds,
             "sizes": sorted(self._sizes),
@@ -261,19 +251,18 @@ class Evaluation:
         arrays["header"] = np.frombuffer(json.dumps(header).encode(), "uint8")
         files.atomic_write(path, lambda file: np.savez(file, **arrays))
 
-    def load(self, path):
+    def load(self, path, settings):
         """Reads the state that `save` wrote; raises a ValueError if it is of other settings."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+                arrays = dict(file)
             header = json.loads(arrays.pop("header").tobytes().decode())
-            settings = header["settings"]
         except (OSError, KeyError, ValueError) as error:
             raise ValueError(
                 "The file must be the state of an evaluation: remove it, and begin anew. "
                 f"Received: {path} ({error})"
             ) from error
-        if wrong := provenance.differences(settings, self.settings):
+        if wrong := statistics.differences(header["settings"], settings or {}):
             raise ValueError(
                 "An evaluation with other settings was begun here. Choose another folder (--out), "
                 f"or begin anew (--restart). Received: {path}, in which {'; '.join(wrong)}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_uai import backend
 from keras_uai.metrics import baselines
+from keras_uai.metrics.extractors.base import file_digest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,15 +62,14 @@ def get(identifier):
 
 def of_model(model, name=None, digest="unknown", settings=None):
     """Returns a model of `keras_uai.models` as a predictor."""
-    stochastic = getattr(model, "stochastic", True)
     sampler = getattr(model, "sampler", None)
     predicts_mean = getattr(getattr(model, "generator", None), "predicts_mean", False)
     return Predictor(
         model.inpaint,
         name or model.name,
         digest if sampler is None else f"{digest} {sampler!r}",
-        stochastic,
-        getattr(model, "predict_mean", None) if predicts_mean else None,
+        getattr(model, "stochastic", True),
+        model.predict_mean if predicts_mean else None,
         getattr(model, "measurement", None),
         getattr(model, "image_shape", None),
         getattr(model, "values", None),
@@ -78,14 +78,12 @@ def of_model(model, name=None, digest="unknown", settings=None):
 
 
 def baseline(name):
-    """Returns a baseline of `keras_uai.metrics.baselines` as a predictor."""
+    """Returns a baseline of `keras_uai.metrics.baselines`, by its name, as a predictor."""
     fill = baselines.get(name)
 
     def sample(y, mask=None, num_samples=1, seed=0):
-        x = fill(y, mask)
-        return np.broadcast_to(x[:, None], (len(x), num_samples, *x.shape[1:]))
+        return np.repeat(fill(y, mask)[:, None], num_samples, axis=1)
 
-    name = name if isinstance(name, str) else fill.__name__
     return Predictor(sample, name, name, stochastic=False)
 
 
@@ -94,7 +92,7 @@ def predicted_mean(predictor):
     predictor = get(predictor)
 
     def sample(y, mask, num_samples=1, seed=0):
-        return np.asarray(predictor.mean(y, mask))[:, None]
+        return np.repeat(np.asarray(predictor.mean(y, mask))[:, None], num_samples, axis=1)
 
     return dataclasses.replace(predictor, sample=sample, stochastic=False)
 
@@ -127,24 +125,16 @@ def load(path, sampler=None):
 
 
 def _saved_model(path):
-    """The signature `serving_default`: image, mask and a seed an image to samples."""
-    from keras_uai.metrics.extractors.base import file_digest
-
+    """The signature `serving_default`: y, mask and a seed an image to samples."""
     tf = backend.tensorflow("A SavedModel is run by TensorFlow")
     module = tf.saved_model.load(path)
     signature = module.signatures["serving_default"]
     inputs = signature.structured_input_signature[1]
 
     def sample(y, mask, num_samples, seed):
-        given = {"image": y, "mask": mask, "seed": seed, "num_samples": num_samples}
-        feed = {}
-        for name, spec in inputs.items():
-            value = np.asarray(given.get(name, 0))
-            if value.ndim == 0 and spec.shape.rank == 1:
-                value = np.full(len(y), value)
-            feed[name] = tf.cast(tf.convert_to_tensor(value), spec.dtype)
+        given = {"y": y, "mask": mask, "seed": seed, "num_samples": [num_samples] * len(y)}
+        feed = {name: tf.cast(given[name], spec.dtype) for name, spec in inputs.items()}
         return signature(**feed)["samples"].numpy()
 
     sample.module = module  # a SavedModel's variables live as long as it does
-    name = os.path.splitext(os.path.basename(os.path.normpath(path)))[0]
-    return Predictor(sample, name, file_digest(path))
+    return Predictor(sample, os.path.basename(os.path.normpath(path)), file_digest(path))

@@ -10,14 +10,12 @@ def bar(show, total=None):
     """Yields `advance(n)`.
 
     Args:
-        show: False for no bar (tqdm is then not imported); True; or the text to show before it.
-        total: how many images there are, where that is known.
+        show: False for no bar; True; or the text to show before it.
+        total: number of images, where it is known.
     """
-    if not show:
-        yield lambda n: None
-        return
     from tqdm import tqdm
 
     text = show if isinstance(show, str) else None
-    with tqdm(total=total, unit="image", desc=text, delay=DELAY, leave=False) as shown:
+    options = {"delay": DELAY, "leave": False, "disable": not show}
+    with tqdm(total=total, unit="image", desc=text, **options) as shown:
         yield shown.update

@@ -79,8 +79,7 @@ def write(folder, result, pictures):
         files.atomic_write(os.path.join(folder, name), text)
     found = {n: method.get("calibration") for n, method in result["methods"].items()}
     if calibrated := {name: value for name, value in found.items() if value}:
-        plotted = next(iter(calibrated.values())) if len(calibrated) == 1 else calibrated
-        pictures = {**pictures, "calibration": figures.calibration_plot(plotted)}
+        pictures = {**pictures, "calibration": figures.calibration_plot(calibrated)}
     for name, picture in pictures.items():
         figures.save_png(picture, os.path.join(folder, f"{name}.png"))
     return [os.path.join(folder, name) for name in (*texts, *(f"{n}.png" for n in pictures))]

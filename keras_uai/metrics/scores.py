@@ -33,8 +33,6 @@ Where images are known in part only (`known`), everything is over the known valu
 `ssim`. Without true images, `std` and `spread` are left.
 """
 
-import functools
-
 import numpy as np
 
 from keras_uai.metrics import calibration, checks
@@ -86,35 +84,27 @@ def image_sums(x, samples, mask, known=None, stochastic=True):
         `(3, bins)`, see `keras_uai.metrics.calibration`.
     """
     shape = samples.shape[1:]
-    observed = np.asarray(mask) > 0.5
     inside = np.broadcast_to(True if known is None else known, shape) > 0.5
-    missing = inside & ~observed
-    sums = {"images": 1.0, "missing": float(missing.sum())}
-    sums |= _missing_sums(x, samples, missing, observed, stochastic)
-    if x is not None:
-        sums |= _error_sums(np.asarray(x, dtype="float64"), samples, inside)
-    return sums
-
-
-def _missing_sums(x, samples, missing, observed, stochastic):
-    """Sums over missing values, some at a time."""
-    k, at = len(samples), np.flatnonzero(missing)
-    samples = samples.reshape(k, -1)
-    bins = calibration.distance_bins(observed)
-    bins = np.broadcast_to(bins, missing.shape).reshape(-1)
-    found = {}
+    bins = np.broadcast_to(calibration.distance_bins(np.asarray(mask) > 0.5), shape).reshape(-1)
+    at = np.flatnonzero(inside & (np.asarray(mask) <= 0.5))
+    sums = {"images": 1.0, "missing": float(len(at))}
+    drawn = samples.reshape(len(samples), -1)
+    true = None if x is None else np.asarray(x).reshape(-1)
     for start in range(0, max(len(at), 1), _CHUNK):
         part = at[start : start + _CHUNK]
-        drawn = samples[:, part].astype("float64")
-        true = None if x is None else np.asarray(x, dtype="float64").reshape(-1)[part]
-        for name, value in _value_sums(true, drawn, bins[part], stochastic).items():
-            found[name] = found.get(name, 0.0) + value
-    return found
+        found = _missing_sums(
+            None if x is None else true[part], drawn[:, part], bins[part], stochastic
+        )
+        for name, value in found.items():
+            sums[name] = sums.get(name, 0.0) + value
+    return sums if x is None else sums | _error_sums(np.asarray(x, "float64"), samples, inside)
 
 
-def _value_sums(true, drawn, bins, stochastic):
-    """Sums over values: `true` `(P,)` or None, `drawn` `(K, P)`, `bins` of distance `(P,)`."""
-    k = len(drawn)
+def _missing_sums(true, drawn, bins, stochastic):
+    """Sums over missing values: `true` `(P,)` or None, `drawn` `(K, P)`, `bins` of distance."""
+    from scipy import stats
+
+    k, drawn = len(drawn), drawn.astype("float64")
     if k > 1:
         variance = drawn.var(axis=0, ddof=1)
     else:
@@ -128,42 +118,36 @@ def _value_sums(true, drawn, bins, stochastic):
     sums["squares_missing_of_mean"] = squares.sum()
     sums["crps"] = crps(drawn, true).sum()
     for position, label in enumerate(calibration.DISTANCE_BINS):
-        sums[f"missing_{label}"] = float((bins == position).sum())
-        sums[f"variances_{label}"] = spread[bins == position].sum()
-        sums[f"squares_of_mean_{label}"] = squares[bins == position].sum()
-    sums["covered_90"] = float((squares <= _quantile(k) ** 2 * spread).sum())
+        there = bins == position
+        sums[f"missing_{label}"] = float(there.sum())
+        sums[f"variances_{label}"] = spread[there].sum()
+        sums[f"squares_of_mean_{label}"] = squares[there].sum()
+    quantile = stats.t.ppf((1.0 + INTERVAL) / 2.0, k - 1) if k > 1 else 0.0
+    sums["covered_90"] = float((squares <= quantile**2 * spread).sum())
     if k > 1:
         sums["ranks"] = calibration.rank_counts(true, drawn)
         sums["spread_bins"] = calibration.spread_sums(spread, squares)
     return sums
 
 
-@functools.cache
-def _quantile(k):
-    """Student's t of the 90% interval; 0 for a single sample."""
-    from scipy import stats
-
-    return float(stats.t.ppf((1.0 + INTERVAL) / 2.0, k - 1)) if k > 1 else 0.0
-
-
 def _error_sums(x, samples, inside):
     """Sums over all values of the image, one sample at a time."""
-    k, values = len(samples), inside.sum()
+    values = float(inside.sum())
     whole = inside.all() and min(x.shape[:2]) >= SSIM_WINDOW
 
     def errors(image):
         squares = ((image - x) ** 2)[inside].sum()
         return np.array([squares, psnr(squares / max(values, 1)), ssim(image, x) if whole else 0.0])
 
-    of_samples = sum(errors(sample.astype("float64")) for sample in samples) / k
-    of_mean = errors(samples.mean(axis=0, dtype="float64"))
-    names = ("squares", "psnr", "ssim")
-    return {
-        "values": float(values),
-        "ssim_images": float(whole),
-        **{name: float(v) for name, v in zip(names, of_samples, strict=True)},
-        **{f"{name}_of_mean": float(v) for name, v in zip(names, of_mean, strict=True)},
+    found = {
+        "": sum(errors(sample.astype("float64")) for sample in samples) / len(samples),
+        "_of_mean": errors(samples.mean(axis=0, dtype="float64")),
     }
+    sums = {"values": values, "ssim_images": float(whole)}
+    for suffix, numbers in found.items():
+        for name, number in zip(("squares", "psnr", "ssim"), numbers, strict=True):
+            sums[f"{name}{suffix}"] = float(number)
+    return sums
 
 
 class Scores:
@@ -201,7 +185,8 @@ class Scores:
             mask: `(N, H, W, 1)` or `(N, H, W, C)`, 1 = observed.
             known: like `mask`, 1 where x is known; None for everywhere.
         """
-        samples = checks.samples("samples", samples, (None,) * 4, self.num_samples, self.bounded)
+        wanted = (None, self.num_samples, None, None, None)
+        samples = checks.images("samples", samples, wanted, self.bounded)
         shape = (samples.shape[0], *samples.shape[2:])
         known = None if known is None else checks.mask("known", known, shape) > 0.5
         if x is not None:
@@ -248,20 +233,21 @@ class Scores:
         filled = np.flatnonzero(counts.any(axis=1))
         if not len(filled):
             return None
-        result = calibration.summarize(counts.sum(axis=0), sums.sum(axis=0))
-        if not resamples:
-            return result
-        generator = np.random.default_rng(seed)
-        errors = []
-        for _ in range(resamples):
-            drawn = generator.choice(filled, len(filled))
-            found = calibration.summarize(counts[drawn].sum(axis=0), sums[drawn].sum(axis=0))
-            errors.append(found["calibration_error"])
-        interval = np.quantile(errors, (0.025, 0.975)).tolist()
-        return {**result, "calibration_error_interval": interval}
 
-    def bootstrap(self, confidence=0.95, resamples=2000, seed=0):
-        """Returns percentile bootstrap intervals over images, `{score: (low, high)}` (Efron 1979).
+        def summary(rows):
+            return calibration.summarize(counts[rows].sum(axis=0), sums[rows].sum(axis=0))
+
+        result = summary(filled)
+        if resamples:
+            generator = np.random.default_rng(seed)
+            draws = (generator.choice(filled, len(filled)) for _ in range(resamples))
+            errors = [summary(rows)["calibration_error"] for rows in draws]
+            interval = np.quantile(errors, (0.025, 0.975)).tolist()
+            result["calibration_error_interval"] = interval
+        return result
+
+    def bootstrap(self, resamples=2000, seed=0):
+        """Returns 95% percentile bootstrap intervals, `{score: (low, high)}` (Efron 1979).
 
         An interval tells how far a score would move with other images of the same kind. It does
         not cover other training runs.
@@ -278,8 +264,7 @@ class Scores:
             for name, column in table.items():
                 totals[name].append(draws @ column)
         totals = {name: np.concatenate(parts) for name, parts in totals.items()}
-        tails = [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0]
-        return {name: _interval(_ratio(totals, name), tails) for name in self._names(totals)}
+        return {name: _interval(_ratio(totals, name)) for name in self._names(totals)}
 
     def _names(self, totals):
         without = set()
@@ -297,12 +282,12 @@ class Scores:
         return [name for name in there if name not in without]
 
 
-def _interval(values, tails):
+def _interval(values):
     """Quantiles of the resamples that have a value (those with missing pixels in the bin)."""
     values = values[np.isfinite(values)]
     if not len(values):
         return float("nan"), float("nan")
-    return tuple(float(v) for v in np.quantile(values, tails))
+    return tuple(float(v) for v in np.quantile(values, (0.025, 0.975)))
 
 
 def _ratio(totals, name):

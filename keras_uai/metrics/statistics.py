@@ -1,91 +1,80 @@
-"""Mean and covariance of features, in float64, with their provenance.
+"""Features of sets of images, with their provenance: the second step of a distance.
 
-This is the second step of a distance. `Moments` collects mean and covariance of any number of
-features. `Statistics` is the result, with its provenance. `compute` makes it of images, and
-`reference` finds it in a folder or makes it.
+An extractor sees images at a fixed size. Large images would be shrunk, and their details lost.
+Features of these are of windows around their damage.
 """
 
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import os
+import re
 
 import numpy as np
 
 from keras_uai import files
-from keras_uai.metrics import feature_images, provenance
+from keras_uai.metrics import checks
+from keras_uai.metrics.batches import unpacked
 from keras_uai.metrics.progress import bar
 
-FILE_VERSION = 1
-_BLOCK = 512  # rows
+CROP = 64  # pixels
+WHOLE_UP_TO = 128  # pixels; images with a larger side are cropped
+WINDOWS = 8  # of each large image
+_STREAM = 0x43524F50  # separates the windows' random numbers from others
+_BLOCK = 4096  # rows
 
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """Mean and covariance of a set of features, and their provenance.
+    """Features of a set of images, and their provenance.
 
     Args:
         provenance: dict of JSON-able values: `extractor`, `weights` (their digest), `resize`,
             `image_size`, `dataset`, `split`, `seed`, `images` (number of feature vectors), others.
-        features: `(N, D)` float32 where they are kept, which the kernel distance needs and which
-            makes the Fréchet distance of fewer images than dimensions fast; else None.
-        moments: `(mean (D,), covariance (D, D))` float64. Default: computed from `features`.
+        features: `(N, D)` float32.
     """
 
     provenance: dict
-    features: np.ndarray | None = None
-    moments: tuple | None = None
+    features: np.ndarray
 
     def __post_init__(self):
         if self.count < 2:
             raise ValueError(f"A covariance needs at least 2 images. Received: images={self.count}")
-        if self.features is None and self.moments is None:
-            raise ValueError("Statistics need `features` or `moments`. Received: neither")
 
     @property
     def count(self):
         """Number of feature vectors."""
-        return self.provenance["images"]
+        return len(self.features)
 
     @property
     def dimension(self):
         """Number of features an image, D."""
-        return (self.features if self.features is not None else self.moments[1]).shape[1]
-
-    @functools.cached_property
-    def _moments(self):
-        if self.moments is not None:
-            return self.moments
-        moments = Moments()
-        moments.update(self.features)
-        return moments.mean_and_covariance()
+        return self.features.shape[1]
 
     @functools.cached_property
     def mean(self):
         """`(D,)` float64."""
-        if self.moments is None:
-            return self.features.mean(axis=0, dtype="float64")
-        return self.moments[0]
-
-    @property
-    def covariance(self):
-        """`(D, D)` float64, divided by N - 1."""
-        return self._moments[1]
+        return self.features.mean(axis=0, dtype="float64")
 
     @functools.cached_property
-    def centred(self):
-        """Features minus their mean, over sqrt(N - 1): `(N, D)` float64; covariance = X^T X."""
-        return (self.features - self.mean) / np.sqrt(len(self.features) - 1.0)
+    def factor(self):
+        """X `(at most D, D)` float64 with covariance = X^T X, divided by N - 1.
+
+        It is the centred features or, of more images than dimensions, R of their decomposition QR.
+        """
+        rows = np.empty((0, self.dimension))
+        for start in range(0, self.count, _BLOCK):
+            rows = np.concatenate([rows, self.features[start : start + _BLOCK] - self.mean])
+            if len(rows) > self.dimension:
+                rows = np.linalg.qr(rows, mode="r")
+        return rows / np.sqrt(self.count - 1.0)
 
     def save(self, path):
         """Writes an `.npz` that `Statistics.load` reads; the file appears whole or not at all."""
-        header = json.dumps({"version": FILE_VERSION, **self.provenance}, sort_keys=True)
-        arrays = {"header": np.frombuffer(header.encode(), "uint8")}
-        if self.features is not None:
-            arrays["features"] = self.features
-        else:
-            arrays["mean"], arrays["covariance"] = self.moments
+        header = np.frombuffer(json.dumps(self.provenance, sort_keys=True).encode(), "uint8")
+        arrays = {"header": header, "features": self.features}
         files.atomic_write(path, lambda file: np.savez(file, **arrays))
 
     @classmethod
@@ -102,151 +91,70 @@ class Statistics:
         try:
             with np.load(path, allow_pickle=False) as file:
                 found = json.loads(file["header"].tobytes().decode())
-                arrays = {name: file[name] for name in file.files}
-            features = arrays.get("features")
-            moments = None if features is not None else (arrays["mean"], arrays["covariance"])
+                features = file["features"]
         except (OSError, KeyError, ValueError) as error:
             if isinstance(error, FileNotFoundError):
                 raise
             raise ValueError(
                 f"The file must be one of tools/reference_statistics. Received: {path} ({error})"
             ) from error
-        version = found.pop("version", None)
-        if version != FILE_VERSION:
-            raise ValueError(
-                f"The file must have version {FILE_VERSION}: make it again with "
-                f"tools/reference_statistics. Received: {path} of version {version}"
-            )
-        wrong = provenance.differences(found, expected or {})
-        if wrong:
+        if wrong := differences(found, expected or {}):
             raise ValueError(
                 "The statistics must be made of the same images in the same way: make them again "
                 f"with tools/reference_statistics. Received: {path}, in which {'; '.join(wrong)}"
             )
-        return cls(found, features, moments)
+        return cls(found, features)
 
 
-class Moments:
-    """Mean and covariance of rows that arrive in any portions: float64, two passes within blocks.
-
-    Rows are summed in blocks of fixed size, so that the portions change no bit of the result.
-    """
-
-    def __init__(self):
-        self.count = 0
-        self._mean = self._scatter = None
-        self._waiting = []
-        self._waiting_rows = 0
-
-    def update(self, features):
-        """Adds rows `(N, D)`."""
-        features = np.asarray(features)
-        if features.ndim != 2:
-            raise ValueError(f"`features` must have shape (N, D). Received: {features.shape}")
-        self._waiting.append(features)
-        self._waiting_rows += len(features)
-        if self._waiting_rows >= _BLOCK:
-            rows = np.concatenate(self._waiting)
-            full = len(rows) - len(rows) % _BLOCK
-            for start in range(0, full, _BLOCK):
-                self._add(rows[start : start + _BLOCK])
-            self._waiting, self._waiting_rows = [rows[full:]], len(rows) - full
-
-    def mean_and_covariance(self):
-        """Returns `(mean (D,), covariance (D, D))` of all rows; the covariance over N - 1."""
-        if self._waiting_rows:  # the last, incomplete block
-            self._add(np.concatenate(self._waiting))
-            self._waiting, self._waiting_rows = [], 0
-        if self.count < 2:
-            raise ValueError(f"A covariance needs at least 2 rows. Received: {self.count}")
-        return self._mean, self._scatter / (self.count - 1.0)
-
-    def _add(self, rows):
-        rows = rows.astype("float64")
-        mean = rows.mean(axis=0)
-        centred = rows - mean
-        self._combine(len(rows), mean, centred.T @ centred)
-
-    def _combine(self, count, mean, scatter):
-        """Merges the moments of two disjoint sets (Chan, Golub and LeVeque 1979)."""
-        if self.count:
-            total = self.count + count
-            shift = mean - self._mean
-            scatter = scatter + self._scatter
-            scatter += np.outer(shift, shift) * (self.count * count / total)
-            mean = self._mean + shift * (count / total)
-        self.count += count
-        self._mean, self._scatter = mean, scatter
-
-
-def compute(
-    extractor, batches, *, crop=None, keep_features=True, max_images=None, progress=False, **known
-):
+def compute(extractor, batches, *, crop=None, progress=False, **known):
     """Computes the statistics of images.
 
     Args:
         extractor: `keras_uai.metrics.extractors.Extractor`.
-        batches: iterable of images `(N, H, W, C)` in [-1, 1], or of dicts with `"clean"`.
-        crop: see `feature_images.windows`; None for whole images.
-        keep_features: whether to keep every feature vector (4 D bytes an image), not only mean and
-            covariance.
-        max_images: number of images to use; None for all.
+        batches: iterable of images `(N, H, W, C)` in [-1, 1], or of dicts with `"clean"`, and
+            `"mask"` for windows around missing pixels.
+        crop: see `windows`; None for whole images.
         progress: whether to show a progress bar.
         **known: entries of the provenance: `dataset`, `split`, `seed`, ...
 
     Returns:
         `Statistics`.
     """
-    rows, moments, sizes, count = [], Moments(), set(), 0
-    with bar(progress and extractor.name, max_images) as advance:
-        for number, images in feature_images.of_batches(batches, crop, max_images):
-            features = feature_images.extract(extractor, images)
+    features, sizes = [], set()
+    with bar(progress and extractor.name) as advance:
+        for number, images in _parts(batches, crop):
+            features.append(extract(extractor, images))
             sizes |= {image.shape for image in images}
-            count += len(images)
-            if keep_features:
-                rows.append(features)
-            else:
-                moments.update(features)
             advance(number)
-    if not count:
+    if not features:
         raise ValueError("Statistics need at least 2 images. Received: no image")
-    size = feature_images.size_text(sizes)
-    found = {**extractor.provenance(), "image_size": size, **known, "images": count}
-    if keep_features:
-        return Statistics(found, np.concatenate(rows))
-    return Statistics(found, None, moments.mean_and_covariance() if count > 1 else None)
+    features = np.concatenate(features)
+    found = {"image_size": size_text(sizes), **known, "images": len(features)}
+    return Statistics({**extractor.provenance(), **found}, features)
 
 
-def content(batches, crop=None, max_images=None):
-    """Returns `images`, `image_size` and `content`, a digest of the pixels.
-
-    Args: see `compute`.
-    """
+def content(batches, crop=None):
+    """Returns `images`, `image_size` and `content`, a digest of the pixels; see `compute`."""
     sha, count, sizes = hashlib.sha256(), 0, set()
-    for _, images in feature_images.of_batches(batches, crop, max_images):
+    for _, images in _parts(batches, crop):
         count += len(images)
         for image in images:
             sizes.add(image.shape)
-            steps = np.rint((np.nan_to_num(image).astype("float64") + 1.0) * 127.5)
+            steps = np.rint((image.astype("float64") + 1.0) * 127.5)
             sha.update(steps.astype("int32").tobytes())
     if not count:
         raise ValueError("Statistics need at least 2 images. Received: no image")
-    size = feature_images.size_text(sizes)
-    return {"images": count, "image_size": size, "content": sha.hexdigest()[:12]}
+    return {"images": count, "image_size": size_text(sizes), "content": sha.hexdigest()[:12]}
 
 
-def reference(
-    directory, extractor, make_batches, *, crop=None, max_images=None, progress=False, **known
-):
+def reference(directory, extractor, batches, *, crop=None, progress=False, **known):
     """Returns statistics of reference images from a folder; they are made where they are missing.
 
     Args:
-        directory: folder of the files, which `provenance.file_name` names.
-        extractor: `keras_uai.metrics.extractors.Extractor`.
-        make_batches: function without arguments that returns the batches, always in the same order.
-            It is called twice if the file does not exist, since the name holds the pixels' digest.
-        crop, max_images, progress: see `compute`.
-        **known: entries of the provenance: `dataset`, `split`, `seed`, ...
+        directory: folder of the files, which `file_name` names.
+        batches: see `compute`; iterated twice if the file does not exist, since its name holds the
+            digest of the pixels.
+        extractor, crop, progress, **known: see `compute`.
 
     Returns:
         `(Statistics, path of the file)`.
@@ -254,19 +162,111 @@ def reference(
     Raises:
         ValueError: if the file of that name was made of something else.
     """
-    known |= content(make_batches(), crop, max_images)
+    known |= content(batches, crop)
     expected = {**extractor.provenance(), **known}
-    path = os.path.join(directory, provenance.file_name(expected))
+    path = os.path.join(directory, file_name(expected))
     if os.path.exists(path):
         return Statistics.load(path, expected), path
-    options = {"crop": crop, "max_images": max_images, "progress": progress}
-    known = {name: known[name] for name in known if name not in ("images", "image_size")}
-    found = compute(extractor, make_batches(), **options, **known)
-    wrong = provenance.differences(found.provenance, expected)
-    if wrong:
-        raise ValueError(
-            "The images must be the same at every pass: load them without shuffling. "
-            f"Received: {'; '.join(wrong)}"
-        )
+    found = compute(extractor, batches, crop=crop, progress=progress, **known)
     found.save(path)
     return found, path
+
+
+def file_name(provenance):
+    """Returns a file name that holds every entry.
+
+    For example `faces-validation-seed0-90images-64x64x3-efficientnet_lite0-bilinear-224-409d.npz`.
+    """
+    order = ("dataset", "split", "seed", "images", "content", "image_size", "extractor", "resize")
+    order += ("weights",)
+    words = {"seed": "seed{}", "images": "{}images"}
+    parts = [words.get(n, "{}").format(provenance[n]) for n in order if n in provenance]
+    parts += [f"{name}={provenance[name]}" for name in sorted(provenance) if name not in order]
+    return re.sub(r"[^\w.=-]+", "_", "-".join(parts)) + ".npz"
+
+
+def differences(provenance, expected):
+    """Returns the differences between a provenance and the expected entries, as texts."""
+    return [
+        f"{name} is {provenance.get(name)!r} and not {value!r}"
+        for name, value in expected.items()
+        if provenance.get(name) != value
+    ]
+
+
+# -- features --------------------------------------------------------------------------------------
+
+
+def windows(mask, index, crop, known=None):
+    """Returns the parts of an image that features are extracted from, as pairs of slices.
+
+    Args:
+        mask: `(H, W, M)`, 1 = observed.
+        index: integer, position of the image in its data set. The windows are a function of it and
+            of the mask, so that all methods are compared on the same ones.
+        crop: side of the windows in pixels, for images of more than `WHOLE_UP_TO` (and `crop`)
+            pixels; they are centred on missing pixels chosen at random. None: images stay whole.
+        known: like `mask`, 1 where the pixels are to be scored; None for everywhere.
+    """
+    height, width = mask.shape[:2]
+    if not crop or max(height, width) <= max(crop, WHOLE_UP_TO):
+        return [(slice(None), slice(None))]
+    missing = (mask <= 0.5).any(axis=-1)
+    if known is not None:
+        missing &= (known > 0.5).all(axis=-1)
+    centres = np.flatnonzero(missing) if missing.any() else np.arange(missing.size)
+    chosen = np.random.default_rng((_STREAM, index)).choice(centres, WINDOWS)
+    rows, columns = np.divmod(chosen, width)
+    tops = np.clip(rows - crop // 2, 0, max(height - crop, 0)).tolist()
+    lefts = np.clip(columns - crop // 2, 0, max(width - crop, 0)).tolist()
+    return [
+        (slice(top, top + crop), slice(left, left + crop))
+        for top, left in zip(tops, lefts, strict=True)
+    ]
+
+
+def parts(images, masks, first, crop, known=None):
+    """Returns the windows of images `(N, H, W, C)`, of which the first has the index `first`.
+
+    Returns:
+        A list of integers, the image of each window; and a list of arrays `(h, w, C)`.
+    """
+    rows, found = [], []
+    for i, image in enumerate(images):
+        for window in windows(masks[i], first + i, crop, None if known is None else known[i]):
+            rows.append(first + i)
+            found.append(image[window])
+    return rows, found
+
+
+def extract(extractor, images):
+    """Returns the features `(N, D)` of a list of images `(h, w, C)` that may differ in size."""
+    features = []
+    for _, group in itertools.groupby(images, key=np.shape):
+        group = list(group)
+        for start in range(0, len(group), extractor.chunk):
+            features.append(extractor(np.stack(group[start : start + extractor.chunk])))
+    return np.concatenate(features)
+
+
+def size_text(sizes):
+    """Returns the one size of some images as text, such as `"64x64x3"`, or `"mixed"`."""
+    return "x".join(map(str, next(iter(sizes)))) if len(sizes) == 1 else "mixed"
+
+
+def _parts(batches, crop):
+    """Yields the number of images of each batch, and their parts."""
+
+    def observed(batch):
+        """Images without observations count as observed everywhere."""
+        given = batch if isinstance(batch, dict) else {"clean": batch}
+        if "observation" in given:
+            return given
+        images = checks.to_numpy(given["clean"])
+        return {"observation": images, "mask": np.ones((*images.shape[:3], 1)), **given}
+
+    position = 0
+    for batch in unpacked(map(observed, batches)):
+        images = batch["clean"]
+        yield len(images), parts(images, batch["mask"], position, crop, batch["known"])[1]
+        position += len(images)

@@ -7,7 +7,7 @@ import pytest
 
 from keras_uai import metrics
 from keras_uai.measurements import DropPixel
-from keras_uai.metrics import baselines, evaluation, feature_images, predictors
+from keras_uai.metrics import baselines, evaluation, predictors, statistics
 from keras_uai.metrics.batches import holdout, image_seeds, unpacked
 from tests.metrics.test_statistics import pixels
 
@@ -99,7 +99,7 @@ def test_a_limit_cuts_inside_a_batch_and_a_start_skips_images(data):
 
 def test_a_baseline_is_evaluated_as_it_is(data):
     expected = (baselines.nearest(data["observation"], data["mask"]) - data["clean"]) ** 2
-    for predictor in ("nearest", predictors.baseline(baselines.nearest)):
+    for predictor in ("nearest", predictors.baseline("nearest")):
         found = metrics.evaluate(predictor, batches(data, 5))
         assert found["mse"] == pytest.approx(expected.mean(), rel=1e-6)
         assert found["std"] == found["spread_skill"] == 0
@@ -240,8 +240,8 @@ def test_large_images_are_compared_in_windows():
     dataset = [{"observation": x * mask, "mask": mask, "clean": x}]
     found = evaluation.run("nearest", dataset, extractor=pixels(), feature_crop=8)
     filled = baselines.nearest(x * mask, mask)
-    rows, parts = feature_images.parts(filled, mask, 0, 8)
-    assert rows == [0] * feature_images.CROPS + [1] * feature_images.CROPS
+    rows, parts = statistics.parts(filled, mask, 0, 8)
+    assert rows == [0] * statistics.WINDOWS + [1] * statistics.WINDOWS
     expected = np.repeat(np.stack(parts), 3, axis=-1).reshape(16, -1)
     assert np.array_equal(found.statistics().features, expected)
 

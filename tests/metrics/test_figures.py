@@ -103,8 +103,6 @@ def test_methods_are_compared_row_by_row():
         figures.sample_grid(scaled(y), scaled(y[:, None].repeat(2, 1)), mean=scaled(x)), 8, 5, 3
     )
     assert np.array_equal(mean[3], x)  # a predicted one, in place of that of the samples
-    with pytest.raises(ValueError, match="Received: nearest of shape"):
-        figures.sample_grid(scaled(y), others={"nearest": scaled(x)[:, :4]})
 
 
 def test_a_column_a_model():
@@ -126,8 +124,6 @@ def test_a_column_a_model():
         assert np.array_equal(first[3], x[image])
         for empty in (second[0], second[2], second[3]):
             assert len(np.unique(empty)) == 1
-    with pytest.raises(ValueError, match="`nearest` must have shape"):
-        figures.models_grid(scaled(y), {"nearest": scaled(x)})
 
 
 def test_texts_stand_beside_the_images():
@@ -156,14 +152,6 @@ def test_png_is_lossless_and_makes_its_folder(tmp_path):
     assert np.array_equal(np.asarray(Image.open(tmp_path / "new" / "grid.png")), picture)
 
 
-def test_bad_images_are_named():
-    y = scaled(eight_bits((2, 8, 8, 3)))
-    with pytest.raises(ValueError, match=r"\(1, K, 8, 8, 3\).*Received: shape"):
-        figures.sample_grid(y, y)
-    with pytest.raises(ValueError, match="NaN"):
-        figures.sample_grid(y, y[:, None] * np.nan)
-
-
 def calibrated(scale):
     random = np.random.default_rng(0)
     found = Scores()
@@ -176,10 +164,10 @@ def test_the_calibration_plot_shows_its_results():
     one, other = calibrated(1.0), calibrated(0.3)
     pictures = [
         figures.calibration_plot(results)
-        for results in (one, other, {"a": one, "b": other}, calibrated(0.0))
+        for results in ({"a": one}, {"a": other}, {"a": one, "b": other}, {"a": calibrated(0.0)})
     ]
     assert len({picture.tobytes() for picture in pictures}) == 4
     for picture in pictures:
         assert picture.shape == pictures[0].shape
         assert picture.dtype == np.uint8
-    assert np.array_equal(figures.calibration_plot(one), pictures[0])
+    assert np.array_equal(figures.calibration_plot({"a": one}), pictures[0])

@@ -197,7 +197,7 @@ def test_bad_input_is_named():
         ((x.astype("uint8"), samples, mask), "an array of uint8"),
         (
             (x * np.nan, samples, mask),
-            r"must be finite.*32 NaN or infinite values, the first at \(0, 0",
+            r"must be finite.*32 NaN or infinite values",
         ),
         ((x, samples[:1], mask), r"`x` must have shape \(1, 4, 4, 1\). Received: shape \(2,"),
         ((x, samples[:, :2], mask), r"\(N, 3, H, W, C\). Received: shape \(2, 2"),
