@@ -1,14 +1,12 @@
 """Base class of measurements: the operator F, the recovered mask T(y), and masks drawn by key."""
 
 import ast
-import inspect
 import math
 
 import keras
 from keras import ops
 
 from keras_uai import random, rng_streams
-from keras_uai.checks import check_integer  # noqa: F401
 
 
 class Measurement:
@@ -43,12 +41,7 @@ class Measurement:
     # -- overridden by subclasses ------------------------------------------------------------------
 
     def check(self, height, width):
-        """Raises ValueError if masks of this size cannot be drawn.
-
-        Args:
-            height: Integer, or None if unknown. An unknown size passes.
-            width: Integer, or None if unknown.
-        """
+        """Raises ValueError if masks of this size cannot be drawn. None is unknown, and passes."""
 
     def sample(self, keys, height, width):
         """Draws one mask per key.
@@ -101,14 +94,9 @@ class Measurement:
         return self.sample(random.key(int(seed), indices), height, width)
 
     def __call__(self, x, mask):
-        """Returns `F(x, mask)` of equation 1.
+        """Returns `F(x, mask)` of equation 1 for `(N, H, W, C)` and `(N, H, W, 1 or C)`.
 
-        Observed values stay bit-equal. Missing values become `tau`, even where `x` holds NaN:
-        values are selected, not multiplied.
-
-        Args:
-            x: float tensor `(N, H, W, C)`.
-            mask: tensor `(N, H, W, 1)` or `(N, H, W, C)`, 1 = observed.
+        Observed values stay bit-equal. Missing values become `tau`, even where `x` holds NaN.
         """
         return ops.where(ops.cast(mask, x.dtype) > 0.5, x, ops.cast(self.tau, x.dtype))
 
@@ -145,7 +133,7 @@ class Measurement:
         return type(self) is type(other) and self.get_config() == other.get_config()
 
     def __hash__(self):
-        return hash((type(self).__name__, repr(sorted(self.get_config().items(), key=str))))
+        return hash((type(self).__name__, *self.get_config().values()))
 
 
 def per_image(values):
@@ -169,32 +157,24 @@ def get(identifier):
     """
     from keras_uai import measurements
 
-    if isinstance(identifier, Measurement):
-        return identifier
+    found = identifier
     if isinstance(identifier, dict):
-        measurement = keras.saving.deserialize_keras_object(identifier)
-        if isinstance(measurement, Measurement):
-            return measurement
-    if isinstance(identifier, str):
-        known = {"Patch": measurements.Patch, "DropPixel": measurements.DropPixel}
-        return _parse(identifier, known)
-    raise ValueError(
-        "A measurement must be a keras_uai.measurements.Measurement, its config, or a string such "
-        f'as "Patch(90, 10)". Received: {identifier!r} (of type {type(identifier).__name__})'
-    )
-
-
-def _parse(text, known):
-    """Parses `Name(argument, name=argument, ...)` with literal arguments."""
-    try:
-        call = ast.parse(text.strip(), mode="eval").body
-        build = known[call.func.id]
-        args = [ast.literal_eval(arg) for arg in call.args]
-        kwargs = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-        inspect.signature(build).bind(*args, **kwargs)
-    except (SyntaxError, AttributeError, KeyError, ValueError, TypeError) as error:
+        found = keras.saving.deserialize_keras_object(identifier)
+    elif isinstance(identifier, str):
+        try:
+            call = ast.parse(identifier.strip(), mode="eval").body
+            known = {"Patch": measurements.Patch, "DropPixel": measurements.DropPixel}
+            args = [ast.literal_eval(arg) for arg in call.args]
+            kwargs = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+            found = known[call.func.id](*args, **kwargs)
+        except (SyntaxError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                "A measurement must be written as Patch(n, k), Patch(n, k, border=b) or "
+                f"DropPixel(p). Received: {identifier!r}. {error}"
+            ) from error
+    if not isinstance(found, Measurement):
         raise ValueError(
-            "A measurement must be written as Patch(n, k), Patch(n, k, border=b) or DropPixel(p). "
-            f"Received: {text!r}"
-        ) from error
-    return build(*args, **kwargs)
+            "A measurement must be a keras_uai.measurements.Measurement, its config, or a string "
+            f'such as "Patch(90, 10)". Received: {identifier!r} (of type {type(found).__name__})'
+        )
+    return found

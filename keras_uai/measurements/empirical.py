@@ -1,19 +1,19 @@
 """Empirical: the masks of a data set are the distribution, for damage that is not known."""
 
+import base64
 import functools
+import zlib
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_uai import random, rng_streams
-from keras_uai.measurements import packing
 from keras_uai.measurements.base import Measurement, per_image
 from keras_uai.measurements.splitting import TRIES
 
-#: Default limits of a bank: it travels with a saved model at 1 bit per value, before compression.
-MAX_MASKS = 2048
-MAX_PIXELS = 2**25
+#: First number of a packed header since 0.2. In 0.1 it is the number of masks, thus positive.
+_FORMAT = -1
 
 
 @keras.saving.register_keras_serializable("keras_uai")
@@ -45,23 +45,20 @@ class Empirical(Measurement):
 
     def __init__(self, masks, tau=0.0):
         super().__init__(tau)
-        if isinstance(masks, str):
-            sizes, channels, bits = packing.unpack(masks)
-        else:
-            sizes, channels, bits = packing.to_bits(_checked(masks))
-        if 8 * len(bits) >= 2**31:
+        # `_sizes` int64 (M, 2); `_bits` uint8, all values in order, 8 a byte, highest bit first.
+        self._sizes, self.mask_channels, self._bits = (
+            _unpack(masks) if isinstance(masks, str) else _to_bits(masks)
+        )
+        if 8 * len(self._bits) >= 2**31:
             raise ValueError(
                 "Empirical: `masks` must hold fewer than 2**31 values; see `from_masks`. "
-                f"Received: {8 * len(bits)}"
+                f"Received: {8 * len(self._bits)}"
             )
-        if not bits.any():
+        if not self._bits.any():
             raise ValueError("Empirical: `masks` must hold an observed pixel. Received: none")
-        self.mask_channels = channels
-        self._sizes = sizes
-        self._bits = bits
 
     @classmethod
-    def from_masks(cls, masks, max_masks=MAX_MASKS, max_pixels=MAX_PIXELS, tau=0.0):
+    def from_masks(cls, masks, max_masks=2048, max_pixels=2**25, tau=0.0):
         """Builds the measurement from the first masks of an iterable.
 
         Args:
@@ -77,16 +74,17 @@ class Empirical(Measurement):
             mask = np.asarray(mask)
             if kept and total + mask.size > max_pixels:
                 break
-            if mask.size > max_pixels:
-                mask = _centre(mask, max_pixels)
-            kept.append(mask)
-            total += mask.size
+            scale = min(1.0, (max_pixels / mask.size) ** 0.5)
+            height, width = (max(1, int(side * scale)) for side in mask.shape[:2])
+            top, left = (mask.shape[0] - height) // 2, (mask.shape[1] - width) // 2
+            kept.append(mask[top : top + height, left : left + width])
+            total += kept[-1].size
             if len(kept) >= max_masks:
                 break
         return cls(kept, tau)
 
     @classmethod
-    def from_dataset(cls, dataset, max_masks=MAX_MASKS, max_pixels=MAX_PIXELS, tau=0.0):
+    def from_dataset(cls, dataset, max_masks=2048, max_pixels=2**25, tau=0.0):
         """Builds the measurement from the first masks of a data set.
 
         Args:
@@ -100,10 +98,8 @@ class Empirical(Measurement):
         def masks():
             for batch in dataset:
                 batch = batch if isinstance(batch, dict) else {"observation": batch}
-                if batch.get("mask") is None:
-                    found = Measurement(tau).recover(batch["observation"])
-                else:
-                    found = batch["mask"]
+                found = batch.get("mask")
+                found = Measurement(tau).recover(batch["observation"]) if found is None else found
                 yield from np.asarray(ops.convert_to_numpy(found)) > 0.5
 
         return cls.from_masks(masks(), max_masks, max_pixels, tau)
@@ -111,19 +107,24 @@ class Empirical(Measurement):
     @property
     def bank(self):
         """The masks, a list of uint8 arrays `(h, w, mask_channels)`."""
-        return packing.from_bits(self._sizes, self.mask_channels, self._bits)
+        counts = self._sizes.prod(axis=1) * self.mask_channels
+        values = np.unpackbits(self._bits, count=int(counts.sum()))
+        parts = np.split(values, np.cumsum(counts)[:-1])
+        return [part.reshape(*size, -1) for part, size in zip(parts, self._sizes, strict=True)]
 
     def sample(self, keys, height, width):
         sizes = self._sizes
         offsets = np.concatenate([[0], np.cumsum(sizes.prod(axis=1))[:-1]])
         index = random.integers(keys, (), len(sizes))
+        heights, widths, starts = (
+            ops.take(ops.convert_to_tensor(values.astype("int32")), index)
+            for values in (sizes[:, 0], sizes[:, 1], offsets)
+        )
         u = random.uniform(random.fold_in(keys, rng_streams.WINDOW), (2,))
-        rows = _window(u[:, 0], ops.take(_int32(sizes[:, 0]), index), height)
-        columns = _window(u[:, 1], ops.take(_int32(sizes[:, 1]), index), width)
-        starts = ops.take(_int32(offsets), index)[:, None, None]
-        widths = ops.take(_int32(sizes[:, 1]), index)[:, None, None]
-        place = starts + rows[:, :, None] * widths + columns[:, None, :]
-        place = place[..., None] * self.mask_channels + np.arange(self.mask_channels, dtype="int32")
+        rows, columns = _window(u[:, 0], heights, height), _window(u[:, 1], widths, width)
+        place = starts[:, None, None] + rows[:, :, None] * widths[:, None, None]
+        place = (place + columns[:, None, :])[..., None] * self.mask_channels
+        place = place + np.arange(self.mask_channels, dtype="int32")
         byte = ops.cast(ops.take(ops.convert_to_tensor(self._bits), place // 8), "int32")
         bit = ops.bitwise_and(ops.right_shift(byte, 7 - place % 8), 1)
         return ops.cast(bit, "float32")
@@ -149,30 +150,33 @@ class Empirical(Measurement):
         fresh, misses = (ops.take_along_axis(v, chosen, axis=1)[:, 0] for v in (fresh, misses))
         share = ops.sum(misses, axis=(1, 2, 3)) / ops.maximum(1.0, ops.sum(mask, axis=(1, 2, 3)))
         rate = ops.cast(fraction, "float32") / ops.where(share > 0, share, 1.0)
+        # 4 x 4 cells that cover about `rate` of the image
         cells_keys = random.fold_in(keys, rng_streams.SPLIT_CELLS)
-        cells = _cells(cells_keys, height, width, self.mask_channels, rate)
+        u = random.uniform(cells_keys, (-(-height // 4), -(-width // 4), self.mask_channels))
+        cells = ops.repeat(ops.repeat(u < per_image(rate), 4, axis=1), 4, axis=2)
+        cells = ops.cast(cells[:, :height, :width], "float32")
         hidden = cells * ops.where(per_image(share) > 0, 1.0 - fresh, 1.0)
         return mask * ops.cast(1.0 - hidden, mask.dtype)
 
     @functools.cached_property
     def _packed(self):
-        return packing.pack(self._sizes, self.mask_channels, self._bits)
+        header = [_FORMAT, self.mask_channels, len(self._sizes), *self._sizes.ravel()]
+        raw = np.array(header, dtype="<i8").tobytes() + self._bits.tobytes()
+        return base64.b85encode(zlib.compress(raw, 9)).decode("ascii")
 
     def get_config(self):
         return {"masks": self._packed, **super().get_config()}
 
     def __repr__(self):
-        (low, left), (high, right) = self._sizes.min(axis=0), self._sizes.max(axis=0)
-        size = f"{low} x {left}"
-        if (low, left) != (high, right):
-            size += f" to {high} x {right}"
+        low, high = (" x ".join(map(str, f(self._sizes, axis=0))) for f in (np.min, np.max))
+        size = low if low == high else f"{low} to {high}"
         total = int(self._sizes.prod(axis=1).sum()) * self.mask_channels
         observed = np.unpackbits(self._bits, count=total).mean()
         return f"Empirical({len(self._sizes)} masks of {size}, {observed:.1%} observed)"
 
 
-def _checked(masks):
-    """Returns masks as a list of arrays `(h, w, c)` with the same c, or raises ValueError."""
+def _to_bits(masks):
+    """Checks masks and returns their sizes, channels and bits."""
     arrays = [np.asarray(mask) for mask in masks]
     shapes = sorted({array.shape for array in arrays})
     arrays = [array[..., None] if array.ndim == 2 else array for array in arrays]
@@ -182,25 +186,33 @@ def _checked(masks):
             "Empirical: `masks` must be a non-empty array (M, H, W) or (M, H, W, C), or a list of "
             f"arrays (h, w) or (h, w, C) with the same C. Received: masks of shapes {shapes[:5]}"
         )
-    for array in arrays:
-        if not np.logical_or(array == 0, array == 1).all():
-            raise ValueError(
-                "Empirical: `masks` must hold only 0 (missing) and 1 (observed). "
-                f"Received: values from {array.min()} to {array.max()}"
-            )
-    return arrays
+    values = np.concatenate([array.ravel() for array in arrays])
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            "Empirical: `masks` must hold only 0 (missing) and 1 (observed). "
+            f"Received: values from {values.min()} to {values.max()}"
+        )
+    sizes = np.array([array.shape[:2] for array in arrays], dtype="int64")
+    return sizes, arrays[0].shape[-1], np.packbits(values.astype(bool))
 
 
-def _centre(mask, max_pixels):
-    """The central window of a mask that holds at most `max_pixels` values, in the same aspect."""
-    scale = (max_pixels / mask.size) ** 0.5
-    height, width = (max(1, int(side * scale)) for side in mask.shape[:2])
-    top, left = (mask.shape[0] - height) // 2, (mask.shape[1] - width) // 2
-    return mask[top : top + height, left : left + width]
-
-
-def _int32(values):
-    return ops.convert_to_tensor(np.asarray(values, dtype="int32"))
+def _unpack(text):
+    """Returns sizes, channels and bits of a packed bank, of 0.1 also."""
+    try:
+        raw = zlib.decompress(base64.b85decode(text))
+        first, second, third = (int(n) for n in np.frombuffer(raw[:24], dtype="<i8"))
+        channels, end, sizes = 1, 24, np.tile(np.array([[second, third]]), (max(first, 0), 1))
+        if first == _FORMAT:
+            channels, end = second, 24 + 16 * third
+            sizes = np.frombuffer(raw[24:end], dtype="<i8").reshape(third, 2)
+        bits = np.frombuffer(raw[end:], dtype="uint8")
+        if not len(sizes) or len(bits) != -(-int(sizes.prod(axis=1).sum()) * channels // 8):
+            raise ValueError("The sizes and the number of bits differ.")
+    except (ValueError, zlib.error) as error:
+        raise ValueError(
+            f"Empirical: `masks` is no packed bank of masks. Received: {text[:40]!r}..."
+        ) from error
+    return sizes.astype("int64"), channels, bits
 
 
 def _window(u, size, wanted):
@@ -220,11 +232,3 @@ def _window(u, size, wanted):
     size = size[:, None]
     position = position % (2 * size)
     return ops.where(position < size, position, 2 * size - 1 - position)
-
-
-def _cells(keys, height, width, channels, fraction):
-    """1 on 4 x 4 cells that cover about `fraction` of the image, `(N, height, width, channels)`."""
-    u = random.uniform(keys, (-(-height // 4), -(-width // 4), channels))
-    cells = ops.cast(u < per_image(fraction), "float32")
-    cells = ops.repeat(ops.repeat(cells, 4, axis=1), 4, axis=2)
-    return cells[:, :height, :width]

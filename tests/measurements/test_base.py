@@ -43,16 +43,6 @@ def test_f_is_a_selection_that_lets_nothing_through():
         same_bits(DropPixel(0.5)(x, tf.constant(mask.astype(kind))), expected)
 
 
-@pytest.mark.parametrize("tau", [0.0, 0.25])
-def test_gradient_of_f_is_the_mask(tau):
-    measurement, x = DropPixel(0.5, tau=tau), tf.constant(images(2, (8, 8, 3)))
-    mask = measurement.masks([0, 1], 8, 8)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = measurement(x, mask)
-    same_bits(tape.gradient(y, x), np.broadcast_to(mask, x.shape).astype("float32"))
-
-
 def test_recovers_the_mask_of_every_8_bit_value():
     v = np.arange(256)
     x = (v / 127.5 - 1).astype("float32").reshape(1, 16, 16, 1)
@@ -61,14 +51,6 @@ def test_recovers_the_mask_of_every_8_bit_value():
     for index in range(20):
         mask = measurement.masks([index], 16, 16)
         same_bits(measurement.recover(measurement(ops.convert_to_tensor(x), mask)), mask)
-
-
-@pytest.mark.parametrize("measurement", ALL, ids=ids)
-def test_recovered_mask_is_the_mask(measurement):
-    mask = masks(measurement)
-    for channels in (1, 3):
-        x = ops.convert_to_tensor(images(64, (16, 24, channels)))
-        same_bits(measurement.recover(measurement(x, mask)), mask)
 
 
 def test_a_pixel_is_missing_where_all_its_channels_are_tau():
@@ -190,13 +172,6 @@ def test_split_hides_some_of_the_mask(measurement):
     same_bits(measurement.split(mask[7:9], keys[7:9], fraction[7:9]), seen[7:9])
 
 
-def test_single_pixels_are_hidden_independently():
-    keys = random.key(0, np.arange(300))
-    mask = np.array(DropPixel(0.2).sample(keys, 16, 16))
-    hidden = (mask - np.array(DropPixel(0.2).split(mask, keys, 0.3))).ravel()[mask.ravel() == 1]
-    assert abs(hidden.mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / hidden.size)
-
-
 # -- how measurements are written -----------------------------------------------------------------
 
 
@@ -217,19 +192,14 @@ def test_get(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "DropPixel", "Patch(90)", "Patch(1, 2, side=3)", "Dense(3)", "Patch(n, k)", "P("]
+    "wrong",
+    ["", "DropPixel", "Patch(90)", "Patch(1, 2, side=3)", "Dense(3)", "Patch(n, k)", "P("]
+    + [None, 0.9, {}, {"class_name": "x"}, Patch],
 )
-def test_get_names_the_forms_it_accepts(text):
-    with pytest.raises(
-        ValueError, match=r"Patch\(n, k\).*Received: '" + text.replace("(", r"\(")[:5]
-    ):
-        measurements.get(text)
-
-
-@pytest.mark.parametrize("value", [None, 0.9, {}, {"class_name": "x"}, Patch])
-def test_get_refuses_other_objects(value):
-    with pytest.raises(ValueError, match="Received: "):
-        measurements.get(value)
+def test_get_names_the_forms_it_accepts(wrong):
+    with pytest.raises(ValueError, match=r"must be .*Patch\((n, k|90, 10)\).*Received: ") as caught:
+        measurements.get(wrong)
+    assert repr(wrong) in str(caught.value)
 
 
 def test_equality_is_that_of_configs():

@@ -37,15 +37,6 @@ def test_kept_fraction_is_the_closed_form_at_every_pixel(n, k, border, size):
     assert (mask.mean(0) == expected)[standard_error == 0].all()
 
 
-def test_the_papers_patches():
-    """Patch(90, 10) and Patch(1, 32) at 128 x 128: the share that is kept."""
-    for n, k in ((90, 10), (1, 32)):
-        kept = np.array(Patch(n, k).masks(np.arange(100), 128, 128)).mean((1, 2, 3))
-        expected = cover_probability(n, k, 4, 128, 128).mean()
-        assert abs(kept.mean() - expected) <= 4 * kept.std() / 10 + 1e-7
-    assert expected == pytest.approx(32 * 32 / 128**2)
-
-
 @pytest.mark.parametrize(("n", "border"), [(50, 4), (200, 1), (7, 0)])
 def test_the_border_is_never_sampled(n, border):
     mask = np.array(Patch(n, 3, border).masks(np.arange(300), 16, 20))[..., 0]
@@ -70,10 +61,6 @@ def test_one_patch_is_a_square_with_a_uniform_corner():
     assert scipy.stats.chisquare(counts.ravel()).pvalue > 1e-3
 
 
-def test_a_patch_may_fill_the_image():
-    assert np.array(Patch(1, 8, border=0).masks([0, 1], 8, 8)).all()
-
-
 def test_split_hides_squares():
     """What is hidden of a fully observed image are squares of the patches' side."""
     patch, keys = Patch(20, 4, border=0), random.key(1, np.arange(500))
@@ -82,13 +69,6 @@ def test_split_hides_squares():
     assert len(one) > 100
     for image in one:
         assert image.any(1).sum() == image.any(0).sum() == 4
-
-
-def test_split_seldom_hides_all_or_nothing_of_one_patch():
-    patch, keys = Patch(1, 32), random.key(1, np.arange(300))
-    mask = np.array(patch.masks(np.arange(300), 128, 128))
-    seen = np.array(patch.split(mask, keys, 0.4)).sum((1, 2, 3)) / 1024
-    assert ((seen > 0.05) & (seen < 0.95)).mean() > 0.8
 
 
 @pytest.mark.parametrize("patch", [Patch(5000, 1), Patch(3, 1), Patch(8, 56, 4), Patch(1, 64, 0)])
