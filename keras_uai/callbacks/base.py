@@ -10,9 +10,6 @@ class Periodic(keras.callbacks.Callback):
 
     The first run gives callbacks that remember the best value (EarlyStopping, ModelCheckpoint) a
     number to begin with.
-
-    Args:
-        every: integer, a number of epochs; 1 runs after each.
     """
 
     def __init__(self, every=1):
@@ -23,9 +20,8 @@ class Periodic(keras.callbacks.Callback):
     def set_model(self, model):
         if not callable(getattr(model, "inpaint", None)):
             raise TypeError(
-                f"{type(self).__name__} needs a model of keras_uai.models, or another with "
-                "inpaint(y, mask, num_samples, seed). "
-                f"Received: {type(model).__name__}, which has no `inpaint`"
+                f"{type(self).__name__} needs a model with inpaint(y, mask, num_samples, seed), as "
+                f"those of keras_uai.models. Received: a {type(model).__name__} without `inpaint`"
             )
         super().set_model(model)
 
@@ -36,6 +32,5 @@ class Periodic(keras.callbacks.Callback):
         """Returns whether to run after this epoch, counted from 0."""
         if self._first is None:
             self._first = epoch
-        done = epoch + 1
         last = (self.params or {}).get("epochs")
-        return epoch == self._first or done % self.every == 0 or done == last
+        return epoch == self._first or (epoch + 1) % self.every == 0 or epoch + 1 == last

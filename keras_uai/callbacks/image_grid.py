@@ -4,7 +4,6 @@ import os
 
 from keras_uai import backend
 from keras_uai.callbacks.base import Periodic
-from keras_uai.checks import check_integer
 from keras_uai.metrics import figures
 from keras_uai.metrics.batches import image_seeds, unpacked
 
@@ -48,9 +47,9 @@ class ImageGrid(Periodic):
         self.dataset = dataset
         self.directory = directory
         self.log_dir = log_dir
-        self.num_images = check_integer("ImageGrid", "num_images", num_images, 1)
-        self.num_samples = check_integer("ImageGrid", "num_samples", num_samples, 1)
-        self.max_samples = check_integer("ImageGrid", "max_samples", max_samples, 1)
+        self.num_images = num_images
+        self.num_samples = num_samples
+        self.max_samples = max_samples
         self.seed = seed
         self._writer = None
 
@@ -59,14 +58,12 @@ class ImageGrid(Periodic):
         y, samples, clean = [], [], []
         measurement = getattr(self.model, "measurement", None)
         for batch in unpacked(self.dataset, measurement, 0, self.num_images, needs_clean=False):
-            seeds = image_seeds(self.seed, range(len(y), len(y) + len(batch["observation"])))
-            found = self.model.inpaint(
-                batch["observation"], batch["mask"], num_samples=self.num_samples, seed=seeds
-            )
-            y.extend(batch["observation"])
-            samples.extend(found)
-            if "clean" in batch and not batch["is_partial"]:
-                clean.extend(batch["clean"])
+            images = batch["observation"]
+            seeds = image_seeds(self.seed, range(len(y), len(y) + len(images)))
+            samples.extend(self.model.inpaint(images, batch["mask"], self.num_samples, seeds))
+            y.extend(images)
+            if not batch["is_partial"]:
+                clean.extend(batch.get("clean", ()))
         clean = clean if len(clean) == len(y) else None
         return figures.sample_grid(y, samples, clean, max_samples=self.max_samples)
 
@@ -78,13 +75,7 @@ class ImageGrid(Periodic):
             figures.save_png(picture, os.path.join(self.directory, f"epoch_{epoch + 1:04d}.png"))
         if self.log_dir is not None:
             tf = backend.tensorflow("Pictures for TensorBoard (log_dir) are written by TensorFlow")
-            if self._writer is None:
-                self._writer = tf.summary.create_file_writer(os.fspath(self.log_dir))
+            self._writer = self._writer or tf.summary.create_file_writer(os.fspath(self.log_dir))
             with self._writer.as_default(step=epoch):
                 tf.summary.image("samples", picture[None])
             self._writer.flush()
-
-    def on_train_end(self, logs=None):
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None

@@ -18,8 +18,6 @@ NAMES = (
     "coverage_90",
     "calibration_error",
 )
-_NEED_TWO = {*NEEDS_TWO_SAMPLES, "calibration_error"}
-_WITHOUT_CLEAN = {"std", "spread"}
 
 
 class Scores(Periodic):
@@ -44,7 +42,7 @@ class Scores(Periodic):
         reference: `Statistics` of true images, or their file (tools/reference_statistics). Default:
             those of the data set.
         kernel: whether to add the kernel distance.
-        feature_crop: see `metrics.evaluate`.
+        feature_crop: see `metrics.statistics.windows`.
         prefix: text before the names in `logs`. If `fit` has `validation_data`, too, the model's
             own numbers of the same name are replaced.
         progress: whether to show a progress bar if it takes longer than two seconds.
@@ -70,13 +68,10 @@ class Scores(Periodic):
         progress=True,
     ):
         super().__init__(every)
-        owner = type(self).__name__
+        least = 2 if {*NEEDS_TWO_SAMPLES, "calibration_error"} & set(names) else 1
         self.dataset = dataset
         self.names = tuple(names)
-        needed = 2 if _NEED_TWO & set(names) else 1
-        self.num_samples = check_integer(owner, "num_samples", num_samples, needed)
-        if max_images is not None:
-            check_integer(owner, "max_images", max_images, 1)
+        self.num_samples = check_integer(type(self).__name__, "num_samples", num_samples, least)
         self.max_images = max_images
         self.seed = seed
         self.extractor = extractor
@@ -104,7 +99,7 @@ class Scores(Periodic):
             extractor=self.extractor,
             clean_features=owns_reference,
             feature_crop=self.feature_crop,
-            needs_clean=owns_reference or not set(self.names) <= _WITHOUT_CLEAN,
+            needs_clean=owns_reference or not set(self.names) <= {"std", "spread"},
             progress=self.progress and type(self).__name__,
         )
         if owns_reference:
@@ -114,39 +109,35 @@ class Scores(Periodic):
             scores |= found.scores.calibration(resamples=0) or {}
         names = [name for name in self.names if name in scores]
         if self.extractor is not None:
-            distance = self.extractor.frechet_name
-            names += [distance] + [self.extractor.kernel_name] * self.kernel
-            self._note(found.statistics().provenance, distance)
+            names += [self.extractor.frechet_name] + [self.extractor.kernel_name] * self.kernel
+            self._note(found.statistics().provenance)
         return {name: scores[name] for name in names}
 
     def on_epoch_end(self, epoch, logs=None):
+        found = dict.fromkeys(self._logged, math.nan)
         if self.is_due(epoch):
             found = self.measure()
             self._logged = tuple(found)  # the first epoch is scored, so they are always known
-        else:
-            found = dict.fromkeys(self._logged, math.nan)
         if logs is not None:
             logs.update({self.prefix + name: value for name, value in found.items()})
 
-    def _note(self, provenance, distance):
+    def _note(self, provenance):
         """Keeps the provenance of a distance, and prints it once."""
-        known = {"reference_images": self.reference.count, "seed": self.seed}
+        known = {**provenance, "reference_images": self.reference.count, "seed": self.seed}
         for name in ("dataset", "split", "content"):
             if name in self.reference.provenance:
                 known[f"reference_{name}"] = self.reference.provenance[name]
         if self.provenance is None and self.progress:
-            text = ", ".join(f"{name} {value}" for name, value in {**provenance, **known}.items())
-            print(f"\n{self.prefix}{distance}: {text}")
-        self.provenance = {**provenance, **known}
+            text = ", ".join(f"{name} {value}" for name, value in known.items())
+            print(f"\n{self.prefix}{self.extractor.frechet_name}: {text}")
+        self.provenance = known
 
 
 class MeanSquaredError(Scores):
     """`val_mse`: mean squared error between x_tilde and x over whole images (section 3.4).
 
     Also `val_mse_missing`, over missing pixels, and `val_mse_of_mean`, of the mean of several
-    samples.
-
-    Args: see `Scores`.
+    samples. Arguments: see `Scores`.
     """
 
     def __init__(self, dataset, every=1, num_samples=1, **kwargs):
@@ -157,9 +148,7 @@ class MeanSquaredError(Scores):
 class SampleStandardDeviation(Scores):
     """`val_std`: standard deviation of the samples, averaged over missing pixels (section 3.4).
 
-    A model that ignores z has 0. The data set needs no true images.
-
-    Args: see `Scores`.
+    A model that ignores z has 0. The data set needs no true images. Arguments: see `Scores`.
     """
 
     def __init__(self, dataset, every=1, num_samples=10, **kwargs):
@@ -170,9 +159,8 @@ class FrechetInceptionDistance(Scores):
     """`val_fid`: Fréchet distance between x_tilde and x (section 3.4; Heusel et al. 2017).
 
     With another extractor than Inception it is no FID, and called `val_frechet_<extractor>`. The
-    default extractor is Inception if it is on this machine, else efficientnet_lite0.
-
-    Args: see `Scores`.
+    default extractor is Inception if it is on this machine, else efficientnet_lite0. Arguments: see
+    `Scores`.
     """
 
     def __init__(self, dataset, every=1, extractor=True, num_samples=1, **kwargs):

@@ -20,8 +20,13 @@ COLUMNS = {
     "coverage_90": ("coverage of 90%", 2, 1),
 }
 BY_DISTANCE = "spread-skill at 1, 2-4, 5-16, >16 pixels"
-_OF_MEAN = {"mse_missing_8bit", "mse", "mse_missing", "psnr", "ssim"}
-_DISTANCES = ("fid", "kid", "frechet", "kernel")
+# Distances, whose names end with the extractor's.
+_DISTANCES = {
+    "fid": ("FID", 1, 1),
+    "frechet": ("Fréchet", 1, 1),
+    "kid": ("KID x 1000", 2, 1000),
+    "kernel": ("kernel x 1000", 2, 1000),
+}
 RESULTS = "results.json"
 
 
@@ -37,34 +42,31 @@ def table(result):
     """
     methods = result["methods"]
     all_scores = [method["scores"] for method in methods.values()]
-    names = [name for name in COLUMNS if any(name in found for found in all_scores)]
-    if "mse_missing_8bit" in names:  # the same in other units
-        names = [name for name in names if name != "mse_missing"]
-    measured = [n for n in all_scores[0] if n.startswith(_DISTANCES) and not n.endswith("_of_mean")]
-    by_distance = any(set(scores.BY_DISTANCE) & set(found) for found in all_scores)
-    titles = [COLUMNS[name][0] for name in names] + [BY_DISTANCE] * by_distance
-    titles += [_distance_title(name) for name in measured]
-    lines = [result["description"], ""]
-    if result.get("command"):
-        lines[1:1] = ["", f"`{result['command']}`"]
-    lines.append("| " + " | ".join(["method", *titles]) + " |")
-    lines.append("| --- |" + " ---: |" * len(titles))
+    columns = {n: c for n, c in COLUMNS.items() if any(n in found for found in all_scores)}
+    if "mse_missing_8bit" in columns:  # the same in other units
+        columns.pop("mse_missing", None)
+    if any(set(scores.BY_DISTANCE) & set(found) for found in all_scores):
+        columns["by_distance"] = (BY_DISTANCE,)
+    for name in all_scores[0]:
+        kind, _, extractor = name.partition("_")
+        if kind in _DISTANCES and not name.endswith("_of_mean"):
+            title, *rest = _DISTANCES[kind]
+            columns[name] = (title + (f" ({extractor})" if extractor else ""), *rest)
+    lines = ["", f"`{result['command']}`"] if result.get("command") else []
+    lines = [result["description"], *lines, ""]
+    lines.append(f"| {' | '.join(['method', *(column[0] for column in columns.values())])} |")
+    lines.append("| --- |" + " ---: |" * len(columns))
     for method, found in methods.items():
         k = found["num_samples"]
-        for of_mean in (False, True)[: 1 + (k > 1)]:
-            suffix = "_of_mean" if of_mean else ""
-            cells = []
-            for name in names:
-                there = not of_mean or name in _OF_MEAN
-                score = found["scores"].get(name + suffix) if there else None
-                cells.append(_cell(score, *COLUMNS[name][1:]))
-            if by_distance:
-                cells.append("" if of_mean else _by_distance(found["scores"]))
-            cells += [_distance_cell(found["scores"].get(name + suffix), name) for name in measured]
-            title = (
-                method if k < 2 else f"{method}, " + (f"mean of {k}" if of_mean else "one sample")
-            )
-            lines.append("| " + " | ".join([title, *cells]) + " |")
+        rows = {"one sample": "", f"mean of {k}": "_of_mean"} if k > 1 else {"": ""}
+        for title, suffix in rows.items():
+            cells = [f"{method}, {title}" if title else method]
+            for name, column in columns.items():
+                if name == "by_distance":
+                    cells.append("" if suffix else _by_distance(found["scores"]))
+                else:
+                    cells.append(_cell(found["scores"].get(name + suffix), *column[1:]))
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -91,20 +93,7 @@ def plain(value):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _distance_title(name):
-    kind, _, extractor = name.partition("_")
-    words = {"fid": "FID", "kid": "KID x 1000", "frechet": "Fréchet", "kernel": "kernel x 1000"}
-    return words[kind] + (f" ({extractor})" if extractor else "")
-
-
-def _distance_cell(score, name):
-    is_kernel = name.startswith(("kid", "kernel"))
-    return _cell(score, 2 if is_kernel else 1, 1000 if is_kernel else 1)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _by_distance(found):
@@ -113,12 +102,11 @@ def _by_distance(found):
     return " / ".join("-" if v is None or not math.isfinite(v) else f"{v:.2f}" for v in values)
 
 
-def _cell(score, decimals, factor=1):
+def _cell(score, decimals, factor):
     """For example `0.0546 ± 0.0012`: half the width of the 95% interval."""
     if score is None or score["value"] is None or not math.isfinite(score["value"]):
         return ""
-    value = score["value"] * factor
-    text = f"{value:.{decimals}f}"
+    text = f"{score['value'] * factor:.{decimals}f}"
     if score["low"] is None:
         return text
     half = (score["high"] - score["low"]) / 2 * factor

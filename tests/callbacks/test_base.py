@@ -33,5 +33,5 @@ def test_every_is_a_positive_integer(every):
 
 def test_a_model_must_inpaint():
     Periodic().set_model(Toy())
-    with pytest.raises(TypeError, match=r"Received: Sequential, which has no `inpaint`"):
+    with pytest.raises(TypeError, match=r"Received: a Sequential without `inpaint`"):
         Periodic().set_model(keras.Sequential())

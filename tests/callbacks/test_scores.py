@@ -217,8 +217,6 @@ def test_bad_arguments_and_data_are_named():
     model = Toy()
     with pytest.raises(ValueError, match="`num_samples` must be an integer of at least 2"):
         callbacks.SampleStandardDeviation([], num_samples=1)
-    with pytest.raises(ValueError, match="`max_images` must be an integer of at least 1"):
-        callbacks.MeanSquaredError([], max_images=0)
     with pytest.raises(ValueError, match=r"clean=True.*Received: \['mask', 'observation'\]"):
         fit(model, [callbacks.MeanSquaredError(data(model, ("observation", "mask")))])
     with pytest.raises(ValueError, match="at least one image"):

