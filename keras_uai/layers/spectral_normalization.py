@@ -54,7 +54,7 @@ class _SpectralLayer(keras.layers.Layer):
         return ops.cast(self.kernel / self.sigma(), self.compute_dtype)
 
     def advance_power_iteration(self):
-        """Moves `u` on by one power iteration."""
+        """Advances `u` by one power iteration."""
         _, _, u = self._power_iteration()
         self.u.assign(ops.stop_gradient(u[:, 0]))
 

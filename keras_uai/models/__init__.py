@@ -1,4 +1,4 @@
-"""The zoo: one trainable `keras.Model` a file."""
+"""The model zoo: one trainable `keras.Model` per file."""
 
 from keras_uai.models.ambient_gan import AmbientGAN
 from keras_uai.models.base import InpaintingModel

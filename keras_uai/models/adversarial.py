@@ -7,7 +7,7 @@ from keras_uai.models.base import InpaintingModel
 
 
 class AdversarialModel(InpaintingModel):
-    """A generator G trained against a discriminator D, while the weight of `"gan"` is not 0.
+    """An `InpaintingModel` with a discriminator D, trained while the weight of `"gan"` is not 0.
 
     Args:
         discriminator: Dict of arguments of D that differ from its defaults.

@@ -39,7 +39,8 @@ class InpaintingModel(keras.Model):
     `discriminator_networks`, `g_loss` the `generator_networks`, nothing else.
 
     Args:
-        image_shape: `(height, width, channels)`, or `(None, None, channels)` for images of any size.
+        image_shape: `(height, width, channels)`, or `(None, None, channels)` for images of any
+            size.
         measurement: A `keras_uai.measurements.Measurement`, or a string such as `"Patch(90, 10)"`.
         values: A `keras_uai.values.ValueScaling` between the user's numbers and network units.
             Default: that of 8-bit images.
@@ -73,7 +74,7 @@ class InpaintingModel(keras.Model):
         generator=None,
         name=None,
     ):
-        # No autocast: under mixed_float16 it would round the observed pixels. Networks cast themselves.
+        # Autocast would round the observed pixels under mixed_float16. Networks cast themselves.
         super().__init__(name=name or type(self).__name__.lower(), autocast=False)
         self.image_shape = networks.check_image_shape(image_shape)
         self.measurement = measurements.get(measurement)
@@ -271,7 +272,7 @@ class InpaintingModel(keras.Model):
         return batch
 
     def step_keys(self, count, first=0):
-        """Returns a key per image of the present step's batch, from place `first` on: `(count, 2)`."""
+        """Returns keys `(count, 2)` of the images of a step's batch, from place `first` on."""
         places = first + ops.arange(count, dtype="int32")
         return random.key(self.seed, rng_streams.TRAINING, self.step, places)
 
@@ -298,7 +299,7 @@ class InpaintingModel(keras.Model):
         for network in (*self.generator_networks(), *self.discriminator_networks()):
             advance_power_iterations(network)
         if self.ema_generator is not None:
-            # Warm-up: first an average over the whole short past.
+            # Warm-up: the decay grows with the steps so far.
             t = ops.cast(self.step, "float32")
             decay = ops.minimum(self.ema_decay, (1.0 + t) / (10.0 + t))
             pairs = zip(self.ema_generator.weights, self.generator.weights, strict=True)
@@ -443,7 +444,7 @@ class InpaintingModel(keras.Model):
         return self.reconstruct(batch["y"], batch["mask"], random.fold_in(keys, 0)[:, None])[:, 0]
 
     def compute_scores(self, batch, keys):
-        """Computes `std` and, with clean images, `mse` and `mse_mean`, from two samples per image."""
+        """Computes `std` and, with clean images, `mse` and `mse_mean`, of two samples per image."""
         y, mask = batch["y"], batch["mask"]
         samples = self.reconstruct(y, mask, ops.stack([random.fold_in(keys, i) for i in (0, 1)], 1))
         logs = {"std": pair_std(samples[:, 0], samples[:, 1], mask)}

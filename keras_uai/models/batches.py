@@ -59,7 +59,7 @@ def unpack(data, model, required=()):
 
 
 def _check_shape(name, shape, wanted):
-    """Raises a ValueError unless the static part of `shape` is `(N, *wanted)`; None fits any side."""
+    """Raises a ValueError if the static `shape` is not `(N, *wanted)`; None fits any side."""
     given = tuple(shape[1:])
     fits = len(given) == 3 and all(
         want is None or got is None or want == got for want, got in zip(wanted, given, strict=True)

@@ -10,8 +10,8 @@ from keras_uai import checks, sampling
 PIXELS = 2**21
 #: Pixels of the whole images that are computed together by tiles: about half a gigabyte.
 TILED_PIXELS = 2**24
-#: Side of the tiles of larger images. On JAX each shape is compiled, so that tiles are smaller and
-#: serve smaller images, too.
+#: Side of the tiles of larger images. JAX compiles each shape; there tiles are smaller, and smaller
+#: images are tiled, too.
 TILE = 256 if keras.backend.backend() == "jax" else 768
 #: Rows of an image that are converted at a time.
 ROWS = 256
@@ -126,7 +126,7 @@ class Inference:
         return TILE if large and can else None
 
     def _rows(self, y, batch_size):
-        """Yields slices of the images, as equal as can be."""
+        """Returns slices of the images, of one length except for the last."""
         batch_size = checks.check_integer("inpaint", "batch_size", batch_size, 1)
         most = max(1, min(batch_size, PIXELS // (y.shape[1] * y.shape[2])))
         size = -(-len(y) // -(-len(y) // most))
@@ -142,7 +142,7 @@ class Inference:
         return (given if given.dtype.kind in "iu" else given.astype("float32")), y, mask
 
     def _restore(self, images, given, mask):
-        """Returns `images` in the dtype of `given`, whose observed values they get."""
+        """Converts `images` to the dtype of `given`, and inserts its observed values."""
         values = self.model.values
         restore = values.of(given.dtype).decode if given.dtype.kind in "iu" else values.clip
         out = np.empty(images.shape, given.dtype)

@@ -12,7 +12,7 @@ from keras import StatelessScope, optimizers
 
 
 def train_step(model, state, data):
-    """Updates D, and G with E, once. Returns `(logs, state)`."""
+    """Updates D, G and E once. Returns `(logs, state)`."""
     variables = _state_variables(model)
     with _scope(variables, _flat(state)) as scope:
         batch = model.unpack(data, training=True)
@@ -41,7 +41,7 @@ def test_step(model, state, data):
 
 
 def compile_function(model, function):
-    """Returns `function` compiled, with the model's weights as arguments: training may go on."""
+    """Returns `function` compiled; it reads the model's weights at each call."""
     weights = model.variables
 
     @jax.jit

@@ -22,7 +22,7 @@ class NoisyInput(sampling.OneStage):
 
 @keras.saving.register_keras_serializable("keras_uai")
 class MisGAN(AdversarialModel):
-    """Two adversarial pairs (Li, Jiang, Marlin, ICLR 2019), with the true measurement (section 3.5).
+    """Two adversarial pairs (Li, Jiang, Marlin, ICLR 2019) with the true measurement (section 3.5).
 
     Supervision: none. The measurement takes the place of MisGAN's generator of masks.
 
@@ -32,10 +32,11 @@ class MisGAN(AdversarialModel):
       these. This updates G_i and D_i only.
 
     The imputer's noise omega, uniform in [-1, 1], replaces the missing pixels of its input; its z
-    is 0. An `input_fill`, which would replace them too, is refused. Logs of the second pair begin
-    with `imputer_`. Losses are `gan_loss`'s, as in all models here (MisGAN: Wasserstein with a
-    gradient penalty, five steps of the critics to one). MisGAN's objective for G_x adds 0.1 times
-    the imputer's loss; in its published code that term has no gradient for G_x and is left out here.
+    is 0. An `input_fill` would replace them, too, and is refused. Logs of the second pair begin
+    with `imputer_`. Losses are `gan_loss`'s, as in all models here. (MisGAN uses Wasserstein losses
+    with a gradient penalty, and five critic steps per generator step.) MisGAN's objective for G_x
+    adds 0.1 times the imputer's loss. In its published code that term has no gradient for G_x; it
+    is left out here.
 
     `generator` and `discriminator` are arguments of both pairs' networks. `inpaint` and the moving
     average use the imputer, `generate` uses G_x. Needs a fixed size.

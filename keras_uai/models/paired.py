@@ -12,10 +12,10 @@ class Paired(AdversarialModel):
 
     Supervision: pairs (y, x); batches hold x under `"clean"`.
 
-    `x_tilde = G(y, 0) * (1 - m^y) + y`. The terms are `"squared_error"`, `mean (x_tilde - x)^2` over
-    whole images (the paper's choice; pix2pix, Isola et al. 2017, has the absolute error, and its
-    weight 100 is the default), and `"gan"`: D separates x from x_tilde. A D with `mask_input=True`
-    is pix2pix's conditional D(y, x), since x_tilde contains y's pixels.
+    `x_tilde = G(y, 0) * (1 - m^y) + y`. The term `"squared_error"` is `mean (x_tilde - x)^2` over
+    whole images, as in the paper. Its default weight of 100 is that of pix2pix (Isola et al. 2017),
+    which uses the absolute error. In the term `"gan"`, D separates x from x_tilde. A D with
+    `mask_input=True` is pix2pix's conditional D(y, x), since x_tilde contains y's pixels.
 
     z is 0: an observation has a single answer, and `predict_mean` returns it.
 

@@ -8,8 +8,8 @@ from keras_uai.sampling import TwoStage
 
 #: Arguments of `UAI`: a U-Net on blocks of 2 x 2 pixels with a push-pull fill and a predicted mean,
 #: both conditioned on the observed pixels, and noise on cells of 8 pixels. No spectral
-#: normalisation, since proper scores train G. D compares fills, for those who turn the adversarial
-#: terms on.
+#: normalization, since proper scores train G. D, which sees fills, serves only if the adversarial
+#: terms are turned on.
 MODEL = {
     "ema_decay": 0.998,
     "split_ratio": (0.1, 0.5),
@@ -74,7 +74,7 @@ BATCH_SIZE = 16
 
 
 def arguments(measurement, overrides):
-    """Returns the arguments of `UAI` for `measurement`; nested dicts are merged with `overrides`."""
+    """Returns the arguments of `UAI` for `measurement`, with nested dicts of `overrides` merged."""
     specific = {}
     if isinstance(measurement, Patch):
         specific = FEW_PATCHES_MODEL if measurement.n < FEW_PATCHES else MANY_PATCHES_MODEL

@@ -1,4 +1,4 @@
-"""Splitting: regression to hidden observed pixels, the self-supervised state of the art."""
+"""Splitting: regression to hidden observed pixels, the self-supervised baseline."""
 
 import keras
 

@@ -14,7 +14,7 @@ from keras_uai import distribute
 
 
 def train_step(model, data):
-    """Updates D, and G with E, once. Returns the logs."""
+    """Updates D, G and E once. Returns the logs."""
     batch = model.unpack(data, training=True)
     count = tf.shape(batch["y"])[0]
     if distribute.num_replicas() > 1:

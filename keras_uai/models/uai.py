@@ -40,15 +40,15 @@ class UAI(InpaintingModel):
             `InpaintingModel`.
         sampler: A `sampling.OneStage` (default) or `TwoStage`, used by inference.
         train_on_y_hat: Whether D is trained on y_hat, too.
-        split_ratio: `(low, high)`. The share of the observed pixels that is hidden is uniform in it,
-            one draw per image.
-        split_by_measurement: Share of the images of which, instead, a fresh mask of the measurement
-            hides what it misses; see `measurements.split_mask`.
-        context_dropout: Share of the images of which everything is hidden.
+        split_ratio: `(low, high)`. The hidden share of the observed pixels is uniform in this
+            range, one draw per image.
+        split_by_measurement: Share of the images in which the pixels that a fresh mask of the
+            measurement misses are hidden instead; see `measurements.split_mask`.
+        context_dropout: Share of the images in which all observed pixels are hidden.
         energy_scales: Sides of the cells, in pixels, whose averages the energy score compares;
             see `losses.energy_score`.
-        sample_every: Samples are drawn and scored for every such image of a batch, to save time.
-            The splitting term of a predicted mean always uses the whole batch.
+        sample_every: K. Samples are drawn and scored for every K-th image of a batch, which saves
+            time. The splitting term of a predicted mean always uses the whole batch.
         discriminator, encoder: Dicts of arguments of the networks that differ from their defaults.
 
     Example:
@@ -127,7 +127,7 @@ class UAI(InpaintingModel):
             image_shape, measurement: As in `UAI`.
             steps: Number of updates of the training: the learning rate then falls to 0 along a
                 cosine. `None` keeps it constant.
-            **overrides: Arguments of `UAI` that are to differ; dicts of network arguments are merged.
+            **overrides: Arguments of `UAI` that differ; dicts of network arguments are merged.
 
         Raises:
             ValueError: for a class that differs from `UAI` in its adversarial terms only.
@@ -236,7 +236,7 @@ class UAI(InpaintingModel):
         return d_loss, g_loss, logs
 
     def _split(self, y, mask_y, keys):
-        """Returns the observation that G sees: y, or a part of it where hidden pixels are scored."""
+        """Returns the observation that G sees: y, or a part of it if hidden pixels are scored."""
         if not (self.loss_weights["energy"] or self.loss_weights["splitting"]):
             return y, mask_y
         mask_seen = measurements.split_mask(
@@ -250,7 +250,7 @@ class UAI(InpaintingModel):
         return self.measurement(y, mask_seen), mask_seen
 
     def _x_hat(self, y, mask_y, y_tilde, mask_tilde, keys, training):
-        """Reconstructs the second measurement with the latent that E predicts from y (equation 7)."""
+        """Reconstructs the second measurement with the latent that E predicts of y (equation 7)."""
         # z_tilde ~ E(y)
         mean, log_variance = self.encoder.encode(y, mask_y, training=training)
         style, noise = self.draw_latents(random.fold_in(keys, streams.Z_TILDE), y)
@@ -271,7 +271,7 @@ class UAI(InpaintingModel):
         return self.discriminator.score(self.measurement(x, mask), mask, training=training)
 
     def _marginal_score(self, x_tilde, y, mask_y):
-        """Scores the reconstructions of images i and i - 1 of the batch on the observation of i - 2."""
+        """Scores the reconstructions of images i and i - 1 on the observation of image i - 2."""
         y, mask_y = (ops.roll(v, 2, axis=0) for v in (y, mask_y))
         enough = ops.cast(ops.shape(y)[0] >= 3, "float32")
         second = ops.roll(x_tilde, 1, axis=0)

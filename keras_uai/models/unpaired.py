@@ -13,9 +13,9 @@ class Unpaired(UAI):
     Supervision: clean images, none of an observation's scene; batches hold them under `"unpaired"`.
 
     Compared with equation 5, D separates x from x_tilde instead of y from y_tilde. Equation 6 is
-    unchanged; in equation 7 D sees x_hat, the squared error is y_hat's. Set `"z"` and `"y"` to 0 for
-    the adversarial term alone. Logs have `d_x`, `d_x_tilde` and `d_x_hat` where `UAI` has `d_y`,
-    `d_y_tilde` and `d_y_hat`.
+    unchanged. In equation 7 D sees x_hat; the squared error is y_hat's. Set `"z"` and `"y"` to 0
+    for the adversarial term alone. Logs have `d_x`, `d_x_tilde` and `d_x_hat` where `UAI` has
+    `d_y`, `d_y_tilde` and `d_y_hat`.
 
     Args:
         train_on_y_hat: Whether D is trained on x_hat, too.

@@ -27,7 +27,7 @@ _CONFIG = (
 class Encoder(keras.Model):
     """Predicts the Gaussian of the style behind an observation: mean and log-variance.
 
-    E has neither spectral normalisation nor attention: it takes no part in the adversarial terms.
+    E has neither spectral normalization nor attention: it takes no part in the adversarial terms.
     Features are pooled globally before the dense layers, so that E takes images of any size.
 
     Args:

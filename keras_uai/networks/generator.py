@@ -1,4 +1,4 @@
-"""The reconstruction network G(y, mask, z) (section 2.4: an image-to-image variant of SAGAN's generator)."""
+"""The generator G(y, mask, z) (section 2.4: an image-to-image variant of SAGAN's generator)."""
 
 import keras
 import numpy as np
@@ -70,7 +70,7 @@ class Generator(keras.Model):
         space_to_depth: Side of the pixel blocks that become channels before the first convolution.
             1 is the paper's; 2 costs a quarter.
         normalization: `"batch"` (paper), `"group"` or `None`.
-        spectral_normalization: Whether the convolutions are spectrally normalised (paper: yes).
+        spectral_normalization: Whether the convolutions are spectrally normalized (paper: yes).
         attention_level: Index of the level with self-attention, `None` or `"auto"`; see `Levels`.
         efficient_resampling: See `ResidualBlock`; resampling blocks at half their cost or less.
         input_fill: `"push_pull"` feeds a push-pull fill of the observation instead of y, and lets G
@@ -81,7 +81,7 @@ class Generator(keras.Model):
             pixels and fade in around them; see `ResidualConditioning`. Needs `input_fill`.
         noise_channels: Channels of the noise field of each decoder level; 0 for none.
         min_noise_stride: Levels of a smaller stride, in pixels, have no noise field.
-        modulation: `"scale_shift"` (SAGAN's conditional normalisation) or `"shift"`.
+        modulation: `"scale_shift"` (SAGAN's conditional normalization) or `"shift"`.
         conditional: `False` makes an unconditional generator of the same decoder. Learned constants
             replace the features of the observation. Needs a fixed size.
 
@@ -255,7 +255,7 @@ class Generator(keras.Model):
         return keras.Model([base, mask], outputs, name="observer")
 
     def _down(self, inputs):
-        """Builds the way down: features by stride."""
+        """Builds the downward path: features by stride."""
         x = layers.Concatenate(name="observe_input")(inputs)
         if self.space_to_depth > 1:
             x = PixelUnshuffle(self.space_to_depth, name="observe_unshuffle")(x)
@@ -278,7 +278,7 @@ class Generator(keras.Model):
         return dict(zip(self.pyramid.strides, constants, strict=True))
 
     def _mean_path(self, features):
-        """Builds the way up inside `observer`: its features, and the residual of the mean to the fill."""
+        """Builds the upward path of `observer`: features, and the mean's residual to the fill."""
         x = features[self.stride]
         decoded = {self.stride: x}
         for stride, filters in reversed(list(self.pyramid)[:-1]):
@@ -290,7 +290,7 @@ class Generator(keras.Model):
         return decoded, self._head(x, "mean_head")
 
     def _build_decoder(self):
-        """Builds the functional model from `[*features, style, *noise]` to a residual or an image."""
+        """Builds the functional model from `[*features, style, *noise]` to a residual or image."""
         height, width, _ = self.image_shape
         sides = {
             s: (None, None) if height is None else (height // s, width // s)
@@ -329,7 +329,7 @@ class Generator(keras.Model):
         return keras.Model(inputs, image, name="decoder")
 
     def _head(self, x, name):
-        """Builds features to an image near 0 at the start, so that a fresh G returns its fill, or grey."""
+        """Builds the output layers, near 0 at the start: a fresh G returns its fill, or grey."""
         x = make_normalization(self.normalization, self.width, f"{name}_norm")(x)
         x = layers.ReLU(name=f"{name}_relu")(x)
         r = self.space_to_depth

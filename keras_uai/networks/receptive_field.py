@@ -18,7 +18,7 @@ def decoder_radius(strides, depth, efficient_resampling, predicts_mean):
     Returns:
         Multiple of the coarsest stride, in pixels.
     """
-    radius = 3 * strides[0]  # the stem, and the first block
+    radius = 3 * strides[0]  # the first convolution, and the first block
     seen = {strides[0]: radius + 2 * (depth - 1) * strides[0]}
     radius = seen[strides[0]]
     for finer, stride in itertools.pairwise(strides):

@@ -11,7 +11,7 @@ ATTENTION_SIDE = 32
 
 
 def check_image_shape(image_shape):
-    """Returns `image_shape` as `(height, width, channels)`, height and width both ints or both None.
+    """Returns `image_shape` as a tuple whose height and width are both ints or both None.
 
     Raises:
         ValueError: if `image_shape` is anything else.
@@ -38,8 +38,10 @@ class Levels:
 
     Args:
         image_shape: `(height, width, channels)`; height and width may be None.
-        levels: Number of levels. `None`: for a fixed size, down to features of 4 pixels; otherwise 4.
-        space_to_depth: Side of the pixel blocks that become channels before the first level: 1, 2 or 4.
+        levels: Number of levels. `None`: for a fixed size, down to features of 4 pixels; for any
+            size, 4.
+        space_to_depth: Side of the pixel blocks that become channels before the first level: 1, 2
+            or 4.
         width: Channels of the finest level.
         max_width: Largest number of channels.
         attention_level: Index of the level with self-attention, `None` for none, or `"auto"`: for a

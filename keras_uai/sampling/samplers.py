@@ -1,4 +1,4 @@
-"""Samplers: how an image is made of the networks' predictions. Serializable objects without state."""
+"""Samplers: stateless, serializable objects that make images of the networks' predictions."""
 
 import ast
 
@@ -57,10 +57,10 @@ class OneStage:
 class TwoStage(OneStage):
     """Samples as the predicted mean given y and a few sampled pixels.
 
-    Scores on hidden pixels teach G how each pixel is distributed and how averages of cells are, but
-    hardly how a pixel relates to its neighbours, of which few are ever observed together. Samples of
-    one stage are therefore grainy, whereas the predicted mean is not. The first stage draws a sample
-    and observes it at one pixel per cell (a second measurement y_tilde). The second stage predicts
+    Scores on hidden pixels teach G the distribution of each pixel and of averages of cells. They
+    hardly teach how a pixel relates to its neighbours, since few neighbours are observed together.
+    Samples of one stage are therefore grainy; the predicted mean is not. The first stage draws a
+    sample and observes it at one pixel per cell (a second measurement y_tilde). The second predicts
     `E[x | y, y_tilde]`. By the tower property the mean of the samples is unchanged; their variance
     decreases by the variance that the sampled pixels leave open. `inflation` compensates for it.
 

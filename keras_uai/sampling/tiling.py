@@ -10,12 +10,12 @@ class TiledGenerator:
     Stands in for a `Generator` in samplers: `observe` and `decode` take and return whole images, as
     NumPy arrays. Each tile is computed with a margin of `receptive_radius` pixels, so that the
     result equals the untiled one up to rounding and there are no seams to blend. All tiles of an
-    image have one shape. Features of a tile are computed again for each call of `decode`, since those
-    of a large image do not fit into memory.
+    image have one shape. Features of a tile are computed again in each call of `decode`, since the
+    features of a large image do not fit into memory.
 
     Args:
-        generator: A `networks.Generator` without attention and group normalisation: these would see
-            a tile only.
+        generator: A `networks.Generator` without attention and group normalization, which would
+            see a tile only.
         tile: Side of the tiles in pixels, without the margin; rounded up to a multiple of
             `generator.stride`.
         compile_function: Turns a function of tensors into a compiled one.
