@@ -1,8 +1,8 @@
 """`tools/benchmark data`: loading and damaging of images against the training step.
 
 Batches are made of clean images in two ways: resized to a square, and as random crops of whole
-images. The first epoch decodes the images; later ones have them in memory. The engine is that of
-the backend: tf.data, or the threads that feed other backends (KERAS_BACKEND=jax).
+images. The first epoch decodes the images; later epochs read them from memory. The backend selects
+the engine: tf.data, or the threads that feed other backends (KERAS_BACKEND=jax).
 """
 
 import pathlib

@@ -1,6 +1,6 @@
 """`tools/benchmark inference`: seconds and peak memory of whole images, beside cv2.inpaint.
 
-Each row is measured in a process of its own, which tells its memory. The first run includes
+Each row is measured in its own process, whose peak memory is reported. The first run includes
 compilation. Images of 4 megapixels and more are timed once, in the first run.
 """
 

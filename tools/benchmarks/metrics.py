@@ -1,6 +1,6 @@
 """`tools/benchmark metrics`: the Fréchet distance against TF-GAN and scipy.
 
-All implementations see the same random features, whose spectrum falls as that of a network's.
+All implementations see the same random features, whose spectrum falls like a network's.
 """
 
 import warnings

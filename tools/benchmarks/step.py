@@ -3,7 +3,7 @@
 Ours runs G and E once for both updates. PyTorch's follows the paper's author: D first, then G and E
 with passes of their own. Before the timing, the networks are shown to be the same (`step_cases`).
 The step's convolutions alone bound its speed; a profile shows where its time goes. `--sweep`
-measures other sizes, each in a process of its own, which tells its memory.
+measures other sizes, each in its own process, whose peak memory is reported.
 """
 
 import sys
