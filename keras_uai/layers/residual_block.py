@@ -102,7 +102,14 @@ class ResidualBlock(keras.layers.Layer):
             self.modulations = [
                 Modulation(self.modulation, dtype=policy, name=f"modulation_{i}") for i in range(2)
             ]
-        self.convs = [conv(expanded, first_size, "conv_0", **up), conv(self.filters, 3, "conv_1")]
+        # Without normalization, a block that starts as its shortcut keeps the scale of its input
+        # (Zhang, Dauphin and Ma, "Fixup initialization", 2019).
+        plain = self.normalization is None and not self.spectral_normalization
+        last = {"kernel_initializer": "zeros"} if plain else {}
+        self.convs = [
+            conv(expanded, first_size, "conv_0", **up),
+            conv(self.filters, 3, "conv_1", **last),
+        ]
         self.relu = keras.layers.ReLU(dtype=policy, name="relu")
         self.pool = keras.layers.AveragePooling2D(2, dtype=policy, name="pool")
         self.shuffle = PixelShuffle(2, dtype=policy, name="shuffle")

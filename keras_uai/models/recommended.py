@@ -20,7 +20,7 @@ MODEL = {
         "max_width": 80,
         "space_to_depth": 2,
         "efficient_resampling": True,
-        "normalization": "batch",
+        "normalization": None,
         "spectral_normalization": False,
         "attention_level": None,
         "input_fill": "push_pull",

@@ -75,8 +75,9 @@ class Generator(keras.Model):
         efficient_resampling: See `ResidualBlock`; resampling blocks at half their cost or less.
         input_fill: `"push_pull"` feeds a push-pull fill of the observation instead of y, and lets G
             predict the residual to it; the output is then unbounded. `None`: y itself, and a tanh.
-        predicts_mean: Whether `observe` also predicts a mean reconstruction, trained by the
-            splitting term alone, to which `decode` adds the deviation of a sample.
+        predicts_mean: Whether `observe` also predicts a mean reconstruction, to which `decode` adds
+            the deviation of a sample. The splitting term then trains the observer, and the terms of
+            samples train the decoder alone.
         residual_conditioning: Whether residuals to the fill, or to the mean, vanish at observed
             pixels and fade in around them; see `ResidualConditioning`. Needs `input_fill`.
         noise_channels: Channels of the noise field of each decoder level; 0 for none.
@@ -205,12 +206,14 @@ class Generator(keras.Model):
             `(N * samples, H, W, C)`.
         """
         features = repeat(features, samples)
+        if self.predicts_mean:
+            # The splitting term alone trains the observer: the terms of samples slow it down.
+            features = {name: ops.stop_gradient(value) for name, value in features.items()}
+        origin = features["mean" if self.predicts_mean else "base"]
         levels = [features[f"stride_{stride}"] for stride in self.pyramid.strides]
         style = ops.convert_to_tensor(style)
         fields = [ops.convert_to_tensor(noise[stride]) for stride in self.noise_strides]
         image = self.decoder([*levels, style, *fields], training=training)
-        # The mean is trained by the splitting term only.
-        origin = ops.stop_gradient(features["mean"]) if self.predicts_mean else features["base"]
         return self.finish(image, origin, features["mask"])
 
     def call(self, inputs, training=False):
@@ -345,12 +348,14 @@ class Generator(keras.Model):
             )
             x = PixelShuffle(r, name=f"{name}_shuffle")(expand(x))
             x = layers.ReLU(name=f"{name}_shuffle_relu")(x)
+        # Noise in a fresh residual is quickly unlearned by dying units, which do not come back.
+        residual = self.input_fill or self.predicts_mean
         small = keras.initializers.VarianceScaling(0.1, "fan_in", "normal")
         image = layers.Conv2D(
             self.image_shape[-1],
             3,
             padding="same",
-            kernel_initializer=small,
+            kernel_initializer="zeros" if residual else small,
             dtype="float32",
             name=f"{name}_image",
         )
