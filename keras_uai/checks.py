@@ -8,16 +8,10 @@ from keras_uai import values as value_scaling
 
 
 def check_integer(owner, name, value, minimum=None):
-    """Returns `value` as an int.
+    """Returns `value` as an int, or raises a ValueError if it is none, or less than `minimum`.
 
-    Args:
-        owner: string, the function or class that was called; may be empty.
-        name: string, the argument's name.
-        value: the argument.
-        minimum: integer or None.
-
-    Raises:
-        ValueError: if `value` is no integer, or less than `minimum`.
+    `owner`, the function or class that was called (may be empty), and `name`, the argument's, are
+    for the message.
     """
     integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not integer or (minimum is not None and value < minimum):
@@ -30,12 +24,7 @@ def check_integer(owner, name, value, minimum=None):
 def per_image_seeds(seed, count):
     """Returns one seed an image, int32 `(count,)`.
 
-    Args:
-        seed: an integer (image i then has the seed `seed + i`), or `count` integers.
-        count: number of images.
-
-    Raises:
-        ValueError: if `seed` is neither.
+    `seed` is an integer (image i then has the seed `seed + i`), or `count` integers.
     """
     seeds = np.asarray(seed)
     if seeds.dtype.kind not in "iu" or seeds.shape not in ((), (count,)):
@@ -55,9 +44,6 @@ def check_mask(mask, shape, mask_channels=1, name="mask"):
         shape: `(N, H, W, C)` of the images.
         mask_channels: M, 1 or C.
         name: string for messages.
-
-    Raises:
-        ValueError: for other shapes or values.
     """
     mask = np.ma.filled(mask, 0)
     wanted = (*shape[:3], mask_channels)
@@ -152,7 +138,7 @@ def _check_shape(y, image_shape, name):
         return
     wanted = ", ".join(str(n) if n else s for n, s in zip(image_shape, "HWC", strict=True))
     raise ValueError(
-        f"`{name}` must have shape (N, {wanted}): the images come first (one image is "
+        f"`{name}` must have shape (N, {wanted}): the images come first (for one image use "
         f"y[None]), the channels must come last (np.moveaxis(y, 1, -1)). Received: shape {shape}"
     )
 

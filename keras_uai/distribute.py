@@ -21,8 +21,7 @@ def batch_slice(num_images):
     """Locates this replica's part of the global batch.
 
     Args:
-        num_images: number of images in the part, an integer or scalar tensor. Parts may differ in
-            size.
+        num_images: number of images in the part, an integer or scalar tensor. Parts may differ.
 
     Returns:
         `(first, share)`: the index of the part's first image in the global batch, and the part's
@@ -52,12 +51,7 @@ def any_replica(flag):
 
 
 def check_compile(model, optimizers):
-    """Raises a `ValueError` if the replicas could not train as one device does.
-
-    Args:
-        model: a model with weights.
-        optimizers: list of its optimizers.
-    """
+    """Raises a `ValueError` if the replicas could not train as one device does."""
     if keras.backend.backend() != "tensorflow":
         return
     strategy = model.distribute_strategy

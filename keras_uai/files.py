@@ -32,17 +32,11 @@ class UnreadableImageError(ValueError):
 
 
 def read_header(file):
-    """Reads the size of an image without decoding its pixels.
-
-    Args:
-        file: path, or the encoded bytes.
+    """Reads the header of an image, path or bytes, without decoding its pixels.
 
     Returns:
         `(width, height, format, orientation)`: of the stored pixels; Pillow's name of the format;
         EXIF's orientation, 1 where there is none.
-
-    Raises:
-        UnreadableImageError: with the reason.
     """
     with _opened(file) as image:
         # Asking a PNG that announces no EXIF data would decode its pixels.
@@ -149,13 +143,12 @@ def _is_bytes(file):
 
 def _arrays(image):
     transparency = image.info.get("transparency")
-    if image.mode.startswith("I;16"):
-        pixels = np.asarray(image).astype("uint16")
-        if not isinstance(transparency, int):
-            return pixels[..., None], None
-        return pixels[..., None], np.where(pixels == transparency, 0, 255).astype("uint8")
-    if image.mode == "F":
-        return np.asarray(image)[..., None], None
+    if image.mode == "F" or image.mode.startswith("I;16"):
+        pixels = np.asarray(image)
+        pixels = pixels if image.mode == "F" else pixels.astype("uint16")
+        seen = pixels != transparency
+        alpha = None if transparency is None else seen * np.uint8(255)
+        return pixels[..., None], alpha
     if image.mode == "I":
         raise UnreadableImageError("integers of 32 bits: save it with 8 or 16 bits, or as floats")
     gray = image.mode in ("1", "L", "LA", "La")
@@ -238,7 +231,7 @@ def to_uint8(pixels):
 
 
 def read_mask(path, shape, image=None):
-    """Reads a mask file; see `mask_from_pixels`.
+    """Reads a mask file as bool `(H, W)`, True = observed; see `mask_from_pixels`.
 
     Args:
         path: of the mask, or its encoded bytes.
@@ -246,12 +239,8 @@ def read_mask(path, shape, image=None):
         image: path or bytes of the image. A mask that was drawn over its stored pixels is turned
             as EXIF turns the image, where the sizes tell.
 
-    Returns:
-        bool `(H, W)`, True = observed.
-
     Raises:
-        UnreadableImageError: no readable image.
-        ValueError: another size than the image's, or values that are not those of a mask.
+        ValueError: no readable image, another size, or values that are not those of a mask.
     """
     observed = mask_from_pixels(*decode_image(path))
     name = "a mask" if _is_bytes(path) else os.fspath(path)
@@ -283,9 +272,6 @@ def mask_from_pixels(pixels, alpha=None):
     Args:
         pixels: uint8, uint16 or float `(H, W, C)`.
         alpha: uint8 `(H, W)`, or None.
-
-    Returns:
-        bool `(H, W)`.
 
     Raises:
         ValueError: values that are not those of a mask.

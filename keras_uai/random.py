@@ -58,15 +58,7 @@ def key(seed, *path):
 
 
 def fold_in(keys, data):
-    """Returns new keys made from keys and integers.
-
-    Args:
-        keys: uint32 tensor `(..., 2)`.
-        data: 32-bit integer, or integer tensor that broadcasts against `(...)`.
-
-    Raises:
-        ValueError: if `data` is a Python integer of more than 32 bits.
-    """
+    """Returns new keys made from keys `(..., 2)` and 32-bit integers `data` `(...)`."""
     if isinstance(data, int) and not -(2**31) <= data < 2**32:
         raise ValueError(f"`data` must be an integer of 32 bits. Received: data={data!r}")
     data = ops.cast(data, "uint32")
@@ -94,32 +86,20 @@ def uniform(keys, shape):
 def normal(keys, shape):
     """Draws standard normal float32, `(N, *shape)`, for keys `(N, 2)` (Box-Muller)."""
     size = math.prod(shape)
-    half = (size + 1) // 2
-    u = uniform(keys, (2, half))
-    radius = ops.sqrt(-2.0 * ops.log(1.0 - u[:, 0]))
-    angle = (2.0 * math.pi) * u[:, 1]
-    flat = ops.concatenate([radius * ops.cos(angle), radius * ops.sin(angle)], axis=1)[:, :size]
+    u = uniform(keys, (2, (size + 1) // 2))
+    flat = ops.concatenate(_box_muller(u[:, 0], u[:, 1]), axis=1)[:, :size]
     return ops.reshape(flat, (-1, *shape))
 
 
 def integers(keys, shape, bound):
-    """Draws uniform int32 in [0, bound), `(N, *shape)`, for keys `(N, 2)`.
-
-    Small bounds are the most uniform.
-
-    Raises:
-        ValueError: if `bound` is not in [1, 2**24].
-    """
+    """Draws uniform int32 in [0, bound), `(N, *shape)`; `bound` is an integer up to 2**24."""
     if not 1 <= bound <= 2**24:
         raise ValueError(f"`bound` must be in [1, 2**24]. Received: bound={bound!r}")
     return ops.cast(ops.floor(uniform(keys, shape) * float(bound)), "int32")
 
 
 def bits_at(keys, rows, columns):
-    """Draws random bits at absolute positions: Threefry's counter is the coordinate.
-
-    Bits depend on the key and the position only. The bits of a crop are therefore a crop of the
-    whole image's bits.
+    """Draws random bits at absolute positions: a crop's bits are a crop of the whole image's.
 
     Args:
         keys: uint32 tensor `(N, 2)`.
@@ -139,14 +119,18 @@ def bits_at(keys, rows, columns):
 def normal_at(keys, rows, columns):
     """Draws two independent standard normal fields `(N, H, W)`; see `bits_at`."""
     first, second = bits_at(keys, rows, columns)
-    radius = ops.sqrt(-2.0 * ops.log(1.0 - _to_unit(first)))
-    angle = (2.0 * math.pi) * _to_unit(second)
-    return radius * ops.cos(angle), radius * ops.sin(angle)
+    return _box_muller(_to_unit(first), _to_unit(second))
 
 
 def uniform_at(keys, rows, columns):
     """Draws uniform float32 in [0, 1), `(N, H, W)`; see `bits_at`."""
     return _to_unit(bits_at(keys, rows, columns)[0])
+
+
+def _box_muller(first, second):
+    radius = ops.sqrt(-2.0 * ops.log(1.0 - first))
+    angle = (2.0 * math.pi) * second
+    return radius * ops.cos(angle), radius * ops.sin(angle)
 
 
 def _to_unit(x):

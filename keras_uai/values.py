@@ -49,7 +49,7 @@ class ValueScaling:
 
         Args:
             arrays: array `(N, H, W, C)`, or an iterable of arrays `(H, W, C)` of any sizes.
-                NaN and infinite values are missing; so are the masked values of masked arrays.
+                NaN, infinite and masked values are missing.
             masks: `(N, H, W, 1)` or `(N, H, W, C)`, or an iterable of `(H, W, 1)` or `(H, W, C)`;
                 1 = observed. Default: everything that is finite.
 
@@ -153,21 +153,14 @@ class ValueScaling:
 
 
 def get(identifier):
-    """Returns a `ValueScaling` from one, its config, a dtype's name, or None (uint8).
-
-    Raises:
-        ValueError: if `identifier` is none of these.
-    """
-    if identifier is None:
-        return ValueScaling()
-    if isinstance(identifier, ValueScaling):
-        return identifier
-    if isinstance(identifier, str):
-        return ValueScaling(identifier)
-    if isinstance(identifier, dict):
+    """Returns a `ValueScaling` from one, its config, a dtype's name, or None (uint8)."""
+    found = identifier
+    if identifier is None or isinstance(identifier, str):
+        found = ValueScaling(identifier or "uint8")
+    elif isinstance(identifier, dict):
         found = keras.saving.deserialize_keras_object(identifier)
-        if isinstance(found, ValueScaling):
-            return found
+    if isinstance(found, ValueScaling):
+        return found
     raise ValueError(
         "`values` must be a ValueScaling, its config, a dtype's name or None. "
         f"Received: values={identifier!r}"

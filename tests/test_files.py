@@ -83,39 +83,31 @@ def test_palettes_are_looked_up():
     assert np.array_equal(alpha, np.where(index == 1, 0, 255))
 
 
-def png_chunks(*chunks):
-    made = [
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+def png(kind, pixels, *chunks):
+    """A PNG of 16 bits and a colour type, with more chunks before its pixels; by the standard."""
+    height, width = pixels.shape[:2]
+    raw = b"".join(b"\0" + row.tobytes() for row in pixels.astype(">u2"))
+    header = (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+    made = b"\x89PNG\r\n\x1a\n"
+    for name, data in (header, *chunks, (b"IDAT", zlib.compress(raw)), (b"IEND", b"")):
+        made += struct.pack(">I", len(data)) + name + data
+        made += struct.pack(">I", zlib.crc32(name + data))
+    return made
 
 
 def test_transparency_of_16_bit_gray():
-    pixels = np.full((4, 5), 40000, ">u2")
+    pixels = np.full((4, 5), 40000)
     pixels[1:3, 2] = 0x1234
-    raw = b"".join(b"\0" + row.tobytes() for row in pixels)
-    header = struct.pack(">IIBBBBB", 5, 4, 16, 0, 0, 0, 0)
-    chunks = (
-        (b"IHDR", header),
-        (b"tRNS", b"\x12\x34"),
-        (b"IDAT", zlib.compress(raw)),
-        (b"IEND", b""),
-    )
-    found, alpha = files.decode_image(png_chunks(*chunks))
+    found, alpha = files.decode_image(png(0, pixels, (b"tRNS", b"\x12\x34")))
     assert np.array_equal(found[..., 0], pixels)
     assert np.array_equal(alpha, np.where(pixels == 0x1234, 0, 255))
 
 
 def test_16_bit_gray_with_alpha():
-    pixels, alpha = noise(0, 4, 5, 1, "uint16"), noise(1, 4, 5, 1, "uint16")
-    both = np.concatenate([pixels, alpha], axis=-1).astype(">u2")
-    raw = b"".join(b"\0" + row.tobytes() for row in both)
-    header = struct.pack(">IIBBBBB", 5, 4, 16, 4, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
-    found = files.decode_image(png_chunks(*chunks))
-    assert np.array_equal(found[0], pixels)
-    assert np.array_equal(found[1], alpha[..., 0] >> 8)
+    both = noise(0, 4, 5, 2, "uint16")
+    found = files.decode_image(png(4, both))
+    assert np.array_equal(found[0], both[..., :1])
+    assert np.array_equal(found[1], both[..., 1] >> 8)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -240,12 +232,16 @@ def test_images_that_are_no_masks(image):
         files.mask_from_pixels(*files.decode_image(data))
 
 
-def test_a_mask_over_the_stored_pixels_is_turned_with_them(tmp_path):
-    pixels = noise(0, 6, 10)
+def save_turned(path, pixels):
     image = Image.fromarray(pixels)
     exif = image.getexif()
     exif[0x0112] = 6
-    image.save(tmp_path / "image.png", exif=exif)
+    image.save(path, exif=exif)
+
+
+def test_a_mask_over_the_stored_pixels_is_turned_with_them(tmp_path):
+    pixels = noise(0, 6, 10)
+    save_turned(tmp_path / "image.png", pixels)
     stored = pixels[..., 0] > 90
     Image.fromarray(stored).save(tmp_path / "mask.png")
     found = files.read_mask(tmp_path / "mask.png", (10, 6), tmp_path / "image.png")
@@ -255,10 +251,7 @@ def test_a_mask_over_the_stored_pixels_is_turned_with_them(tmp_path):
 
 
 def test_a_square_mask_of_a_turned_image_warns(tmp_path):
-    image = Image.fromarray(noise(0))
-    exif = image.getexif()
-    exif[0x0112] = 6
-    image.save(tmp_path / "image.jpg", exif=exif)
+    save_turned(tmp_path / "image.jpg", noise(0))
     Image.fromarray(SEEN).save(tmp_path / "mask.png")
     with pytest.warns(UserWarning, match="EXIF turns the image"):
         found = files.read_mask(tmp_path / "mask.png", (16, 16), tmp_path / "image.jpg")

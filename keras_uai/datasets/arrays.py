@@ -12,18 +12,7 @@ EXTENSIONS = (".npy", ".npz")
 
 
 class ArraySource(Source):
-    """Images in arrays. NaN and the masked values of masked arrays are missing.
-
-    Args:
-        images: array `(N, H, W, C)` or `(N, H, W)`, or a list of arrays `(H, W, C)` or `(H, W)`,
-            or the path of a `.npy` or `.npz` file that holds them.
-        preparation: a `Preparation`; its `mask_from` is None, or masks in the form of `images`
-            (1 = observed) or `(N, H, W, 1)`.
-        mask_channels: 1, C, or None: C where some image misses channels independently.
-
-    Raises:
-        ValueError: shapes, dtypes or masks that do not fit together.
-    """
+    """Images in arrays; see `keras_uai.datasets.load`. NaN and masked values are missing."""
 
     name = "the arrays"
     is_stored = False
@@ -55,10 +44,10 @@ class ArraySource(Source):
         self.preparation = dataclasses.replace(
             preparation, mask_from=None, channels=channels, dtype=dtype
         )
-        seen = (self._seen(index) for index in range(self.size))
-        missing = [s for s in seen if not s.all()]
-        self.has_masks = self.masks is not None or bool(missing)
-        apart = any((s != s[..., :1]).any() for s in missing)
+        self.has_masks, apart = self.masks is not None, False
+        for seen in map(self._seen, range(self.size)):
+            self.has_masks |= not seen.all()
+            apart |= bool((seen != seen[..., :1]).any())
         self.mask_channels = mask_channels or (channels if apart else 1)
         if self.mask_channels not in (1, channels):
             raise ValueError(

@@ -7,6 +7,8 @@ import os
 
 import keras
 
+_AHEAD = 4  # batches made in advance
+
 
 class Batches(keras.utils.PyDataset):
     """`Elements` as a `keras.utils.PyDataset`; threads make batches ahead of the training step.
@@ -16,20 +18,16 @@ class Batches(keras.utils.PyDataset):
     each. Keras reorders the batches of an epoch by numbers of its own unless `fit` is told
     `shuffle=False`.
 
-    Args:
-        elements: the `Elements`.
-        ahead: number of batches made in advance.
     """
 
-    def __init__(self, elements, ahead=4):
+    def __init__(self, elements):
         super().__init__()
         self.elements = elements
         self.epoch = elements.start_epoch
-        self.ahead = ahead
         self._seen = 0  # batches of this epoch that Keras took
         self._last = -1
         self._futures = {}
-        workers = max(1, min(ahead, (os.cpu_count() or 1) // 2))
+        workers = max(1, min(_AHEAD, (os.cpu_count() or 1) // 2))
         self._pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="keras_uai")
 
     @property
@@ -74,7 +72,7 @@ class Batches(keras.utils.PyDataset):
         orderly = number in (0, self.elements.start_batch, self._last + 1)
         self._last = number
         last = math.inf if self.num_batches is None else self.num_batches - 1
-        wanted = range(number, min(number + self.ahead * orderly, last) + 1)
+        wanted = range(number, min(number + _AHEAD * orderly, last) + 1)
         self._futures = {
             n: self._futures.get(n) or self._pool.submit(self.elements.make, *n)
             for n in ((epoch, n, share) for n in wanted)

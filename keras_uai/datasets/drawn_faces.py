@@ -69,7 +69,6 @@ POSE = {
     "shift_x": (-0.1, 0.1),
     "shift_y": (-0.06, 0.06),
 }
-_MOST = (0.16, 1.15, 0.1)
 _STREAMS = {name: stream for stream, name in enumerate((*FACTORS, *POSE))}
 
 
@@ -154,7 +153,7 @@ class _Faces(Painter):
     def __init__(self, indices, size):
         self.indices = indices
         self.factor = factors(indices)
-        super().__init__(size, *(self.factor[name] for name in POSE), most=_MOST)
+        super().__init__(size, *(self.factor[name] for name in POSE))
         self.skin = self.pick("skin", SKINS) * self.vary(0, 0.95, 1.04)[:, 0]
         self.hair = self.pick("hair_color", HAIR_COLORS) * self.vary(1, 0.85, 1.15)[:, 0]
         self.background()
@@ -253,4 +252,4 @@ class _Faces(Painter):
             line = y - low + fall * np.abs(x - parting) - 0.10 * np.abs(x) ** 3
             return np.maximum(outline, line)
 
-        self.paint(distance, self.hair, amount, (-0.65, 0.65, -0.80, 0.15))
+        self.paint(distance, self.hair, amount)

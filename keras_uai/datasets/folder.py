@@ -16,16 +16,7 @@ _LOG = logging.getLogger("keras_uai")
 
 
 class FolderSource(EncodedSource):
-    """The image files of a folder and of the folders in it, sorted by path.
-
-    Args:
-        folder: path.
-        preparation: a `Preparation`.
-        name: string for messages. Default: the path.
-
-    Raises:
-        ValueError: no such folder, no images in it, mask files missing or not asked for.
-    """
+    """The image files of a folder and of the folders in it, sorted by path."""
 
     def __init__(self, folder, preparation, name=None):
         self.folder = os.path.abspath(os.path.expanduser(os.fspath(folder)))
@@ -81,15 +72,15 @@ class FolderSource(EncodedSource):
         self.masks = [os.path.join(root, masks[damage.stem(path)]) for path in self.paths]
 
     def _first_readable(self):
-        reasons = []
+        reason = None
         for index in range(self.size):
             try:
                 return self.label(index), files.decode_image(self.file(index))[0]
             except files.UnreadableImageError as error:
-                reasons.append(f"{self.label(index)}: {error}")
+                reason = reason or f"{self.label(index)}: {error}"
         raise ValueError(
-            f"None of the {self.size} images of {self.name} can be read. Received, first: "
-            f"{reasons[0]}"
+            f"An image of {self.name} must be readable. Received: {self.size} images that are not, "
+            f"such as {reason}"
         )
 
     def typical_size(self):

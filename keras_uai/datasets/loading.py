@@ -40,41 +40,37 @@ def load(
     data_dir=None,
     cache=None,
 ):
-    """Batches of damaged images, ready for `model.fit`.
+    """Returns batches of damaged images, ready for `model.fit`.
 
-    Images keep their size, their bit depth and their channels. Shuffled parts, for training, are
-    random crops at native resolution. Parts in the order of their indices, for evaluation, are
-    whole images. Each image is damaged once: the mask of the whole image is a function of its
-    index and `seed`, the same in every epoch and on every backend, and is cropped with the image.
-    The place of a crop and whether it is flipped are functions of seed, epoch and index.
+    Images keep their size, bit depth and channels. Shuffled parts, for training, are random crops
+    at native resolution. Parts in the order of their indices, for evaluation, are whole images.
+    Each image is damaged once: the mask of the whole image is a function of its index and `seed`,
+    the same in every epoch and on every backend, and is cropped with the image. Where an image is
+    cropped and whether it is flipped are functions of seed, epoch and index.
 
     Args:
-        source: one of `keras_uai.datasets.NAMES`; a folder of image files, also in folders within;
-            an array `(N, H, W, C)` or `(N, H, W)`; a list of arrays `(H, W, C)` or `(H, W)`; or
-            the path of a `.npy` or `.npz` file of such arrays. An image's index is its place in
-            the list, of files in the sorted one.
-        split: "train" (85%), "validation" (15%, for hyperparameters), "all"; or the parts of the
-            supervised variants: "supervised_train" (75%), "test" (10%), and the halves of the
-            former, "damaged" and "unpaired". See `keras_uai.datasets.splits`.
-        image_size: integer: the largest centred square is resized to that side, in pixels. Or
-            `(height, width)`: the largest centred window of that aspect is. Default: a named data
+        source: one of `keras_uai.datasets.NAMES`; a folder of image files; an array
+            `(N, H, W[, C])`; a list of arrays `(H, W[, C])`; or the path of a `.npy` or `.npz` file
+            of these. An image's index is its place in the list, of files in the sorted one.
+        split: "train" (85%), "validation" (15%), "all", or a part for supervised models:
+            "supervised_train", "test", "damaged", "unpaired"; see `keras_uai.datasets.splits`.
+        image_size: side to which the largest centred square is resized, in pixels, or
+            `(height, width)` for the largest centred window of that aspect. Default: a named data
             set's own; nothing is resized otherwise.
         crop_size: integer or `(height, width)` of the random crops of shuffled parts, in pixels.
-            Smaller images are padded with unobserved pixels. Default: whole images, which must
-            then all have one size. Has no effect on parts in order.
+            Smaller images are padded with unobserved pixels. Default: whole images of one size.
         center_crop: integer, side of the centred square cut out before resizing. Default: none.
         channels: 1 (gray) or 3 (RGB). Default: as in the files, which must agree.
         measurement: a `Measurement`, or a string such as "Patch(90, 10)": how clean images are
             damaged. None for images that are damaged already.
         mask_from: where damaged image files say what is missing: "alpha" (alpha below 128),
             "sidecar" (NAME.mask.png or NAME_mask.png beside NAME.*, or the same path in a folder
-            `masks` in or beside the folder; white = observed, black = missing), a colour,
-            "color:255,0,255" or "color:#ff00ff", or "nan" (floating point TIFF). For arrays: masks
-            in the form of the arrays, or `(N, H, W, 1)`, or the path of a `.npy` file of them; NaN
-            and the masked values of masked arrays are always missing.
+            `masks` in or beside the folder; white = observed), a colour, "color:255,0,255" or
+            "color:#ff00ff", or "nan" (floating point TIFF). For arrays: masks in their form or
+            `(N, H, W, 1)`, or a `.npy` file of them; NaN and masked values are always missing.
         never_fill: pixels that are neither observed nor filled, such as land in a map of the sea:
-            bool array `(H, W)` for all images, or a list of one an image, 1 = never filled; or the
-            path of a `.npy` file or of an image file, white = never filled.
+            bool `(H, W)` for all images, a list of one an image (1 = never filled), or the path of
+            a `.npy` file or of an image file (white = never filled).
         mask_channels: 1, or C where the channels of arrays miss independently. Default: C if they
             do, else 1.
         values: a `ValueScaling`, or the name of a dtype. Default: by the range of uint8 and uint16.
@@ -82,28 +78,24 @@ def load(
         batch_size: images a batch.
         random_horizontal_flip: flips half of the crops of shuffled parts.
         clean: adds the clean images, for evaluation or supervision.
-        unpaired: adds clean images of other scenes, as many as the batch has, from the split
-            "unpaired" (with `limit`, so many of it at most). For a split that has none of these:
+        unpaired: adds as many clean images of other scenes, from the split "unpaired", to
             "damaged", "validation" or "test".
         index: adds the images' indices.
-        shuffle: another order in each epoch, a permutation of the whole split by seed and epoch.
-            Default: True for the parts one trains on, False for "validation", "test" and "all".
+        shuffle: another order in each epoch. Default: True for the parts one trains on, False for
+            "validation", "test" and "all".
         repeat: epoch after epoch without end, in full batches.
         limit: at most so many images of the split, chosen at random by `seed`.
-        drop_remainder: drops the last batch of an epoch where it is not full. Default: as
-            `shuffle`, unless that would leave nothing. Without shuffling, a batch holds
-            consecutive images of one size, and is not full where sizes differ.
+        drop_remainder: drops a last batch that is not full. Default: as `shuffle`, unless nothing
+            would be left. Without shuffling, a batch holds consecutive images of one size.
         seed: integer: of the split, the masks, the order and the crops.
         start_epoch: the epoch to begin with: a resumed run passes the number of epochs it did.
         start_batch: the batch of that epoch to begin with, when iterated or by `stream`.
-        strict: an unreadable image is an error; else it is named in the log and skipped (indices
-            and splits of the others stay the same).
+        strict: an unreadable image is an error; else it is named in the log and skipped.
         download: allows "celeb_a" to be downloaded. Nothing else here uses a network.
         data_dir: folder of the named data sets. Default: that of TensorFlow Datasets, the variable
             TFDS_DATA_DIR or `~/tensorflow_datasets`.
-        cache: "memory"; or a folder, where decoded images are kept for the next run too, and used
-            only while the files and these arguments are the same; or None: memory where it is
-            large enough, else the folder `keras_uai` in Keras's own (`~/.keras`).
+        cache: "memory"; or a folder that keeps decoded images for the next run with the same files
+            and arguments; or None: memory where it is large enough, else a folder in `~/.keras`.
 
     Returns:
         A `tf.data.Dataset`; on other backends than TensorFlow a `keras.utils.PyDataset` with the
@@ -116,7 +108,7 @@ def load(
 
     Raises:
         ValueError: an argument that cannot be; a data set that is not there; a folder without
-            images; images that do not fit together. The message says what to do.
+            images; images that do not fit together.
 
     Example:
 
@@ -124,13 +116,10 @@ def load(
     >>> ds.element_spec.shape
     TensorShape([64, 32, 32, 3])
     """
-    for name, value, minimum in (
-        ("batch_size", batch_size, 1),
-        ("seed", seed, None),
-        ("start_epoch", start_epoch, 0),
-        ("start_batch", start_batch, 0),
-    ):
-        checks.check_integer("", name, value, minimum)
+    batch_size = checks.check_integer("", "batch_size", batch_size, 1)
+    seed = checks.check_integer("", "seed", seed)
+    start_epoch = checks.check_integer("", "start_epoch", start_epoch, 0)
+    start_batch = checks.check_integer("", "start_batch", start_batch, 0)
     if unpaired and split not in splits.BESIDE_UNPAIRED:
         raise ValueError(
             "Clean images of other scenes go with a split that has none of them: "
@@ -147,9 +136,7 @@ def load(
         data_dir=data_dir,
         download=download,
     )
-    measurement = opening.check_damage(
-        opened, measurement, mask_from, clean=clean, unpaired=unpaired
-    )
+    measurement = opening.check_damage(opened, measurement, mask_from, clean or unpaired)
     beside = "unpaired" if unpaired else None
     store, usable, others = opening.open_split(
         opened, split, beside, measurement, limit=limit, seed=seed, strict=strict, cache=cache
@@ -159,8 +146,8 @@ def load(
         usable,
         measurement,
         opening.scaling_of(store, values),
-        batch_size=int(batch_size),
-        seed=int(seed),
+        batch_size=batch_size,
+        seed=seed,
         shuffle=split in splits.SHUFFLED if shuffle is None else bool(shuffle),
         crop_size=None if crop_size is None else check_size("crop_size", crop_size),
         random_horizontal_flip=random_horizontal_flip,
@@ -170,8 +157,8 @@ def load(
         clean=clean,
         index=index,
         unpaired=others,
-        start_epoch=int(start_epoch),
-        start_batch=int(start_batch),
+        start_epoch=start_epoch,
+        start_batch=start_batch,
     )
     if keras.backend.backend() != "tensorflow":
         return Batches(elements)
@@ -183,13 +170,8 @@ def load(
 def scan_values(source, split="train", **arguments):
     """Returns the `ValueScaling` of a source: its observed values' location and scale.
 
-    Args:
-        source, split: see `load`.
-        **arguments: those that are given to `load`; the others are ignored.
-
-    Returns:
-        For 8 and 16 bits the scaling by range, without decoding. Else `ValueScaling.fit` of the
-        observed values of the split.
+    The arguments are those of `load`. For 8 and 16 bits it is the scaling by range; otherwise
+    `ValueScaling.fit` of the observed values of the split.
 
     Example:
 

@@ -46,8 +46,7 @@ class DrawnMasks:
 
 def _compiled(masks):
     """`measurement.masks` in NumPy, on the host's processor: drawing must not wait for the step."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         def draw(indices, height, width, seed):
@@ -55,8 +54,6 @@ def _compiled(masks):
                 return np.asarray(masks(indices, height, width, seed))
 
         return draw
-    if backend != "jax":
-        return lambda *arguments: keras.ops.convert_to_numpy(masks(*arguments))
     import jax
 
     compiled = jax.jit(masks, static_argnums=(1, 2, 3))

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import importlib.util
 import os
+import pathlib
 
 from keras_uai.datasets.folder import FolderSource
 from keras_uai.datasets.sources import EncodedSource
@@ -26,13 +27,7 @@ CELEBA_FILES = (
 def celeb_a(preparation, data_dir, download=False):
     """Returns CelebA as prepared by TensorFlow Datasets, else as the extracted folder of JPEGs.
 
-    Args:
-        preparation: a `Preparation`; crop and size default to 128, channels to 3.
-        data_dir: the folder of TensorFlow Datasets.
-        download: lets TensorFlow Datasets download what is missing.
-
-    Raises:
-        ValueError: it is nowhere; the message says which files go where.
+    Crop and size default to 128. `download` lets TensorFlow Datasets download it.
     """
     crop = preparation.center_crop or 128
     preparation = _settled(dataclasses.replace(preparation, center_crop=crop), crop)
@@ -82,16 +77,13 @@ def recipe1m(preparation, data_dir, download=False):
     `data_dir` holds `recipe1m`, or is the tree.
     """
     tree = os.path.join(data_dir, "recipe1m")
-    parts = ("train", "val", "test")
     for folder in (tree, data_dir):
-        if any(os.path.isdir(os.path.join(folder, part)) for part in parts):
+        if any(os.path.isdir(os.path.join(folder, part)) for part in ("train", "val", "test")):
             return FolderSource(folder, _settled(preparation), "recipe1m")
     raise ValueError(
         f"Recipe1M is not there. Received: data_dir={data_dir!r}, download={download}. Ask for "
         "access at http://im2recipe.csail.mit.edu, download the image archives of its three parts "
-        "and extract them, so that there are folders\n  "
-        + "\n  ".join(os.path.join(tree, part) for part in parts)
-        + "\n(one of them is enough)."
+        f"(one is enough) and extract them to\n  {tree}/train\n  {tree}/val\n  {tree}/test"
     )
 
 
@@ -109,15 +101,10 @@ def _settled(preparation, size=64):
     )
 
 
-class TfdsSource(EncodedSource):
-    """The JPEG bytes of a prepared data set, in its order, read from start to end."""
+class RecordSource(EncodedSource):
+    """Encoded images in a file or files that are read from start to end, under `folder`."""
 
-    name = "celeb_a"
-
-    def __init__(self, folder, preparation):
-        self.folder, self.preparation = os.path.abspath(folder), preparation
-        self.builder = _import_tfds().builder_from_directory(folder)
-        self.size = self.builder.info.splits.total_num_examples
+    about = None  # a file that changes when the records do
 
     def label(self, index):
         return f"record {index} of {self.folder}"
@@ -126,8 +113,20 @@ class TfdsSource(EncodedSource):
         return {**super().identity(), "source": self.folder}
 
     def fingerprint(self):
-        stat = os.stat(os.path.join(self.folder, "dataset_info.json"))
-        return {**super().fingerprint(), "prepared": stat.st_mtime_ns}
+        stat = os.stat(os.path.join(self.folder, self.about))
+        return {**super().fingerprint(), "file": [stat.st_size, stat.st_mtime_ns]}
+
+
+class TfdsSource(RecordSource):
+    """The JPEG bytes of CelebA as TensorFlow Datasets prepared it, in its order."""
+
+    name = "celeb_a"
+    about = "dataset_info.json"
+
+    def __init__(self, folder, preparation):
+        self.folder, self.preparation = os.path.abspath(folder), preparation
+        self.builder = _import_tfds().builder_from_directory(folder)
+        self.size = self.builder.info.splits.total_num_examples
 
     def read(self, indices):
         tfds = _import_tfds()
@@ -145,12 +144,11 @@ class TfdsSource(EncodedSource):
 
 def _prepared(data_dir):
     """Returns the folder of the newest version that TensorFlow Datasets prepared, or None."""
-    root = os.path.join(data_dir, "celeb_a")
-    versions = []
-    for version in os.listdir(root) if os.path.isdir(root) else ():
-        if os.path.isfile(os.path.join(root, version, "dataset_info.json")):
-            versions.append(([int(n) for n in version.split(".") if n.isdigit()], version))
-    return os.path.join(root, max(versions)[1]) if versions else None
+    found = pathlib.Path(data_dir, "celeb_a").glob("*/dataset_info.json")
+    versions = [
+        ([int(n) for n in p.parent.name.split(".") if n.isdigit()], p.parent) for p in found
+    ]
+    return str(max(versions)[1]) if versions else None
 
 
 def _import_tfds():
@@ -164,26 +162,17 @@ def _import_tfds():
     return tfds
 
 
-class LmdbSource(EncodedSource):
-    """Encoded images in an LMDB, in the order of their keys, read from start to end."""
+class LmdbSource(RecordSource):
+    """Encoded images in an LMDB, in the order of their keys."""
 
     name = "lsun/bedroom"
+    about = "data.mdb"
 
     def __init__(self, folder, preparation):
         self.folder, self.preparation = os.path.abspath(folder), preparation
         self.size = _environment(self.folder).stat()["entries"]
         if not self.size:
             raise ValueError(f"The LMDB must hold records. Received: none in {self.folder}")
-
-    def label(self, index):
-        return f"record {index} of {self.folder}"
-
-    def identity(self):
-        return {**super().identity(), "source": self.folder}
-
-    def fingerprint(self):
-        stat = os.stat(os.path.join(self.folder, "data.mdb"))
-        return {**super().fingerprint(), "file": [stat.st_size, stat.st_mtime_ns]}
 
     def read(self, indices):
         wanted = set(indices.tolist())
@@ -197,10 +186,8 @@ class LmdbSource(EncodedSource):
 @functools.lru_cache(maxsize=8)
 def _environment(folder):
     """The LMDB, which a process may open only once."""
-    try:
-        import lmdb
-    except ImportError as error:
-        raise ImportError(f"Reading {folder} needs the package lmdb: pip install lmdb") from error
+    import lmdb
+
     try:
         return lmdb.open(folder, readonly=True, lock=False, readahead=False)
     except lmdb.Error as error:

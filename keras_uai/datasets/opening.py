@@ -59,14 +59,7 @@ def make_source(
 def open_split(
     source, split, beside=None, measurement=None, *, limit=None, seed=0, strict=False, cache=None
 ):
-    """Decodes the images of a split.
-
-    Args:
-        source: a `Source`.
-        split: of `keras_uai.datasets.splits.SPLITS`.
-        beside: a second split that is decoded, or None.
-        measurement: a `Measurement` that can damage these images, or None.
-        limit, seed, strict, cache: see `keras_uai.datasets.load`.
+    """Decodes the images of a split, and of a second one `beside` it.
 
     Returns:
         `(store, indices, others)`: a `Store`, and the usable images of both splits, int64
@@ -138,16 +131,11 @@ def read_never_fill(never_fill, store, usable):
     return lambda index: prepared(0 if shared else int(index))
 
 
-def check_damage(source, measurement, mask_from, **wanted):
+def check_damage(source, measurement, mask_from, wants_clean):
     """Returns the `Measurement` that damages a source, or None where its images are damaged.
 
-    Args:
-        source: a `Source`.
-        measurement, mask_from: see `keras_uai.datasets.load`.
-        **wanted: `clean`, `unpaired`: whether clean images are asked for.
-
     Raises:
-        ValueError: neither or both say what is missing, or clean images of damaged ones.
+        ValueError: neither or both say what is missing, or clean images of damaged ones are wanted.
     """
     measurement = None if measurement is None else measurements.get(measurement)
     if not source.has_masks:
@@ -166,9 +154,9 @@ def check_damage(source, measurement, mask_from, **wanted):
             f"measurement={measurement!r}, {given}. Use one of the two; a model can learn the "
             "damage by keras_uai.measurements.Empirical.from_dataset"
         )
-    for name in (name for name, value in wanted.items() if value):
+    if wants_clean:
         raise ValueError(
-            f"There are no clean images of damaged ones. Received: {name}=True, {given}. "
-            f"Use {name}=False"
+            "There are no clean images of damaged ones. Received: clean=True or unpaired=True, "
+            f"{given}"
         )
     return None

@@ -22,15 +22,7 @@ def digest(values):
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """How an image is cropped and resized; see `keras_uai.datasets.load`.
-
-    Args:
-        image_size: `(height, width)`, an integer for squares, or None: images keep their size.
-        center_crop: integer, side of the square cut out before resizing, or None.
-        channels: integer, or None: as in the images.
-        mask_from: see `keras_uai.datasets.load`.
-        dtype: string, or None: that of the images.
-    """
+    """How an image is cropped, resized and converted; see `keras_uai.datasets.load`."""
 
     image_size: tuple | int | None = None
     center_crop: int | None = None
@@ -105,18 +97,15 @@ class Source:
         return f"image {index} of {self.name}"
 
     def read(self, indices):
-        """Yields `(index, file)` of ascending `indices`; runs in one thread.
-
-        `file` is a path, encoded bytes, or None, as `decode` needs it.
-        """
+        """Yields `(index, path or bytes or None)` of ascending `indices`; runs in one thread."""
         return ((int(index), None) for index in indices)
 
     def decode(self, job):
         """Decodes a list of `(index, file)`; runs in several threads.
 
         Returns:
-            A list of `(pixels, observed)`, or `UnreadableImageError`, of each image. pixels
-            `(H, W, channels)` of `dtype`; observed bool `(H, W, mask_channels)`, or None.
+            list of `(pixels, observed)`, or an `UnreadableImageError`: pixels `(H, W, channels)` of
+            `dtype`; observed bool `(H, W, mask_channels)`, or None.
         """
         raise NotImplementedError
 

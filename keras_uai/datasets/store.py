@@ -30,14 +30,10 @@ _lock = threading.Lock()
 
 
 def open_store(source, wanted, cache=None, strict=False):
-    """Returns a `Store` with the decoded images `wanted` of a source.
+    """Returns a `Store` with the decoded images `wanted` (int64 indices, ascending) of a source.
 
-    Args:
-        source: a `keras_uai.datasets.sources.Source`.
-        wanted: int64 indices, ascending.
-        cache: "memory", a folder for caches on disk, or None: memory where the images take at
-            most half of what is free, else the folder `keras_uai` in Keras's own (`~/.keras`).
-        strict: an unusable image is an error.
+    Without `cache` they are in memory where they take at most half of what is free, else in
+    the folder `keras_uai` in Keras's own (`~/.keras`); see `keras_uai.datasets.load`.
     """
     if cache not in (None, "memory") and not isinstance(cache, (str, os.PathLike)):
         raise ValueError(
@@ -71,12 +67,7 @@ def open_store(source, wanted, cache=None, strict=False):
 
 
 class Store:
-    """Decoded images of a source.
-
-    Args:
-        source: a `keras_uai.datasets.sources.Source`.
-        folder: of the cache on disk. None: in memory.
-    """
+    """Decoded images of a source, in memory or in the `folder` of a cache on disk."""
 
     def __init__(self, source, folder=None):
         self.source = source

@@ -44,15 +44,11 @@ class Measurement:
         """Raises ValueError if masks of this size cannot be drawn. None is unknown, and passes."""
 
     def sample(self, keys, height, width):
-        """Draws one mask per key.
+        """Draws one mask per key, float32 `(N, height, width, mask_channels)`, 1 = observed.
 
         Args:
             keys: uint32 tensor `(N, 2)`, see `keras_uai.random.key`.
-            height: Python integer, in pixels.
-            width: Python integer, in pixels.
-
-        Returns:
-            float32 tensor `(N, height, width, mask_channels)`, 1 = observed.
+            height, width: Python integers, in pixels.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement `sample`.")
 
@@ -82,8 +78,7 @@ class Measurement:
 
         Args:
             indices: integers `(N,)` below 2**32, the images' positions in their data set.
-            height: Python integer, in pixels.
-            width: Python integer, in pixels.
+            height, width: Python integers, in pixels.
             seed: Integer; another seed gives every image another mask. Defaults to 0.
 
         Returns:
@@ -104,8 +99,7 @@ class Measurement:
         """Returns `T(y)`: 0 where `y` equals `tau`, else 1.
 
         With one mask channel, a pixel is missing where all channels of `y` equal `tau`. The result
-        is exact for images decoded from 8 bits as `v / 127.5 - 1`, which is never 0. Where the
-        mask itself is known, use the mask.
+        is exact for images decoded from 8 bits as `v / 127.5 - 1`, which is never 0.
 
         Args:
             y: float tensor `(N, H, W, C)`.
@@ -142,13 +136,7 @@ def per_image(values):
 
 
 def get(identifier):
-    """Returns a `Measurement` from an instance, its config, or a string.
-
-    Args:
-        identifier: a `Measurement`, its serialized config, or a string such as `"DropPixel(0.9)"`.
-
-    Raises:
-        ValueError: if `identifier` is none of these.
+    """Returns a `Measurement` from an instance, its serialized config, or a string.
 
     Example:
 

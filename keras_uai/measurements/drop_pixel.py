@@ -33,12 +33,9 @@ class DropPixel(Measurement):
         self.p = float(p)
 
     def check(self, height, width):
-        if height is None or width is None:
-            return
-        if round(self.p * height * width) >= height * width:
+        if height and width and round(self.p * height * width) >= height * width:
             raise ValueError(
-                f"DropPixel: p={self.p} leaves no pixel of an image of {height} x {width}. "
-                f"Use a smaller `p`. Received: p={self.p}"
+                f"DropPixel: `p` must leave a pixel of {height} x {width}. Received: p={self.p}"
             )
 
     def sample(self, keys, height, width):

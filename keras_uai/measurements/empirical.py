@@ -50,10 +50,7 @@ class Empirical(Measurement):
             _unpack(masks) if isinstance(masks, str) else _to_bits(masks)
         )
         if 8 * len(self._bits) >= 2**31:
-            raise ValueError(
-                "Empirical: `masks` must hold fewer than 2**31 values; see `from_masks`. "
-                f"Received: {8 * len(self._bits)}"
-            )
+            raise ValueError("Empirical: `masks` must hold fewer than 2**31 values. Received: more")
         if not self._bits.any():
             raise ValueError("Empirical: `masks` must hold an observed pixel. Received: none")
 
@@ -90,8 +87,7 @@ class Empirical(Measurement):
         Args:
             dataset: iterable of batches: dicts with "observation" and, where known, "mask"; or
                 observations alone, whose masks are then `T(y)`. Batches may differ in size.
-            max_masks: see `from_masks`.
-            max_pixels: see `from_masks`.
+            max_masks, max_pixels: see `from_masks`.
             tau: Float, the value of missing pixels, by which `T(y)` finds them. Defaults to 0.0.
         """
 
@@ -216,15 +212,9 @@ def _unpack(text):
 
 
 def _window(u, size, wanted):
-    """Positions of a window of `wanted` pixels in a line of `size`, reflected where it is shorter.
+    """Positions, int32 `(N, wanted)`, of a window of `wanted` pixels in lines of `size` `(N,)`.
 
-    Args:
-        u: float `(N,)` in [0, 1), where the window lies.
-        size: int32 `(N,)`.
-        wanted: Python integer.
-
-    Returns:
-        int32 `(N, wanted)`.
+    Shorter lines are reflected. `u` in [0, 1) `(N,)` says where the window lies.
     """
     places = ops.where(size >= wanted, size - wanted + 1, 2 * size)
     start = ops.cast(ops.floor(u * ops.cast(places, "float32")), "int32")

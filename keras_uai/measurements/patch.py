@@ -45,10 +45,8 @@ class Patch(Measurement):
         side = self.k + 2 * self.border
         if any(size is not None and size < side for size in (height, width)):
             raise ValueError(
-                f"Patch: a patch of {self.k} x {self.k} pixels inside a border of {self.border} "
-                f"needs images of at least {side} x {side} pixels. Use a smaller `k` or `border`, "
-                f"or larger images. Received: k={self.k}, border={self.border}, image size "
-                f"{height} x {width}"
+                f"Patch: images must have at least {side} x {side} pixels. Received: k={self.k}, "
+                f"border={self.border}, image size {height} x {width}"
             )
 
     def sample(self, keys, height, width):
@@ -57,11 +55,10 @@ class Patch(Measurement):
     def split(self, mask, keys, fraction):
         """Hides the observed pixels under random squares that cover about `fraction` of them.
 
-        The squares have the side of the patches. With fewer than 8 patches, they have half of it,
-        since one square would often hide all or nothing. A pixel escapes m squares with probability
+        The squares have the side of the patches, or half of it with fewer than 8 patches, since one
+        square would often hide all or nothing. A pixel escapes m squares with probability
         `(1 - p)^m`, where p depends on its place. For each image, m is drawn so that the geometric
-        mean of these probabilities over the observed pixels is `1 - fraction`. A fraction of more
-        than 0.95 counts as 0.95.
+        mean of these probabilities over the observed pixels is `1 - fraction`, at most 0.95.
         """
         height, width = mask.shape[1:3]
         border = min(self.border, (min(height, width) - 1) // 2)  # of a crop, some is left

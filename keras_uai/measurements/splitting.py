@@ -59,13 +59,9 @@ def split_mask(measurement, mask, keys, ratio=(0.1, 0.5), by_measurement=0.0, co
 def _seen_twice(measurement, mask, keys, low):
     """`mask * mask_tilde`, where `mask_tilde` is the first fresh mask that hides enough.
 
-    A fresh mask is accepted if it hides `low` to `MOST_HIDDEN` of the observed pixels. Two single
-    patches rarely overlap, and two masks that observe a tenth leave a hundredth: neither says
-    anything about the hidden pixels. Where damage is slight, as in small crops, all tries may hide
-    less than `low`; then the one that hides most counts.
-
-    Returns:
-        `(again, found)`: a tensor like `mask`, and bools `(N,)`, False where no mask would do.
+    A fresh mask is accepted if it hides `low` to `MOST_HIDDEN` of the observed pixels. If all hide
+    less, as in small crops, the one that hides most counts. Also returns bools `(N,)`, False where
+    no mask would do.
     """
     height, width = mask.shape[1:3]
     keys = random.fold_in(keys, rng_streams.SPLIT_BY_MEASUREMENT)
@@ -85,13 +81,9 @@ def _seen_twice(measurement, mask, keys, low):
 
 
 def check_split(split_ratio, split_by_measurement=0.0, context_dropout=0.0):
-    """Validates the arguments of `split_mask` under the names that models give them.
+    """Returns the arguments of `split_mask` as floats, or raises a ValueError.
 
-    Returns:
-        `((low, high), split_by_measurement, context_dropout)`, all floats.
-
-    Raises:
-        ValueError: unless 0 < low <= high < 1, and the others are in [0, 1].
+    They are called by the names that models give them.
     """
     pair = isinstance(split_ratio, (tuple, list)) and len(split_ratio) == 2
     if not pair or not 0 < split_ratio[0] <= split_ratio[1] < 1:
@@ -99,14 +91,8 @@ def check_split(split_ratio, split_by_measurement=0.0, context_dropout=0.0):
             "`split_ratio` must be (low, high) with 0 < low <= high < 1. "
             f"Received: split_ratio={split_ratio!r}"
         )
-    return (
-        tuple(float(share) for share in split_ratio),
-        _probability("split_by_measurement", split_by_measurement),
-        _probability("context_dropout", context_dropout),
-    )
-
-
-def _probability(name, value):
-    if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
-        raise ValueError(f"`{name}` must be a probability in [0, 1]. Received: {name}={value!r}")
-    return float(value)
+    given = {"split_by_measurement": split_by_measurement, "context_dropout": context_dropout}
+    for name, value in given.items():
+        if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+            raise ValueError(f"`{name}` must be a probability in [0, 1]. Received: {name}={value}")
+    return tuple(map(float, split_ratio)), *map(float, given.values())

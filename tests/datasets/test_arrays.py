@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from keras_uai import files
 from keras_uai.datasets import load, scan_values, splits
 from keras_uai.measurements import DropPixel
 from keras_uai.values import ValueScaling
@@ -45,15 +44,6 @@ def test_nan_is_missing(together):
     assert np.array_equal(found["observation"], expected)
     back = values.decode(found["observation"])
     np.testing.assert_allclose(back[np.isfinite(given)], given[np.isfinite(given)], rtol=1e-6)
-
-
-def test_one_channel_of_masks_can_be_asked_for():
-    given, seen = fields()
-    found = collect(load(given, "all", values="float32", mask_channels=1))
-    assert np.array_equal(found["mask"][..., 0] > 0, seen.all(axis=-1))
-    assert np.isfinite(found["observation"]).all()
-    with pytest.raises(ValueError, match="`mask_channels` must be 1 or the images' 2"):
-        load(given, "all", values="float32", mask_channels=3)
 
 
 @pytest.mark.parametrize("form", ["masked array", "list of masked arrays", "NHWC", "NHW1", "npy"])
@@ -181,18 +171,6 @@ def test_arrays_are_resized_and_missing_values_do_not_bleed():
     assert np.array_equal(found["mask"] > 0, blocks)
     means = given.reshape(COUNT, 4, 2, 6, 2, 2).astype("float64").mean(axis=(2, 4))
     np.testing.assert_allclose(found["observation"][blocks], means[blocks], rtol=1e-6)
-
-
-def test_floating_point_files(tmp_path):
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(8, 6, 7, 1)).astype("float32")
-    images[:, 2:4, 1:3] = np.nan
-    for i, image in enumerate(images):
-        files.write_image(tmp_path / f"{i}.tif", image)
-    values = scan_values(tmp_path, "all", mask_from="nan")
-    found = collect(load(tmp_path, "all", mask_from="nan", values=values))
-    assert np.array_equal(found["mask"] > 0, np.isfinite(images))
-    assert values == ValueScaling.fit(images)
 
 
 @pytest.mark.parametrize(

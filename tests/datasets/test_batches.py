@@ -131,20 +131,6 @@ def test_stream_goes_on_where_it_stopped(tmp_path, pixels):
     assert len({tuple(e) for e in single}) == 3
 
 
-def test_repeat_gives_full_batches_that_straddle_epochs(tmp_path, pixels):
-    repeated = elements(tmp_path, DropPixel(0.5), shuffle=True, repeat=True, batch_size=10)
-    stream = np.concatenate([repeated.batch_indices(0, i)[0] for i in range(7)])
-    assert np.array_equal(stream, np.concatenate([repeated.order(e) for e in range(4)])[:70])
-    batches = Batches(repeated)
-    assert batches.num_batches is None
-    with pytest.raises(TypeError, match="repeat=True"):
-        len(batches)
-    iterator = iter(batches)
-    assert [len(next(iterator)) for _ in range(6)] == [10] * 6
-    large = elements(tmp_path, DropPixel(0.5), repeat=True, batch_size=50)
-    assert np.array_equal(large.batch_indices(0, 0)[0], np.arange(50) % 23)
-
-
 def test_processes_share_a_batch_in_fit(tmp_path, pixels, monkeypatch):
     def part(drop_remainder=True):
         batches = Batches(elements(tmp_path, DropPixel(0.5), drop_remainder=drop_remainder))

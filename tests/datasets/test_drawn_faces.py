@@ -116,17 +116,3 @@ def test_source():
     expected = to_channels(drawn_faces.draw([5], 64)[0], 1)
     assert np.array_equal(gray.decode([(5, None)])[0][0], expected)
     assert gray.fingerprint() != source.fingerprint()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"center_crop": 16}, "center_crop=16"),
-        ({"mask_from": "alpha"}, "mask_from='alpha'"),
-        ({"channels": 2}, "channels=2"),
-        ({"image_size": 0}, "image_size=0"),
-    ],
-)
-def test_source_errors(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        DrawnFacesSource(Preparation(**arguments))

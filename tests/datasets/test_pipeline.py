@@ -1,22 +1,17 @@
 import gc
+import itertools
 import weakref
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_uai.datasets import loading
-from keras_uai.datasets import store as store_module
 from keras_uai.datasets.batches import Batches
-from keras_uai.datasets.elements import Elements
-from keras_uai.datasets.folder import FolderSource
 from keras_uai.datasets.pipeline import make_dataset
-from keras_uai.datasets.sources import Preparation
-from keras_uai.datasets.store import open_store
 from keras_uai.measurements import DropPixel, Empirical, Patch
-from keras_uai.values import ValueScaling
-from tests.datasets.images import folder_of_noise, noise, normalized, save
+from tests.datasets import images
+from tests.datasets.images import folder_of_noise, noise, save
 
 MEASUREMENTS = {
     "DropPixel": DropPixel(0.7),
@@ -36,21 +31,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-def elements(folder, measurement, batch_size=4, seed=3, **arguments):
-    mask_from = None if measurement is not None else "alpha"
+def elements(folder, measurement, **arguments):
     where = folder / ("damaged" if measurement is None else "clean")
-    source = FolderSource(where, Preparation(mask_from=mask_from))
-    indices = np.arange(0, 31, 2) if arguments.pop("half", False) else np.arange(31)
-    arguments = {"shuffle": True, **arguments}
-    return Elements(
-        open_store(source, indices),
-        indices,
-        measurement,
-        ValueScaling(),
-        batch_size=batch_size,
-        seed=seed,
-        **arguments,
-    )
+    return images.elements(where, measurement, **{"shuffle": True, **arguments})
 
 
 def epoch(dataset):
@@ -70,7 +53,7 @@ def assert_equal(one, other):
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_the_same_elements_as_without_tensorflow(folder, measurement, shuffle):
     """Same order, same masks, same pixels, bit by bit, epoch after epoch."""
-    arguments = {"shuffle": shuffle, "half": True, "index": True, "start_epoch": 1}
+    arguments = {"shuffle": shuffle, "indices": range(0, 31, 2), "index": True, "start_epoch": 1}
     measurement = MEASUREMENTS.get(measurement)
     arguments["clean"] = measurement is not None
     arguments["unpaired"] = None if measurement is None else np.arange(0, 31, 6)
@@ -84,12 +67,15 @@ def test_the_same_elements_as_without_tensorflow(folder, measurement, shuffle):
     assert same is not shuffle
 
 
-def test_all_256_values_are_normalized_exactly(tmp_path):
-    """tf.data may rewrite a division by a constant; the values must stay v / 127.5 - 1."""
-    save(tmp_path / "0.png", np.arange(256, dtype="uint8").reshape(16, 16, 1))
-    ds = loading.load(tmp_path, "all", measurement=DropPixel(0.0), batch_size=1)
-    (y,) = epoch(ds)
-    assert np.array_equal(y.flatten(), normalized(np.arange(256)))
+def test_repeat_gives_full_batches_that_straddle_epochs(folder):
+    repeated = elements(folder, DropPixel(0.7), batch_size=10, repeat=True, index=True)
+    found = np.concatenate([e["index"] for e in epoch(make_dataset(repeated).take(8))])
+    assert np.array_equal(found, np.concatenate([repeated.order(e) for e in range(4)])[:80])
+    assert_equal(
+        list(itertools.islice(Batches(repeated), 8)), epoch(make_dataset(repeated).take(8))
+    )
+    with pytest.raises(TypeError, match="repeat=True"):
+        len(Batches(repeated))
 
 
 @pytest.mark.parametrize(
@@ -114,19 +100,9 @@ def test_crops_and_whole_images_of_different_sizes(tmp_path):
     """The same elements as without TensorFlow, crops of one size and batches of several."""
     for i, size in enumerate([(9, 20), (12, 7), (12, 7), (4, 11)]):
         save(tmp_path / f"{i}.png", noise(i, *size))
-    source = FolderSource(tmp_path, Preparation())
+    arguments = {"batch_size": 2, "crop_size": (6, 8), "random_horizontal_flip": True}
     for shuffle, shape in ((True, (2, 6, 8, 3)), (False, (None, None, None, 3))):
-        made = Elements(
-            open_store(source, np.arange(4)),
-            np.arange(4),
-            DropPixel(0.4),
-            ValueScaling(),
-            batch_size=2,
-            seed=0,
-            shuffle=shuffle,
-            crop_size=(6, 8),
-            random_horizontal_flip=True,
-        )
+        made = images.elements(tmp_path, DropPixel(0.4), shuffle=shuffle, **arguments)
         dataset = make_dataset(made)
         spec = dataset.element_spec["observation"] if shuffle else dataset.element_spec
         assert tuple(spec.shape) == shape
@@ -145,36 +121,10 @@ def test_a_stream_goes_on_where_it_stopped(folder):
     assert_equal(first(9, start_epoch=1, start_batch=4), first(20)[11:])
 
 
-def test_fit_knows_the_number_of_steps(folder):
-    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1)])
-    model.compile(loss="mse")
-    steps = []
-
-    class Note(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            steps.append(self.params["steps"])
-
-    dataset = make_dataset(elements(folder, DropPixel(0.7), clean=True))
-    pairs = dataset.map(lambda e: (e["observation"], e["clean"][:, 0, 0, :1]))
-    history = model.fit(pairs, epochs=2, verbose=0, callbacks=[Note()])
-    assert steps == [7]
-    assert len(history.history["loss"]) == 2
-
-
-def of_store(store):
-    return Elements(
-        store, np.arange(31), DropPixel(0.7), ValueScaling(), batch_size=4, seed=0, shuffle=True
-    )
-
-
 def test_images_are_let_go_with_the_data_set(folder):
-    store = open_store(FolderSource(folder / "clean", Preparation(image_size=7)), np.arange(31))
-    dataset = make_dataset(of_store(store))
+    dataset = make_dataset(elements(folder, DropPixel(0.7), indices=range(9)))
     epoch(dataset)
-    gone = weakref.ref(store)
-    del store, dataset
+    gone = weakref.ref(dataset._keras_uai_elements.store)
+    del dataset
     gc.collect()
     assert gone() is None
-    assert all(
-        store.source.preparation.image_size != (7, 7) for store in store_module._alive.values()
-    )

@@ -9,7 +9,7 @@ from keras import ops
 from keras_uai import measurements, random
 from keras_uai.measurements import DropPixel, Empirical, Measurement, Patch, split_mask
 from tests.measurements.cases import ALL, CHANNELS, MORE, checksum, checksums
-from tests.testing import images, run_on_jax, same_bits
+from tests.testing import images, run_on_jax, run_serialization_test, same_bits
 
 ids = [str(m)[:12] for m in ALL]
 
@@ -200,6 +200,15 @@ def test_get_names_the_forms_it_accepts(wrong):
     with pytest.raises(ValueError, match=r"must be .*Patch\((n, k|90, 10)\).*Received: ") as caught:
         measurements.get(wrong)
     assert repr(wrong) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments"),
+    [(DropPixel, {"p": 0.3}), (Patch, {"n": 3, "k": 5, "border": 2})],
+)
+def test_serialization(cls, arguments):
+    copy = run_serialization_test(cls, {**arguments, "tau": -0.5})
+    assert copy == cls(**arguments, tau=-0.5)
 
 
 def test_equality_is_that_of_configs():

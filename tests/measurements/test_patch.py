@@ -6,7 +6,6 @@ import scipy.stats
 
 from keras_uai import random
 from keras_uai.measurements import Patch
-from tests.testing import run_serialization_test
 
 
 def cover_probability(n, k, border, height, width):
@@ -78,23 +77,6 @@ def test_split_at_the_extremes(patch):
     mask = np.array(patch.masks(np.arange(60), 64, 64))
     hidden = 1 - np.array(patch.split(mask, keys, 0.3)).sum((1, 2, 3)) / mask.sum((1, 2, 3))
     assert abs(hidden.mean() - 0.3) < 4 * hidden.std() / np.sqrt(60) + 0.04
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 7), (8, 8), (9, 12), (64, 5)])
-@pytest.mark.parametrize("patch", [Patch(1, 32), Patch(90, 10), Patch(4, 1, 0)], ids=str)
-def test_split_of_crops_smaller_than_a_patch(patch, size):
-    """Nothing is observed in the first crop."""
-    mask = np.ones((50, *size, 1), "float32")
-    mask[0] = 0
-    seen = np.array(patch.split(mask, random.key(1, np.arange(50)), 0.4))
-    assert set(np.unique(seen)) <= {0.0, 1.0}
-    assert (seen <= mask).all()
-    assert (seen < mask).any()
-
-
-def test_serialization():
-    copy = run_serialization_test(Patch, {"n": 3, "k": 5, "border": 2, "tau": 0.25})
-    assert copy == Patch(3, 5, 2, 0.25)
 
 
 @pytest.mark.parametrize(
