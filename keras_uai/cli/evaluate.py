@@ -34,7 +34,7 @@ def define_feature_flags():
 
 def define():
     flags.define_model_flags(
-        or_else=", or a SavedModel's folder. A run's folder or a preset also names its data. "
+        or_else=". A run's folder or a preset also names its data. "
         "Default: none, only baselines are scored"
     )
     DEFINE_string("sampler", None, flags.SAMPLER_HELP)

@@ -28,7 +28,7 @@ def define():
     DEFINE_list(
         "model",
         None,
-        f"{flags.MODEL_HELP}, or a SavedModel's folder; several are separated by commas.",
+        f"{flags.MODEL_HELP}; several are separated by commas.",
         required=True,
     )
     DEFINE_alias("preset", "model")

@@ -131,8 +131,8 @@ def _opencv(y, mask, flag, radius):
     import cv2
 
     def fill(image, observed):
-        missing, is_image = (~observed).astype("uint8"), np.abs(image).max() <= 1.0
-        seen = image[observed]
+        missing, image = (~observed).astype("uint8"), image.astype("float64")
+        is_image, seen = np.abs(image).max() <= 1.0, image[observed]
         low = -1.0 if is_image else seen.min(axis=0)
         step = 1 / 127.5 if is_image else np.maximum(np.ptp(seen, axis=0), 1e-9) / 65535
         levels = np.clip(np.rint((image - low) / step), 0, 255 if is_image else 65535)

@@ -1,20 +1,14 @@
-"""Calibration of samples: ranks of the true values, coverage, error by predicted spread.
+"""Calibration of samples: ranks of the true values, coverage, distance to observed pixels.
 
 If a true value and its K samples are draws from one distribution, the rank of the true value among
 the samples is uniform on 0 ... K (Talagrand et al. 1997). The histogram of ranks gives the coverage
 plot: the interval between the j-th smallest and the j-th largest sample should cover the true value
 in (K + 1 - 2 j) / (K + 1) of the cases. Below the diagonal the samples vary too little, above it
-too much.
-
-Ranks do not tell whether a large spread means a large error. Missing values are therefore also
-sorted into bins by their predicted spread, and by their distance to the nearest observed pixel. In
-each bin the root-mean-square error of the mean should equal the spread.
+too much. Ranks do not tell whether a large spread means a large error, which the spread-skill ratio
+by distance to the nearest observed pixel does.
 """
 
 import numpy as np
-
-# Bins of predicted spread. Images in [-1, 1] have standard deviations up to about 1.
-SPREAD_EDGES = np.concatenate([[0.0], np.geomspace(0.01, 1.0, 13), [np.inf]])
 
 # Bins of the distance to the nearest observed pixel: label and upper edge, in pixels.
 DISTANCE_BINS = {"1": 1.5, "2_4": 4.5, "5_16": 16.5, "over_16": np.inf}
@@ -42,22 +36,6 @@ def rank_counts(x, samples):
     return histogram
 
 
-def spread_sums(variances, squares):
-    """Sums variances and squared errors in each bin of `SPREAD_EDGES`.
-
-    Args:
-        variances: (K + 1) / K times the variance of the samples, float64 `(P,)`.
-        squares: squared errors of the mean of the samples, float64 `(P,)`.
-
-    Returns:
-        float64 `(3, bins)`: number of values, summed variances, summed squared errors.
-    """
-    bins = np.searchsorted(SPREAD_EDGES, np.sqrt(variances), side="right") - 1
-    size = len(SPREAD_EDGES) - 1
-    weights = (np.ones_like(squares), variances, squares)
-    return np.stack([np.bincount(bins, weight, size) for weight in weights])
-
-
 def distance_bins(observed):
     """Returns the bin of each pixel's distance to the nearest observed pixel of its channel.
 
@@ -79,46 +57,20 @@ def distance_bins(observed):
     return bins
 
 
-def coverage(ranks):
-    """Returns nominal and observed coverage of the central intervals between samples.
-
-    Args:
-        ranks: float64 array of the fractions at the K + 1 ranks.
-
-    Returns:
-        Two float64 arrays of length floor(K / 2) + 2 that rise from 0 to 1.
-    """
-    bins = len(ranks)
-    dropped = range((bins - 1) // 2, 0, -1)  # ranks left out at each end
-    nominal = [(bins - 2 * d) / bins for d in dropped]
-    observed = [ranks[d : bins - d].sum() for d in dropped]
-    return np.array([0.0, *nominal, 1.0]), np.array([0.0, *observed, 1.0])
-
-
-def summarize(counts, sums):
-    """Turns summed histograms into a JSON-able dict.
-
-    Args:
-        counts: sum of `rank_counts`, `(K + 1,)`, not all 0.
-        sums: sum of `spread_sums`, `(3, bins)`.
+def summarize(counts):
+    """Turns a sum of `rank_counts`, `(K + 1,)` and not all 0, into a JSON-able dict.
 
     Returns:
         `ranks`: fraction of missing values at each rank, K + 1 numbers;
         `coverage`: `nominal` and `observed` coverage of central intervals, from 0 to 1;
-        `calibration_error`: mean absolute difference of the two over the intervals;
-        `spread_error`: `spread` and `error` (root mean squares) and `share` of each filled bin.
+        `calibration_error`: mean absolute difference of the two over the intervals.
     """
-    total = counts.sum()
-    ranks = counts / total
-    nominal, observed = coverage(ranks)
-    number, variance, squares = sums[:, sums[0] > 0]
+    ranks, bins = counts / counts.sum(), len(counts)
+    dropped = range((bins - 1) // 2, 0, -1)  # ranks left out at each end
+    nominal = [0.0, *((bins - 2 * d) / bins for d in dropped), 1.0]
+    observed = [0.0, *(float(ranks[d : bins - d].sum()) for d in dropped), 1.0]
     return {
         "ranks": ranks.tolist(),
-        "coverage": {"nominal": nominal.tolist(), "observed": observed.tolist()},
-        "calibration_error": float(np.abs(nominal - observed)[1:-1].mean()),
-        "spread_error": {
-            "spread": np.sqrt(variance / number).tolist(),
-            "error": np.sqrt(squares / number).tolist(),
-            "share": (number / total).tolist(),
-        },
+        "coverage": {"nominal": nominal, "observed": observed},
+        "calibration_error": float(np.abs(np.subtract(nominal, observed))[1:-1].mean()),
     }

@@ -9,13 +9,13 @@ import os
 import platform
 
 import keras
+import numpy as np
 
 import keras_uai
 from keras_uai.metrics import (
     evaluation,
     extractors,
     figures,
-    gallery,
     predictors,
     report,
     statistics,
@@ -24,6 +24,7 @@ from keras_uai.metrics.evaluation_data import EvaluationData
 
 MODEL, PREDICTED_MEAN = "model", "model, predicted mean"
 FIGURE_IMAGES, FIGURE_SAMPLES = 8, 5
+UNCERTAINTY_SAMPLES = 10  # of which the uncertainty is, and the mean if the model predicts none
 
 
 def evaluate(options):
@@ -117,20 +118,20 @@ def draw_figure(options):
     view, shown = figures.cutter(options.get("view")), options["num_samples"]
     y, clean = view(found["observation"]), view(found["clean"] if options["clean"] else None)
     if len(models) > 1 or options.get("names"):
-        samples = [view(gallery.draw_samples(model, found, shown)) for model in models]
+        samples = [view(_samples(model, found, shown)) for model in models]
         columns = dict(zip(names, samples, strict=True))
         picture = figures.models_grid(y, columns, clean, max_samples=shown)
     else:
-        samples = gallery.draw_samples(models[0], found, max(shown, gallery.NUM_SAMPLES))
+        samples = _samples(models[0], found, max(shown, UNCERTAINTY_SAMPLES))
         others = {
-            name: view([s[0] for s in gallery.draw_samples(predictors.baseline(name), found, 1)])
+            name: view([s[0] for s in _samples(predictors.baseline(name), found, 1)])
             for name in options.get("baselines") or ()
         }
         picture = figures.sample_grid(
             y,
             view(samples),
             clean,
-            mean=view(gallery.draw_mean(models[0], found, samples)),
+            mean=view(_predicted_means(models[0], found)),
             others=others,
             max_samples=shown,
             uncertainty=options["uncertainty"],
@@ -203,7 +204,7 @@ def _pictures(options, data, methods):
     found = data.shown(0, options["grid"], options["seed"])
     y, clean = found["observation"], found["clean"]
     samples = {
-        name: gallery.draw_samples(m, found, options["num_samples"] if m.stochastic else 1)
+        name: _samples(m, found, options["num_samples"] if m.stochastic else 1)
         for name, m in methods.items()
     }
     first = {name: [of_image[0] for of_image in images] for name, images in samples.items()}
@@ -212,3 +213,20 @@ def _pictures(options, data, methods):
         own = samples[MODEL]
         pictures["samples"] = figures.sample_grid(y, own, clean, max_samples=FIGURE_SAMPLES)
     return pictures
+
+
+def _samples(model, found, num_samples):
+    """Returns the samples of images of `EvaluationData.shown`, a list of `(K, H, W, C)`."""
+    given = zip(found["observation"], found["mask"], found["seeds"], strict=True)
+    return [
+        model.sample(y[None], mask[None], num_samples=num_samples, seed=np.array([seed]))[0]
+        for y, mask, seed in given
+    ]
+
+
+def _predicted_means(model, found):
+    """Returns a list of the predicted means `(H, W, C)`, or None if the model predicts none."""
+    if model.mean is None:
+        return None
+    given = zip(found["observation"], found["mask"], strict=True)
+    return [model.mean(y[None], mask[None])[0] for y, mask in given]

@@ -8,22 +8,16 @@ DATA_RANGE = 2.0
 
 
 def psnr(mse):
-    """Returns the peak signal-to-noise ratio in dB of a mean squared error of images in [-1, 1].
-
-    It is at most `MAX_PSNR`.
+    """Returns the peak signal-to-noise ratio in dB, at most `MAX_PSNR`, of a mean squared error of
+    images in [-1, 1].
     """
-    mse = np.asarray(mse, dtype="float64")
-    floor = DATA_RANGE**2 * 10.0 ** (-MAX_PSNR / 10.0)
-    return 10.0 * np.log10(DATA_RANGE**2 / np.maximum(mse, floor))
+    return 10.0 * np.log10(DATA_RANGE**2 / np.maximum(mse, DATA_RANGE**2 * 10 ** (-MAX_PSNR / 10)))
 
 
 def ssim(x, y):
-    """Returns the structural similarity of two images in [-1, 1] (Wang et al. 2004).
+    """Returns the structural similarity of two images `(H, W, C)` in [-1, 1] (Wang et al. 2004).
 
     The window is Gaussian, 11 x 11, of sigma 1.5, without padding, as in `tf.image.ssim`.
-
-    Args:
-        x, y: `(H, W, C)`, H and W at least 11.
     """
     from skimage.metrics import structural_similarity
 
@@ -33,16 +27,10 @@ def ssim(x, y):
 
 
 def crps(samples, x):
-    """Returns the fair continuous ranked probability score of K samples for each value.
+    """Returns the fair continuous ranked probability score of samples `(K, ...)` of x `(...)`.
 
-    See Gneiting and Raftery (2007) and Ferro (2014).
-
-    Args:
-        samples: `(K, ...)`. With K = 1 the score is the absolute error.
-        x: `(...)`.
-
-    Returns:
-        float64 `(...)`.
+    It is float64 `(...)`, with K = 1 the absolute error. See Gneiting and Raftery (2007) and Ferro
+    (2014).
     """
     samples, x = np.asarray(samples, dtype="float64"), np.asarray(x, dtype="float64")
     k = len(samples)

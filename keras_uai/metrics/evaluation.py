@@ -39,8 +39,14 @@ def evaluate(
             that samples do not depend on the batch size.
         reference: `Statistics` of true images, or their file. Default: those of the data set.
         kernel: whether to add the kernel distance.
-        **options: `measurement`, `max_images`, `extractor`, `feature_crop`, `needs_clean` and
-            `progress` of `run`.
+        measurement: its `recover` finds masks that are not explicit. Default: the model's, or
+            missing is where all channels are 0.
+        max_images: number of images to use. Default: all. The paper: 1,000 for `std`.
+        extractor: of the features for distances; see `extractors.get`. Default: no distances.
+        feature_crop: side of the windows of large images that are compared, see
+            `statistics.windows`; None for whole images. Default: 64.
+        needs_clean: False scores the spread alone where batches have no `"clean"`. Default: True.
+        progress: whether to show a progress bar, or the text before it. Default: False.
 
     Returns:
         dict of floats: the scores of `keras_uai.metrics.scores`, distances under the names of the
@@ -76,28 +82,17 @@ def run(
     path=None,
     settings=None,
 ):
-    """Evaluates a predictor, or continues an interrupted evaluation.
+    """Evaluates a predictor, or continues an interrupted evaluation; returns an `Evaluation`.
 
     Args:
-        predictor, dataset, num_samples, seed: see `evaluate`.
-        measurement: its `recover` finds masks that are not explicit. Default: the model's, or
-            missing is where all channels are 0.
-        max_images: number of images to use; None for all. The paper: 1,000 for `std`.
-        extractor: of the features for distances; see `extractors.get`. Default: no distances.
-        feature_crop: see `statistics.windows`; None for whole images.
         clean_features: whether to extract the features of true images, too.
-        needs_clean: False scores the spread alone where batches have no `"clean"`.
-        progress: whether to show a progress bar, or the text before it.
-        path: `.npz` file of the state, saved every 30 seconds and at the end; None keeps none.
+        path: `.npz` file of the state, saved every 30 seconds and at the end. Default: none.
         settings: dict of JSON-able values that the numbers depend on. A file of other settings is
             refused.
-
-    Returns:
-        `Evaluation`.
+        Others: see `evaluate`.
     """
     predictor = predictors.get(predictor)
     extractor = None if extractor is None else extractors.get(extractor)
-    num_samples = num_samples if predictor.stochastic else 1
     found = Evaluation(predictor, num_samples, extractor, feature_crop, clean_features)
     if path and os.path.exists(path):
         found.load(path, settings)
@@ -134,11 +129,11 @@ class Evaluation:
 
     def __init__(self, predictor, num_samples, extractor, feature_crop, clean_features):
         self.predictor = predictor
-        self.num_samples = num_samples
+        self.num_samples = num_samples if predictor.stochastic else 1
         self.extractor = extractor
         self.feature_crop = feature_crop
         self.scores = Scores(predictor.is_bounded, predictor.stochastic)
-        kinds = ["sample", "mean"][: 1 + (num_samples > 1)] + ["clean"] * clean_features
+        kinds = ["sample"] + ["mean"] * (self.num_samples > 1) + ["clean"] * clean_features
         self.features = {kind: [] for kind in kinds} if extractor else {}
         self.seconds = 0.0
         self.is_finished = False
@@ -168,16 +163,12 @@ class Evaluation:
                 "set with its clean images. Received: batches "
                 + ("that are known in part" if batch["is_partial"] else 'without "clean"')
             )
-        images = {
-            "sample": samples[:, 0],
-            "mean": samples.mean(axis=1, dtype="float32"),
-            "clean": clean,
-        }
+        mean = samples.mean(axis=1, dtype="float32")
+        images = {"sample": samples[:, 0], "mean": mean, "clean": clean}
         for kind, features in self.features.items():
             whole = images[kind] if known is None else np.where(known > 0.5, images[kind], clean)
-            rows, parts = statistics.parts(
-                whole, batch["mask"], len(self), self.feature_crop, known
-            )
+            crop = self.feature_crop
+            rows, parts = statistics.parts(whole, batch["mask"], len(self), crop, known)
             features.append(statistics.extract(self.extractor, parts))
         self._sizes |= {part.shape for part in parts}
         self._images += rows
@@ -205,11 +196,8 @@ class Evaluation:
     def intervals(self, reference=None):
         """Returns `{score: {"value", "low", "high"}}` with 95% intervals over images.
 
-        Those of scores are bootstrapped, those of distances jackknifed. Distances of fewer than
-        `JACKKNIFE_FROM` images have none. Too few images for a covariance are not warned of.
-
-        Args:
-            reference: `Statistics` of the same true images; adds the distances.
+        Those of scores are bootstrapped, those of distances to `reference`, `Statistics` of the
+        same true images, jackknifed. Distances of fewer than `JACKKNIFE_FROM` images have none.
         """
         values = self.scores.result()
         found = {
@@ -222,19 +210,18 @@ class Evaluation:
             self.extractor.frechet_name: distances.frechet_distance,
             self.extractor.kernel_name: lambda a, b: distances.kernel_distance(a, b, None)[0],
         }
-        for (name, measure), kind in itertools.product(measures.items(), ("sample", "mean")):
+        kinds = {"sample": "", "mean": "_of_mean"}
+        for (name, measure), kind in itertools.product(measures.items(), kinds):
             if kind not in self.features:
                 continue
             features, half = self.statistics(kind), math.nan
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+                warnings.simplefilter("ignore")  # of few images: the description says so
                 value = measure(features, reference)
                 if len(self) >= JACKKNIFE_FROM:
-                    half = NORMAL_95 * distances.standard_error(
-                        measure, features, reference, self._images
-                    )
-            name = name if kind == "sample" else f"{name}_of_mean"
-            found[name] = {"value": value, "low": value - half, "high": value + half}
+                    error = distances.standard_error(measure, features, reference, self._images)
+                    half = NORMAL_95 * error
+            found[name + kinds[kind]] = {"value": value, "low": value - half, "high": value + half}
         return found
 
     def save(self, path, settings):

@@ -156,8 +156,6 @@ class EvaluationData:
                 "`--clean_data` is for images that are damaged already (--mask_from). "
                 f"Received: --clean_data={self.clean_data!r} alone"
             )
-        if not os.path.isdir(self.clean_data):
-            raise ValueError(f"`--clean_data` must be a folder. Received: {self.clean_data!r}")
         damaged, clean = (
             {damage.stem(path) for path in damage.split_listing(folder.listing(root)[0])[0]}
             for root in (self.given["data"], self.clean_data)
@@ -184,7 +182,7 @@ def _pairs(damaged, clean):
         for batch in clean
         for pair in zip(*(checks.to_numpy(batch[n]) for n in ("index", "clean")), strict=True)
     )
-    index, image = next(images)
+    index, image = next(images, (np.inf, None))
     for batch in damaged:
         rows, found = [], []
         for row, wanted in enumerate(checks.to_numpy(batch["index"])):
@@ -195,21 +193,18 @@ def _pairs(damaged, clean):
                 found.append(image)
         if rows:
             batch = {n: checks.to_numpy(v)[rows] for n, v in batch.items() if n != "index"}
-            _check_same_scenes(batch, found)
+            for y, mask, x in zip(batch["observation"], batch["mask"], found, strict=True):
+                _check_same_scene(y, mask, x)
             yield {**batch, "clean": np.stack(found)}
 
 
-def _check_same_scenes(batch, images):
-    for y, mask, x in zip(batch["observation"], batch["mask"], images, strict=True):
-        if y.shape != x.shape:
-            raise ValueError(
-                "A clean image must have the size of the damaged one. "
-                f"Received: {x.shape} for {y.shape}"
-            )
-        difference = np.abs(y - x)[np.broadcast_to(mask > 0.5, y.shape)].mean()
-        if difference > DIFFERENT:
-            raise ValueError(
-                "A clean image must show the same as the observed pixels of the damaged one. Check "
-                "that both were cropped alike. Received: a mean difference of "
-                f"{difference:.2f} (-1 is black, 1 white)"
-            )
+def _check_same_scene(y, mask, x):
+    seen = np.broadcast_to(mask > 0.5, y.shape)
+    difference = np.abs(y - x)[seen].mean() if y.shape == x.shape else np.inf
+    if difference > DIFFERENT:
+        raise ValueError(
+            "A clean image must show the same as the observed pixels of the damaged one: "
+            "`--clean_data` must be a folder of images of the same names and sizes. Received: "
+            f"images of {y.shape} and {x.shape}, a mean difference of {difference:.2f} (-1 is "
+            "black, 1 white)"
+        )

@@ -14,31 +14,10 @@ GAP = 4  # pixels between images
 FONT_SIZES = (11, 17)  # pixels; beside small and large images
 
 
-def sample_grid(y, samples=None, clean=None, **options):
-    """Draws observations and their reconstructions, one column an image.
-
-    Args:
-        y, samples, clean, **options: see `sample_rows`.
-
-    Returns:
-        uint8 `(height, width, 3)`; `save_png` writes it.
-    """
-    rows = sample_rows(y, samples, clean, **options)
-    return grid(list(rows.values()), list(rows))
-
-
-def sample_rows(
-    y,
-    samples=None,
-    clean=None,
-    *,
-    mean=None,
-    others=None,
-    max_samples=None,
-    uncertainty=True,
-    limit=None,
+def sample_grid(
+    y, samples=None, clean=None, *, mean=None, others=None, max_samples=None, uncertainty=True
 ):
-    """Returns pictures of observations and their reconstructions.
+    """Draws observations and their reconstructions, one column an image.
 
     Args:
         y: observations in network units, `(N, H, W, C)`, or a list of `(H, W, C)` of any sizes.
@@ -48,12 +27,12 @@ def sample_rows(
         others: `{name: images}`, reconstructions of other methods, like y; a row each.
         max_samples: number of samples that are shown; mean and uncertainty are of all.
         uncertainty: whether to add the rows "mean" and "std" (if K is at least 2): the standard
-            deviation of the samples at each pixel, averaged over channels.
-        limit: standard deviation shown brightest. Default: the 99.5% quantile.
+            deviation of the samples at each pixel, averaged over channels. Brightest is its 99.5%
+            quantile.
 
     Returns:
-        `{title: pictures}`, a picture an image, uint8 `(H, W, 3)`. One channel is shown as gray, of
-        two the first as gray, of more than three the first three.
+        uint8 `(height, width, 3)`; `save_png` writes it. One channel is shown as gray, of two the
+        first as gray, of more than three the first three.
     """
     rows = {"y": y}
     if samples is not None:
@@ -63,21 +42,21 @@ def sample_rows(
         if uncertainty and count > 1:
             own_mean = (s.mean(axis=0, dtype="float64") for s in samples)
             rows["mean"] = own_mean if mean is None else mean
-            spread = deviations(samples)
-            limit = limit or brightest(spread)
+            spread = [s.astype("float64").std(axis=0, ddof=1).mean(axis=-1) for s in samples]
+            limit = float(np.quantile(np.concatenate([d.ravel() for d in spread]), 0.995)) or 1.0
             rows[f"std\n0 to {limit:.2f}"] = [colour_map(one / limit) for one in spread]
     for name, images in (others or {}).items():
         rows[name.replace("_", "\n").replace(", ", ",\n")] = images
     if clean is not None:
         rows["x"] = clean
-    return {name: [to_rgb(np.asarray(image)) for image in row] for name, row in rows.items()}
+    return grid([[to_rgb(np.asarray(cell)) for cell in row] for row in rows.values()], list(rows))
 
 
 def models_grid(y, samples, clean=None, *, max_samples=2):
     """Draws the same observations and their reconstructions by several models, one column a model.
 
     Args:
-        y: see `sample_rows`; the first column.
+        y: see `sample_grid`; the first column.
         samples: `{name: samples}`, a column each, a sample a row. The one image of a model without
             z (K = 1) stands in the first of an observation's rows.
         clean: true images for a last column, like y; or None.
@@ -97,18 +76,8 @@ def models_grid(y, samples, clean=None, *, max_samples=2):
     return grid(rows, (), [name.replace("_", "\n").replace(" ", "\n") for name in columns])
 
 
-def grid(rows, row_names=(), column_names=(), title=None):
-    """Draws a table of images.
-
-    Args:
-        rows: lists of equally many uint8 `(h, w, 3)`.
-        row_names: texts to the left of the rows.
-        column_names: texts above the columns.
-        title: text above all, or None.
-
-    Returns:
-        uint8 `(height, width, 3)`.
-    """
+def grid(rows, row_names=(), column_names=()):
+    """Draws a table of pictures, uint8 `(h, w, 3)`, with texts left of rows and above columns."""
     largest = max(max(cell.shape[:2]) for row in rows for cell in row)
     zoom = max(1, round(CELL / largest))
     font = ImageFont.load_default(FONT_SIZES[largest > 2 * CELL])
@@ -119,15 +88,12 @@ def grid(rows, row_names=(), column_names=(), title=None):
 
     widths = [max(cell.shape[1] for cell in column) * zoom for column in zip(*rows, strict=True)]
     heights = [max(len(cell) for cell in row) * zoom for row in rows]
-    head = extent([title] if title else (), 1)
     lefts = extent(row_names, 0) + GAP + np.cumsum([0, *(w + GAP for w in widths)])
-    tops = head + extent(column_names, 1) + GAP + np.cumsum([0, *(h + GAP for h in heights)])
+    tops = extent(column_names, 1) + GAP + np.cumsum([0, *(h + GAP for h in heights)])
     picture = Image.new("RGB", (int(lefts[-1]), int(tops[-1])), "white")
     draw = ImageDraw.Draw(picture)
-    if title:
-        draw.text((GAP, GAP), title, "black", font)
     for name, left, width in zip(column_names, lefts, widths, strict=False):
-        place = (left + width / 2, head + GAP)
+        place = (left + width / 2, GAP)
         draw.multiline_text(place, name, "black", font, "ma", align="center")
     for name, top, height in zip(row_names, tops, heights, strict=False):
         place = (lefts[0] - GAP, top + height / 2)
@@ -140,7 +106,7 @@ def grid(rows, row_names=(), column_names=(), title=None):
 
 
 def calibration_plot(results):
-    """Plots coverage, ranks, and error by spread side by side; dashed is a calibrated sampler.
+    """Plots coverage and ranks side by side; dashed is a calibrated sampler.
 
     Args:
         results: `{name: result of Scores.calibration}`.
@@ -151,21 +117,19 @@ def calibration_plot(results):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure((12, 4), dpi=100, layout="constrained")
+    figure = Figure((8, 4), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    coverage, ranks, errors = figure.subplots(1, 3)
+    coverage, ranks = figure.subplots(1, 2)
+    dashed = {"color": "gray", "linestyle": "--"}
     for name, result in results.items():
-        covered, shares, by_spread = (result[n] for n in ("coverage", "ranks", "spread_error"))
+        covered, shares = result["coverage"], result["ranks"]
         coverage.plot(covered["nominal"], covered["observed"], "o-", label=name)
         ranks.plot(range(len(shares)), shares, "o-")
-        ranks.axhline(1.0 / len(shares), color="gray", linestyle="--")
-        errors.plot(by_spread["spread"], by_spread["error"], "o-")
+        ranks.axhline(1.0 / len(shares), **dashed)
+    coverage.plot([0, 1], [0, 1], **dashed)
     coverage.legend()
-    for axes in (coverage, errors):
-        axes.axline((0, 0), slope=1, color="gray", linestyle="--")
     coverage.set(title="Coverage", xlabel="nominal coverage", ylabel="true values inside")
     ranks.set(title="Ranks of true values", xlabel="rank among the samples", ylabel="fraction")
-    errors.set(title="Error by predicted spread", xlabel="spread", ylabel="error of the mean")
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
 
@@ -189,17 +153,6 @@ def cutter(text):
         ) from None
     window = (..., slice(row, row + height), slice(column, column + width), slice(None))
     return lambda images: None if images is None else [image[window] for image in images]
-
-
-def deviations(samples):
-    """Returns the standard deviation of each image's samples, averaged over channels, `(H, W)`."""
-    return [s.astype("float64").std(axis=0, ddof=1).mean(axis=-1) for s in samples]
-
-
-def brightest(deviations):
-    """Returns the 99.5% quantile of some arrays together, or 1 if it is 0."""
-    values = np.concatenate([deviation.ravel() for deviation in deviations])
-    return float(np.quantile(values, 0.995)) or 1.0
 
 
 def colour_map(values):

@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_uai import backend
 from keras_uai.metrics import baselines
-from keras_uai.metrics.extractors.base import file_digest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +99,8 @@ def load(path, sampler=None):
     """Loads a trained model as a predictor.
 
     Args:
-        path: a preset's name or folder, a run's folder (experiments/run.py), a saved model
-            (`*.keras`), or a SavedModel's folder (such as `saved_models/NAME/serving/1`).
+        path: a preset's name or folder, a run's folder (experiments/run.py), or a saved model
+            (`*.keras`).
         sampler: text such as `"OneStage()"` or `"TwoStage(4, 1.2)"`, in place of the model's own.
 
     Raises:
@@ -110,31 +108,7 @@ def load(path, sampler=None):
     """
     from keras_uai import presets  # presets build on models; only commands load them
 
-    path = os.fspath(path)
-    if os.path.isfile(os.path.join(path, "saved_model.pb")):
-        if sampler is not None:
-            raise ValueError(
-                "A SavedModel samples as it was exported; `sampler` must be None. "
-                f"Received: sampler={sampler!r} for {path!r}"
-            )
-        return _saved_model(path)
-    found = presets.load_model(path)
+    found = presets.load_model(os.fspath(path))
     if sampler is not None:
         found.model.sampler = sampler
     return of_model(found.model, found.name, found.digest, found.settings)
-
-
-def _saved_model(path):
-    """The signature `serving_default`: y, mask and a seed an image to samples."""
-    tf = backend.tensorflow("A SavedModel is run by TensorFlow")
-    module = tf.saved_model.load(path)
-    signature = module.signatures["serving_default"]
-    inputs = signature.structured_input_signature[1]
-
-    def sample(y, mask, num_samples, seed):
-        given = {"y": y, "mask": mask, "seed": seed, "num_samples": [num_samples] * len(y)}
-        feed = {name: tf.cast(given[name], spec.dtype) for name, spec in inputs.items()}
-        return signature(**feed)["samples"].numpy()
-
-    sample.module = module  # a SavedModel's variables live as long as it does
-    return Predictor(sample, os.path.basename(os.path.normpath(path)), file_digest(path))

@@ -80,8 +80,8 @@ def image_sums(x, samples, mask, known=None, stochastic=True):
         stochastic: whether samples differ; False makes the spread of a single one 0.
 
     Returns:
-        dict of floats; with K of at least 2 and x, also of `ranks` `(K + 1,)` and `spread_bins`
-        `(3, bins)`, see `keras_uai.metrics.calibration`.
+        dict of floats; with K of at least 2 and x, also of `ranks` `(K + 1,)`, see
+        `calibration.rank_counts`.
     """
     shape = samples.shape[1:]
     inside = np.broadcast_to(True if known is None else known, shape) > 0.5
@@ -126,7 +126,6 @@ def _missing_sums(true, drawn, bins, stochastic):
     sums["covered_90"] = float((squares <= quantile**2 * spread).sum())
     if k > 1:
         sums["ranks"] = calibration.rank_counts(true, drawn)
-        sums["spread_bins"] = calibration.spread_sums(spread, squares)
     return sums
 
 
@@ -212,7 +211,7 @@ class Scores:
         """Returns the sums of `image_sums` as a dict of float64 arrays `(images, ...)`."""
         if not self._rows:
             raise ValueError("Scores need at least one image: call `update` first. Received: 0")
-        return {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
+        return {name: np.array([row[name] for row in self._rows]) for name in self._rows[-1]}
 
     def result(self):
         """Returns a dict of all scores, and of `images` and `num_samples`."""
@@ -227,23 +226,17 @@ class Scores:
         `calibration_error_interval` holds the 95% bootstrap interval over images, if `resamples` is
         above 0.
         """
-        if "ranks" not in (table := self.image_table()):
+        counts = self.image_table().get("ranks", np.zeros((0, 1)))
+        counts = counts[counts.any(axis=1)]
+        if not len(counts):
             return None
-        counts, sums = table["ranks"], table["spread_bins"]
-        filled = np.flatnonzero(counts.any(axis=1))
-        if not len(filled):
-            return None
-
-        def summary(rows):
-            return calibration.summarize(counts[rows].sum(axis=0), sums[rows].sum(axis=0))
-
-        result = summary(filled)
+        result = calibration.summarize(counts.sum(axis=0))
         if resamples:
             generator = np.random.default_rng(seed)
-            draws = (generator.choice(filled, len(filled)) for _ in range(resamples))
-            errors = [summary(rows)["calibration_error"] for rows in draws]
-            interval = np.quantile(errors, (0.025, 0.975)).tolist()
-            result["calibration_error_interval"] = interval
+            draws = (generator.choice(len(counts), len(counts)) for _ in range(resamples))
+            found = [calibration.summarize(counts[rows].sum(axis=0)) for rows in draws]
+            errors = [one["calibration_error"] for one in found]
+            result["calibration_error_interval"] = np.quantile(errors, (0.025, 0.975)).tolist()
         return result
 
     def bootstrap(self, resamples=2000, seed=0):
@@ -253,14 +246,12 @@ class Scores:
         not cover other training runs.
         """
         table = {name: column for name, column in self.image_table().items() if column.ndim == 1}
-        generator = np.random.default_rng(seed)
-        count = len(self)
+        generator, count = np.random.default_rng(seed), len(self)
         totals = {name: [] for name in table}
         for _ in range(0, resamples, _RESAMPLES_AT_ONCE):
             # Only the number of times that each image is drawn matters: (resamples, images).
-            draws = generator.multinomial(
-                count, np.full(count, 1.0 / count), size=min(resamples, _RESAMPLES_AT_ONCE)
-            )
+            size = min(resamples, _RESAMPLES_AT_ONCE)
+            draws = generator.multinomial(count, np.full(count, 1.0 / count), size=size)
             for name, column in table.items():
                 totals[name].append(draws @ column)
         totals = {name: np.concatenate(parts) for name, parts in totals.items()}

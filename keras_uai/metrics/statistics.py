@@ -33,7 +33,7 @@ class Statistics:
     Args:
         provenance: dict of JSON-able values: `extractor`, `weights` (their digest), `resize`,
             `image_size`, `dataset`, `split`, `seed`, `images` (number of feature vectors), others.
-        features: `(N, D)` float32.
+        features: float32 `(N, D)`, N at least 2.
     """
 
     provenance: dict
@@ -72,7 +72,7 @@ class Statistics:
         return rows / np.sqrt(self.count - 1.0)
 
     def save(self, path):
-        """Writes an `.npz` that `Statistics.load` reads; the file appears whole or not at all."""
+        """Writes an `.npz` file for `Statistics.load`, whole or not at all."""
         header = np.frombuffer(json.dumps(self.provenance, sort_keys=True).encode(), "uint8")
         arrays = {"header": header, "features": self.features}
         files.atomic_write(path, lambda file: np.savez(file, **arrays))
@@ -81,12 +81,9 @@ class Statistics:
     def load(cls, path, expected=None):
         """Reads a file that `save` wrote.
 
-        Args:
-            path: the file.
-            expected: entries of the provenance that the file must have.
-
         Raises:
-            ValueError: if the file is another one, or its provenance differs.
+            ValueError: if the file is another one, or its provenance differs from the dict
+                `expected`.
         """
         try:
             with np.load(path, allow_pickle=False) as file:

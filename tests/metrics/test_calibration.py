@@ -40,40 +40,25 @@ def test_distances_by_hand():
 
 @pytest.mark.parametrize("k", [2, 3, 10])
 def test_coverage_of_uniform_ranks_is_nominal(k):
-    nominal, observed = calibration.coverage(np.full(k + 1, 1 / (k + 1)))
-    assert observed == pytest.approx(nominal)
+    found = calibration.summarize(np.full(k + 1, 7.0))
+    nominal = found["coverage"]["nominal"]
+    assert found["coverage"]["observed"] == pytest.approx(nominal)
+    assert found["calibration_error"] == pytest.approx(0)
     assert len(nominal) == k // 2 + 2
-    assert nominal[0] == 0
-    assert nominal[-1] == 1
+    assert (nominal[0], nominal[-1]) == (0, 1)
     assert (np.diff(nominal) > 0).all()
 
 
-def test_an_oracle_is_calibrated():
-    found = collect(1.0).calibration()
-    values = 60 * 64
-    assert found["ranks"] == pytest.approx(np.full(10, 0.1), abs=4 * np.sqrt(0.09 / values))
+def test_an_oracle_is_calibrated_and_other_samplers_fall_on_their_sides():
+    found, narrow, wide = (collect(scale).calibration() for scale in (1.0, 0.4, 2.5))
+    assert found["ranks"] == pytest.approx(np.full(10, 0.1), abs=4 * np.sqrt(0.09 / (60 * 64)))
     assert found["coverage"]["observed"] == pytest.approx(found["coverage"]["nominal"], abs=0.04)
     assert found["calibration_error"] < 0.02
     low, high = found["calibration_error_interval"]
     assert low <= found["calibration_error"] <= high
-
-
-def test_the_error_of_an_oracle_is_its_spread():
-    """Values are binned by an estimate of their spread, which is good with many samples."""
-    bins = collect(1.0, k=100).calibration()["spread_error"]
-    assert sum(bins["share"]) == pytest.approx(1)
-    filled = np.array(bins["share"]) > 0.1
-    assert np.array(bins["error"])[filled] == pytest.approx(
-        np.array(bins["spread"])[filled], rel=0.1
-    )
-
-
-def test_too_narrow_and_too_wide_fall_on_their_sides():
-    narrow, wide = (collect(scale).calibration() for scale in (0.4, 2.5))
-    inner = slice(1, -1)
-    nominal = np.array(narrow["coverage"]["nominal"])[inner]
-    assert (np.array(narrow["coverage"]["observed"])[inner] < nominal).all()
-    assert (np.array(wide["coverage"]["observed"])[inner] > nominal).all()
+    covered = {n: np.array(narrow["coverage"][n])[1:-1] for n in ("nominal", "observed")}
+    assert (covered["observed"] < covered["nominal"]).all()
+    assert (np.array(wide["coverage"]["observed"])[1:-1] > covered["nominal"]).all()
     assert narrow["ranks"][0] > 0.2 > 0.06 > wide["ranks"][0]
 
 
@@ -95,19 +80,17 @@ def test_without_spread_nothing_is_covered():
     found = Scores()
     found.update(x, np.zeros((2, 10, 4, 4, 1)), np.zeros((2, 4, 4, 1)))
     assert found.calibration()["coverage"]["observed"] == [0, 0, 0, 0, 0, 0, 1]
-    assert found.calibration()["spread_error"]["spread"] == [0]
     assert found.result()["coverage_90"] == 0
 
 
 def test_images_without_a_missing_value_have_no_say():
     x, mask = np.zeros((2, 4, 4, 1)), np.ones((2, 4, 4, 1))
-    found = Scores()
+    found, one = Scores(), Scores()
     found.update(x, np.zeros((2, 2, 4, 4, 1)), mask)
     assert found.calibration() is None
     mask[0, 0, 0] = 0
     found.update(x, np.zeros((2, 2, 4, 4, 1)), mask)
     low, high = found.calibration()["calibration_error_interval"]
     assert low == high
-    one = Scores()
     one.update(x, np.zeros((2, 1, 4, 4, 1)), mask)
     assert one.calibration() is None

@@ -207,12 +207,12 @@ def test_a_damaged_image_that_is_skipped_takes_its_clean_one_along(kept_aside, t
 
 
 def test_clean_images_that_are_not_those_behind_the_damaged_ones(kept_aside, tmp_path, clean):
-    with pytest.raises(ValueError, match=r"must show the same.*Received: a mean difference of 0"):
+    with pytest.raises(ValueError, match=r"must show the same.*a mean difference of 0"):
         whole(EvaluationData({**kept_aside, "clean_data": clean}))
     (tmp_path / "aside" / "3.png").unlink()
     with pytest.raises(ValueError, match=r"10 damaged and 9 clean images; only in .* folders: 3"):
         EvaluationData(kept_aside)
-    with pytest.raises(ValueError, match=r"must be a folder. Received: 'none'"):
+    with pytest.raises(ValueError, match="10 damaged and 0 clean images"):
         EvaluationData({**kept_aside, "clean_data": "none"})
     with pytest.raises(ValueError, match="is for images that are damaged already"):
         EvaluationData(
