@@ -104,19 +104,19 @@ def recommended_settings(measurement):
 
 
 def differences(saved, given):
-    """Lists the flags given now that differ from a run's saved settings.
+    """Lists the settings of a run that the flags given now would change.
 
-    Returns a list of `(flag, saved value, given value)`.
+    Returns a list of `(flag, saved value, given value)`; arguments of networks are flags of their own.
     """
-    given = {n: v for n, v in given.items() if v is not None and n not in PLACES}
-    now, found = resolve({**saved, **given}), []
-    for name in given:
-        if isinstance(saved.get(name), dict):
-            for argument in parse(given[name], name):
-                old, new = saved[name][argument], now[name][argument]
-                found += [(f"{name}={argument}", old, new)] if old != new else []
-        elif now[name] != saved.get(name):
-            found.append((name, saved.get(name), now[name]))
+    now = resolve({**saved, **{n: v for n, v in given.items() if v is not None}})
+    found = []
+    for name, new in now.items():
+        old = saved.get(name)
+        if isinstance(new, dict):
+            old = old or {}
+            found += [(f"{name}={n}", old.get(n), v) for n, v in new.items() if v != old.get(n)]
+        elif new != old:
+            found.append((name, old, new))
     return found
 
 

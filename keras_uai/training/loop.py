@@ -55,8 +55,7 @@ class Budget(keras.callbacks.Callback):
     def agree(self):
         """Takes over the chief's seconds and any worker's signal; all workers call it together.
 
-        Returns:
-            Whether the budget is used up or a signal has arrived.
+        Returns whether the budget is used up or a signal has arrived.
         """
         rows = self.group.exchange(self.seconds, self._received)
         self.seconds = float(rows[0, 0])
@@ -121,8 +120,7 @@ def rate_factor(schedule, step, warmup_steps, progress):
 class EpochEnd(keras.callbacks.Callback):
     """Prints a line, adds a row to the log, and saves a checkpoint from time to time.
 
-    `log` is a `run_folder.Log`, or None in workers that do not write; `per_epoch` is the number of
-    steps of an epoch.
+    `log` is a `run_folder.Log`, or None in workers that do not write.
     """
 
     def __init__(self, folder, log, budget, per_epoch, checkpoint_minutes):
@@ -131,7 +129,7 @@ class EpochEnd(keras.callbacks.Callback):
         self.log = log
         self.budget = budget
         self.per_epoch = per_epoch
-        self.every = 60.0 * checkpoint_minutes
+        self.seconds = 60.0 * checkpoint_minutes
         self._saved = time.monotonic()
         self._bar = None
 
@@ -146,24 +144,26 @@ class EpochEnd(keras.callbacks.Callback):
         self._bar.close()
         budget, state = self.budget, self.budget.state()
         logs = {name: float(value) for name, value in (logs or {}).items()}
-        if self.log:
-            of = f" of {budget.total_seconds / 60.0:.1f}" if budget.total_seconds else ""
-            numbers = ", ".join(f"{name} {value:.4g}" for name, value in logs.items())
-            minutes = f"{budget.seconds / 60.0:.1f}{of} minutes"
-            print(f"Epoch {epoch + 1}, step {budget.steps}, {minutes}: {numbers}", flush=True)
         bad = [n for n, v in logs.items() if not n.startswith("val_") and not np.isfinite(v)]
         if bad:
             raise FloatingPointError(
                 f"The training has diverged: {', '.join(bad)} not finite by step {budget.steps}. "
-                f"Try a smaller --learning_rate. The last checkpoint in {self.folder} is an "
-                "earlier one."
+                "Try a smaller --learning_rate. The last checkpoint is an earlier one."
             )
-        interrupted = budget.signal and budget.steps % self.per_epoch
-        if self.log is None or interrupted:  # the resumed run completes the epoch
+        if self.log is None:
             return
+        minutes = state["seconds"] / 60.0
+        of = f" of {budget.total_seconds / 60.0:.1f}" if budget.total_seconds else ""
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in logs.items())
+        print(
+            f"Epoch {epoch + 1}, step {budget.steps}, {minutes:.1f}{of} minutes: {numbers}",
+            flush=True,
+        )
+        if budget.signal and budget.steps % self.per_epoch:
+            return  # the resumed run completes the epoch
         row = {"epoch": epoch + 1, "step": state["steps"], "images": state["images"]}
-        self.log.add({**row, "minutes": state["seconds"] / 60.0, **logs})
-        if time.monotonic() - self._saved >= self.every:
+        self.log.add({**row, "minutes": minutes, **logs})
+        if time.monotonic() - self._saved >= self.seconds:
             with budget.group.chief_only():
                 run_folder.save_checkpoint(self.folder, self.model, state)
             self._saved = time.monotonic()
@@ -177,9 +177,8 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0, gr
     the end of an epoch. There, a checkpoint is saved where the last one is older than
     `checkpoint_minutes`.
 
-    Returns:
-        `(state, signal)`: the budget's state, and the number of the signal that interrupted; None
-        where the training is complete. A checkpoint has been saved in both cases.
+    Returns the budget's state, and the number of the signal that interrupted; None where the
+    training is complete. A checkpoint has been saved in both cases.
     """
     state, group = None, group or distribution.SingleProcess()
     if checkpoint := folder and run_folder.last_checkpoint(folder):

@@ -35,14 +35,14 @@ def run_name(settings):
     parts = [
         settings["model"].lower(),
         os.path.basename(os.path.normpath(settings["data"])),
-        measurement_slug(settings["measurement"]),
+        _measurement_slug(settings["measurement"]),
         f"seed{settings['seed']}",
         settings["tag"],
     ]
     return "-".join(re.sub(r"[^\w.+]+", "_", part).strip("_") for part in parts if part)
 
 
-def measurement_slug(text):
+def _measurement_slug(text):
     """Returns `patch_90_10` for `Patch(n=90, k=10, border=4, tau=0.0)`: class and non-defaults."""
     if text.startswith("Empirical"):
         return "empirical"

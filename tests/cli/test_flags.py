@@ -1,6 +1,7 @@
 """Flag files within flag files, renamed flags, and commands that end in one line or in their help."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -51,11 +52,7 @@ def run(*command, cwd):
 
 def test_every_setting_is_a_flag(tmp_path):
     done = run(ROOT / RUN, "--help", cwd=tmp_path)
-    found = {
-        line.strip().removeprefix("--").removeprefix("[no]").split(":")[0]
-        for line in done.stdout.splitlines()
-        if line.startswith("  --")
-    }
+    found = set(re.findall(r"^  --(?:\[no\])?(\w+):", done.stdout, re.M))
     assert {*SETTINGS, *PLACES} - found == set()
     assert "Trains and scores a model" in done.stdout
     assert "Default: validation." in " ".join(done.stdout.split())
@@ -65,7 +62,7 @@ def test_every_setting_is_a_flag(tmp_path):
 def test_every_command_has_its_help(name, tmp_path):
     done = run(ROOT / "tools" / name, "--help", cwd=tmp_path)
     assert f"tools/{name}" in done.stdout
-    assert "--seed" in done.stdout or "--out" in done.stdout or "--references" in done.stdout
+    assert re.search("--(out|references):", done.stdout)
     assert done.stderr == ""
 
 

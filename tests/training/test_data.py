@@ -9,27 +9,27 @@ from PIL import Image
 
 from keras_uai import measurements
 from keras_uai.training import configuration
-from keras_uai.training.data import Data
+from keras_uai.training.data import Data, train_split
 
 
-def observed(batch):
+def observed(batch, name="observation"):
     """The observations of a batch as numbers, in whichever form the loader gives them."""
-    batch = batch["observation"] if isinstance(batch, dict) else batch
-    return ops.convert_to_numpy(batch)
+    return ops.convert_to_numpy(batch[name] if isinstance(batch, dict) else batch)
 
 
-def batches(data, step, count):
-    return [observed(batch) for batch in itertools.islice(iter(data.stream(step)), count)]
+def batches(data, step, count, name="observation"):
+    stream = itertools.islice(iter(data.stream(step)), count)
+    return [observed(batch, name) for batch in stream]
 
 
-def test_the_stream_is_a_function_of_the_step(tiny):
-    resolved = configuration.resolve(tiny)
-    whole = batches(Data(resolved), 0, 17)  # 5 steps per epoch
+@pytest.mark.parametrize(("model", "name"), [("UAI", "observation"), ("Unpaired", "unpaired")])
+def test_the_stream_is_a_function_of_the_step(tiny, model, name):
+    resolved = configuration.resolve({**tiny, "model": model})
+    whole = batches(Data(resolved), 0, 17, name)  # 5 steps per epoch
     assert Data(resolved).steps_per_epoch == 5
-    for step in (1, 5, 8, 10, 14):
-        parts = batches(Data(resolved), step, 3)
-        for found, expected in zip(parts, whole[step:], strict=False):
-            np.testing.assert_array_equal(found, expected)
+    for step in (1, 5, 8, 14):
+        parts = batches(Data(resolved), step, 3, name)
+        np.testing.assert_array_equal(parts, whole[step : step + 3])
 
 
 def test_an_epoch_has_every_image_once_in_another_order(tiny):
@@ -56,23 +56,23 @@ def test_models_get_the_images_they_need_and_no_test_images(tiny, model, split, 
     flags = {n: v for n, v in tiny.items() if n not in dropped}
     given = {**flags, "model": model, "eval_split": "test", "limit": 60}
     data = Data(configuration.resolve({**given, "random_horizontal_flip": False}))
-    assert data.train_split == split
+    assert train_split(data.settings) == split
     batch = next(iter(data.train))
     assert set(batch if isinstance(batch, dict) else {"observation"}) - {"mask"} == names
     for held_out in ("validation", "test"):
         for batch in data.scored(60, held_out):
-            known = ops.convert_to_numpy(batch["clean"])
+            known = observed(batch, "clean")
             for name in names - {"observation"}:
-                parts = [ops.convert_to_numpy(b[name]) for b in data.train]
+                parts = [observed(b, name) for b in data.train]
                 assert not (known[:, None] == np.concatenate(parts)[None]).all(axis=(2, 3, 4)).any()
 
 
 def test_validation_images_are_whole_and_not_trained_on(tiny):
     data = Data(configuration.resolve(tiny))
-    scored = np.concatenate([ops.convert_to_numpy(b["clean"]) for b in data.scored(6)])
+    scored = np.concatenate([observed(b, "clean") for b in data.scored(6)])
     assert scored.shape == (6, 16, 16, 3)
     trained = data.load("train", clean=True, limit=40, shuffle=False, batch_size=40)
-    trained = ops.convert_to_numpy(next(iter(trained))["clean"])
+    trained = observed(next(iter(trained)), "clean")
     assert not (scored[:, None] == trained[None]).all(axis=(2, 3, 4)).any()
     assert data.image_shape == (16, 16, 3)
     assert data.measurement == measurements.DropPixel(0.5)
@@ -83,15 +83,6 @@ def test_crops_make_a_model_for_images_of_any_size(tiny):
     assert data.image_shape == (None, None, 3)
     assert batches(data, 0, 1)[0].shape == (8, 8, 8, 3)
     assert observed(next(iter(data.scored(6)))).shape[1:] == (16, 16, 3)
-
-
-def test_unpaired_images_come_again_where_a_run_is_resumed(tiny):
-    resolved = configuration.resolve({**tiny, "model": "Unpaired"})
-    stream = itertools.islice(iter(Data(resolved).stream(0)), 9)
-    whole = [np.asarray(batch["unpaired"]) for batch in stream]
-    again = itertools.islice(iter(Data(resolved).stream(6)), 3)
-    for found, expected in zip(again, whole[6:], strict=True):
-        np.testing.assert_array_equal(found["unpaired"], expected)
 
 
 def test_less_than_a_batch_is_repeated(tiny):
@@ -117,5 +108,5 @@ def test_damaged_images_bring_their_masks(tiny, tmp_path):
     assert set(bank.reshape(16, -1).sum(axis=1).tolist()) == {256 - 36}
     batch = next(iter(data.scored(3)))
     assert set(batch) == {"observation", "mask"}
-    y, mask = (ops.convert_to_numpy(batch[name]) for name in ("observation", "mask"))
+    y, mask = observed(batch), observed(batch, "mask")
     np.testing.assert_array_equal((y != 0).any(axis=-1, keepdims=True), mask > 0.5)

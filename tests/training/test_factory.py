@@ -11,43 +11,40 @@ from keras_uai.training.loop import rate_factor
 LEAST = {"data": "drawn_faces", "measurement": "DropPixel(0.9)"}
 
 
-def test_cosine_falls_from_1_to_0():
+def test_rates_where_the_clock_ends_the_training():
+    """A cosine falls from 1 to 0; a warm-up rises linearly."""
     found = [rate_factor("cosine", 0, 0, share) for share in (0.0, 0.5, 1.0 / 3.0, 1.0)]
     assert found == pytest.approx([1.0, 0.5, 0.75, 0.0])
+    assert [rate_factor("constant", step, 4, 0.9) for step in range(6)] == [
+        0.25,
+        0.5,
+        0.75,
+        1,
+        1,
+        1,
+    ]
 
 
-def test_warm_up_rises_linearly():
-    found = [rate_factor("constant", step, 4, 0.9) for step in range(6)]
-    assert found == [0.25, 0.5, 0.75, 1, 1, 1]
+CONSTANT = {"schedule": "constant", "warmup_steps": 0}
+#: Flags, and the learning rates at some steps.
+SCHEDULES = [
+    ({"steps": 2000, "warmup_steps": 100}, {0: 0, 50: 0.05, 100: 0.1, 1050: 0.05, 2000: 0}),
+    ({"steps": 2000, "warmup_steps": 0}, {500: 0.05 * (1 + math.cos(math.pi / 4))}),
+    ({"steps": 2000, "schedule": "constant", "warmup_steps": 100}, {50: 0.05, 100: 0.1, 1999: 0.1}),
+    ({"steps": 50, "warmup_steps": 100}, {5: 0.1}),  # it warms up for a tenth of the training
+    ({"steps": 50, **CONSTANT}, None),
+    ({"minutes": 1.0, **CONSTANT}, None),
+    ({"minutes": 1.0}, None),  # the clock ends the training: the rate is set before every step
+]
 
 
-def rate(given, total):
-    return factory.learning_rate(configuration.resolve({**LEAST, **given}), 0.1, total)
-
-
-def test_steps_give_a_schedule_of_keras():
-    schedule = rate({"steps": 2000, "schedule": "cosine", "warmup_steps": 100}, 2000)
+@pytest.mark.parametrize(("given", "expected"), SCHEDULES)
+def test_steps_give_a_schedule_of_keras(given, expected):
+    settings = configuration.resolve({**LEAST, "schedule": "cosine", **given})
+    schedule = factory.learning_rate(settings, 0.1, settings["steps"])
+    if expected is None:
+        assert schedule == 0.1
+        return
     assert isinstance(schedule, keras.optimizers.schedules.CosineDecay)
-    found = [float(schedule(step)) for step in (0, 50, 100, 1050, 2000)]
-    assert found == pytest.approx([0.0, 0.05, 0.1, 0.05, 0.0])
-    for step in (500, 1500):
-        share = (step - 100) / 1900
-        assert float(schedule(step)) == pytest.approx(0.05 * (1 + math.cos(math.pi * share)))
-
-
-def test_constant_after_warm_up():
-    schedule = rate({"steps": 2000, "schedule": "constant", "warmup_steps": 100}, 2000)
-    assert [float(schedule(step)) for step in (50, 100, 1999)] == pytest.approx([0.05, 0.1, 0.1])
-
-
-def test_a_short_training_warms_up_for_a_tenth_of_it():
-    schedule = rate({"steps": 50, "schedule": "cosine", "warmup_steps": 100}, 50)
-    assert float(schedule(5)) == pytest.approx(0.1)
-
-
-def test_without_a_schedule():
-    constant = {"schedule": "constant", "warmup_steps": 0}
-    assert rate({"steps": 50, **constant}, 50) == 0.1
-    assert rate({"minutes": 1.0, **constant}, None) == 0.1
-    # The clock ends the training: the rate is set before every step.
-    assert rate({"minutes": 1.0, "schedule": "cosine"}, None) == 0.1
+    found = [float(schedule(step)) for step in expected]
+    assert found == pytest.approx(list(expected.values()), abs=1e-7)

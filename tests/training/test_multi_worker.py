@@ -27,57 +27,35 @@ FLAGS = {
 TIMEOUT = 600
 
 
-BACKENDS = ["tensorflow", "jax"]
-
-
-def command(**flags):
-    flags = {**FLAGS, **flags}
-    arguments = [f"--{flag}={value}" for flag, value in flags.items()]
-    return [sys.executable, str(ROOT / "experiments" / "run.py"), *arguments]
-
-
-def addresses_of_two():
-    """Two free ports of this machine."""
-    with socket.socket() as first, socket.socket() as second:
-        for s in (first, second):
-            s.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{s.getsockname()[1]}" for s in (first, second)]
-
-
-def environment(backend, addresses, index):
-    """What tells worker `index` who the others are."""
-    if backend == "jax":
-        return {
-            "KERAS_DISTRIBUTION_JOB_ADDRESSES": addresses[0],
-            "KERAS_DISTRIBUTION_NUM_PROCESSES": str(len(addresses)),
-            "KERAS_DISTRIBUTION_PROCESS_ID": str(index),
-        }
-    task = {"type": "worker", "index": index}
-    return {"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task})}
-
-
 def start(folder, name, backend, variables=(), **flags):
     """One process; what it says goes into `folder/NAME.txt`."""
+    flags = [f"--{flag}={value}" for flag, value in {**FLAGS, **flags}.items()]
+    environment = {**os.environ, "KERAS_BACKEND": backend, **dict(variables)}
     with open(folder / f"{name}.txt", "w", encoding="utf-8") as output:
         return subprocess.Popen(
-            command(**flags),
-            cwd=folder,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "KERAS_BACKEND": backend, **dict(variables)},
-        )
+            [sys.executable, str(ROOT / "experiments" / "run.py"), *flags],
+            cwd=folder, stdout=output, stderr=subprocess.STDOUT, env=environment,
+        )  # fmt: skip
 
 
 def start_workers(folder, name, backend, **flags):
     """Two workers on this machine; what they say goes into `folder/NAME_INDEX.txt`."""
-    addresses = addresses_of_two()
-    return [
-        start(
-            folder, f"{name}_{index}", backend, environment(backend, addresses, index),
-            distribution="multi_worker", **flags,
-        )
-        for index in range(2)
-    ]  # fmt: skip
+    with socket.socket() as first, socket.socket() as second:
+        for s in (first, second):
+            s.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{s.getsockname()[1]}" for s in (first, second)]
+    found = []
+    for index in range(2):
+        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        variables = {
+            "TF_CONFIG": json.dumps(task),
+            "KERAS_DISTRIBUTION_JOB_ADDRESSES": addresses[0],
+            "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
+            "KERAS_DISTRIBUTION_PROCESS_ID": str(index),
+        }
+        flags["distribution"] = "multi_worker"
+        found.append(start(folder, f"{name}_{index}", backend, variables, **flags))
+    return found
 
 
 def said(folder, name):
@@ -85,20 +63,17 @@ def said(folder, name):
 
 
 def weights(path):
-    """`{path: array}` of all that a run's `model.keras` holds."""
+    """All that a run's `model.keras` holds, `{path: array}`."""
     found = {}
-
-    def add(name, value):
-        if isinstance(value, h5py.Dataset):
-            found[name] = value[()]
-
     archive = zipfile.ZipFile(path / run_folder.MODEL)
     with archive, archive.open("model.weights.h5") as file, h5py.File(file) as stored:
-        stored.visititems(add)
+        stored.visititems(
+            lambda name, item: found.update({name: item[()]} if hasattr(item, "dtype") else {})
+        )
     return found
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=["tensorflow", "jax"])
 def cluster(request, tmp_path_factory):
     """A training of two workers of which the second is killed, then resumed; and the same in one process."""
     backend = request.param

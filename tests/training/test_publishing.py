@@ -12,12 +12,6 @@ from keras_uai.metrics.evaluation_data import EvaluationData
 from keras_uai.metrics.predictors import load
 from keras_uai.training import configuration, publishing
 
-SCORES = {"mse": 0.05, "psnr": 19.0, "std": 0.1, "images": 6, "num_samples": 2}
-MADE_WITH = {
-    "versions": {"keras": "3"},
-    "hardware": {"processor": "abacus", "cores": 2, "accelerators": []},
-}
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -25,91 +19,67 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home") / "runs" / "0003-uai-photos"
     folder.mkdir(parents=True)
     data = str(folder.parent.parent / "photos")
-    given = {
-        "data": data,
-        "measurement": "DropPixel(0.5)",
-        "image_size": 16,
-        "minutes": 1.0,
-        "learning_rate": 0.125,
-    }
+    given = {"data": data, "measurement": "DropPixel(0.5)", "image_size": 16, "minutes": 1.0}
     network = {"width": 4, "max_width": 4, "space_to_depth": 4}
     networks = dict.fromkeys(("generator", "discriminator", "encoder"), network)
     model = models.UAI((16, 16, 3), "DropPixel(0.5)", latent_dim=4, **networks)
     model.compile()
     model.optimizer.learning_rate = 1e-9  # where a cosine ends
     model.save(folder / "model.keras")
-    command = f"{folder}/run.py --data={data} '--measurement=DropPixel(0.5)' --minutes=1"
-    texts = {
-        "settings": {"settings": configuration.resolve(given), "command": command, **MADE_WITH},
-        "scores": {
-            "scores": {"model": SCORES, "nearest": {**SCORES, "num_samples": 1}},
-            "data": {"data": data, "split": "validation", "measurement": "DropPixel(0.5)"},
-            "steps": 120,
-            "images_seen": 1920,
-            "minutes": 1.0,
-            "seed": 0,
-            **MADE_WITH,
-        },
+    hardware = {"processor": "abacus", "cores": 2, "accelerators": []}
+    record = {
+        "settings": configuration.resolve({**given, "learning_rate": 0.125}),
+        "command": f"{folder}/run.py --data={data} '--measurement=DropPixel(0.5)' --minutes=1",
+        "versions": {"keras": "3"},
+        "hardware": hardware,
     }
-    for name, value in texts.items():
-        (folder / f"{name}.json").write_text(json.dumps(value))
+    scores = {"steps": 120, "images_seen": 1920, "minutes": 1.0, "seed": 0}
+    (folder / "settings.json").write_text(json.dumps(record))
+    (folder / "scores.json").write_text(json.dumps(scores))
     return folder
 
 
 def publish(run, path, **given):
+    """Returns the texts of the preset's metadata and card."""
     given = {"description": "Photographs", "licence": "CC0", "serving": False, **given}
-    return publishing.publish(run, path, **given)
-
-
-def texts(path):
-    return [pathlib.Path(path, name).read_text() for name in ("metadata.json", "README.md")]
+    path = pathlib.Path(publishing.publish(run, path, **given))
+    return (path / "metadata.json").read_text(), (path / "README.md").read_text()
 
 
 def test_metadata_and_card_say_what_the_run_was(run, tmp_path):
-    path = publish(run, tmp_path / "photos_16", note="A note.", limits=["Photographs only."])
-    text, card = texts(path)
+    given = {"note": "A note.", "limits": ["Photographs only."]}
+    text, card = publish(run, tmp_path / "photos_16", **given)
     metadata = json.loads(text)
     assert metadata["data"] == {"name": "photos", "licence": "CC0", "note": "A note."}
     assert metadata["training"]["images_seen"] == 1920
     assert metadata["training"]["settings"]["learning_rate"] == 0.125
     words = ["# photos_16", "Photographs", "CC0", "A note.", "Photographs only.", "abacus"]
-    words += ["images seen: 1,920"]
-    for word in words:
+    for word in [*words, "images seen: 1,920"]:
         assert word in card
-
-
-def test_it_says_nothing_of_this_machine(run, tmp_path):
-    path = publish(run, tmp_path / "photos_16")
+    # Nothing of this machine; the command is in one piece, to be copied.
     home = str(run.parent.parent)
-    assert home in json.dumps((run / "settings.json").read_text())
-    for text in texts(path):
-        assert home not in text
-        assert str(tmp_path) not in text
-    text, card = texts(path)
+    assert home in (run / "settings.json").read_text()
+    for found in (text, card):
+        assert home not in found
+        assert str(tmp_path) not in found
     command = "run.py --data=photos '--measurement=DropPixel(0.5)' --minutes=1"
     assert command in text
-    assert f"```sh\npython {command}\n```" in card  # in one piece, to be copied
-
-
-def test_it_can_be_trained_further(run, tmp_path):
-    """Not with the learning rate at which the clock left it."""
-    model = presets.load(publish(run, tmp_path / "photos_16"))
+    assert f"```sh\npython {command}\n```" in card
+    # It can be trained further, but not with the learning rate at which the clock left it.
+    model = presets.load(tmp_path / "photos_16")
     assert float(model.optimizer.learning_rate) == 0.125
 
 
 def test_the_scores_are_those_of_an_evaluation(run, tmp_path):
     with pytest.raises(ValueError, match=r"with results.json. Received: .*nowhere"):
         publish(run, tmp_path / "photos_16", evaluation=str(tmp_path / "nowhere"))
-    score = {"value": 0.0612, "low": 0.0602, "high": 0.0622}
-    names = ("model", "model, predicted mean", "nearest", "telea")
-    methods = {
-        name: {"scores": {"mse": score}, "num_samples": 10 if name == "model" else 1}
-        for name in names
-    }
+    scores = {"mse": {"value": 0.0612, "low": 0.0602, "high": 0.0622}}
+    names = ("model, predicted mean", "nearest", "telea")
+    methods = {name: {"scores": scores, "num_samples": 1} for name in names}
     result = {
         "description": "500 images.",
         "model": {"path": str(run)},
-        "methods": methods,
+        "methods": {"model": {"scores": scores, "num_samples": 10}, **methods},
         "data": {"split": "validation", "images": 500, "seed": 0},
         "extractor": None,
         "seed": 4,
@@ -117,8 +87,8 @@ def test_the_scores_are_those_of_an_evaluation(run, tmp_path):
         "versions": {},
     }
     report.write(tmp_path / "evaluation", result, {})
-    path = publish(run, tmp_path / "photos_16", evaluation=tmp_path / "evaluation")
-    text, card = texts(path)
+    evaluation = tmp_path / "evaluation"
+    text, card = publish(run, tmp_path / "photos_16", evaluation=evaluation)
     assert "0.0612 ± 0.0010" in card
     assert (
         "\ntools/evaluate --preset=photos_16 --data=FOLDER --split=validation --images=500 "
@@ -128,14 +98,14 @@ def test_the_scores_are_those_of_an_evaluation(run, tmp_path):
 
 
 def test_evaluations_start_from_the_data_of_the_run(run, tmp_path, monkeypatch):
-    path = publish(run, tmp_path / "photos_16")
+    publish(run, tmp_path / "photos_16")
     monkeypatch.setenv("KERAS_UAI_PRESETS", str(tmp_path))
     predictor = load("photos_16")
     assert predictor.settings["image_size"] == 16
     assert "data" not in predictor.settings  # a folder must be named again
-    assert predictor.name == load(path).name == "photos_16"
+    assert predictor.name == load(str(tmp_path / "photos_16")).name == "photos_16"
     with pytest.raises(ValueError, match="--data"):
-        EvaluationData({}, predictor)
+        EvaluationData({"split": "validation"}, predictor)
     data = EvaluationData({"data": "photos/", "split": "validation"}, predictor)
     assert data.given["image_size"] == 16
     assert data.measurement == DropPixel(0.5)
@@ -157,6 +127,6 @@ def test_the_licence_of_a_folder_is_required(run, tmp_path):
 
 
 def test_absolute_paths_of_commands_are_shortened():
-    command = "/home/me/run.py --flagfile=a/b.flags --data=/home/me/x/ --runs /srv/r '--m=D(0.9)'"
-    shorter = "run.py --flagfile=a/b.flags --data=x/ --runs r '--m=D(0.9)'"
+    command = "/home/me/run.py --flagfile=a/b.flags --data=~/x --runs /srv/r '--m=D(0.9)'"
+    shorter = "run.py --flagfile=a/b.flags --data=x --runs r '--m=D(0.9)'"
     assert publishing.portable(command) == shorter

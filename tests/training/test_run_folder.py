@@ -10,24 +10,16 @@ from keras_uai import files
 from keras_uai.training import configuration, run_folder
 
 
-def read(*path):
-    return pathlib.Path(*path).read_text(encoding="utf-8")
-
-
 def test_numbers_continue_from_the_largest(tmp_path):
-    root = str(tmp_path / "a" / "runs")
-    assert os.path.basename(run_folder.create(root, "x")) == "0000-x"
-    assert os.path.basename(run_folder.create(root, "x")) == "0001-x"
-    os.mkdir(os.path.join(root, "0007-continued"))
-    os.mkdir(os.path.join(root, "notes-12"))
-    assert os.path.basename(run_folder.create(root, "y")) == "0008-y"
-    os.mkdir(os.path.join(root, "12345-many"))
-    assert os.path.basename(run_folder.create(root, "y")) == "12346-y"
-
-
-def test_two_commands_never_take_one_number(tmp_path):
+    root = tmp_path / "a" / "runs"
+    found = [os.path.basename(run_folder.create(root, "x")) for _ in range(2)]
+    for name in ("0007-continued", "notes-12", "12345-many"):
+        (root / name).mkdir()
+        found.append(os.path.basename(run_folder.create(root, "y")))
+    assert found == ["0000-x", "0001-x", "0008-y", "0009-y", "12346-y"]
+    # Two commands never take one number.
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        paths = list(pool.map(lambda i: run_folder.create(str(tmp_path), f"run{i}"), range(20)))
+        paths = list(pool.map(lambda i: run_folder.create(tmp_path, f"run{i}"), range(20)))
     assert sorted(int(os.path.basename(path)[:4]) for path in paths) == list(range(20))
 
 
@@ -64,12 +56,12 @@ def test_log_takes_new_columns_and_continues_from_a_step(tmp_path):
     log.add({"epoch": 1, "step": 5, "loss": 1 / 3})
     log.add({"epoch": 2, "step": 10, "loss": 0.25, "val_mse": 0.1})
     log.add({"epoch": 3, "step": 15, "loss": 0.125})
-    header, *rows = read(log.path).splitlines()
+    header, *rows = pathlib.Path(log.path).read_text().splitlines()
     assert header == "epoch,step,loss,val_mse"
     assert rows == ["1,5,0.3333333,", "2,10,0.25,0.1", "3,15,0.125,"]
     log = run_folder.Log(folder, steps=10)  # the checkpoint is that of step 10
     log.add({"epoch": 3, "step": 15, "loss": 0.5})
-    assert read(log.path).splitlines()[-1] == "3,15,0.5,"
+    assert pathlib.Path(log.path).read_text().splitlines()[-1] == "3,15,0.5,"
     assert len(log.rows) == 3
     assert run_folder.Log(folder).rows == []
 
@@ -94,9 +86,9 @@ def test_the_last_complete_checkpoint_counts(tmp_path):
     run_folder.save_checkpoint(folder, Saved("b"), {"steps": 1000010})
     with pytest.raises(KeyboardInterrupt):
         run_folder.save_checkpoint(folder, Saved("broken"), {"steps": 1000020})
-    path = run_folder.last_checkpoint(folder)
-    assert read(path, "model.keras") == "b"
-    assert files.read_json(os.path.join(path, "state.json")) == {"steps": 1000010}
+    path = pathlib.Path(run_folder.last_checkpoint(folder))
+    assert (path / "model.keras").read_text() == "b"
+    assert files.read_json(path / "state.json") == {"steps": 1000010}
     run_folder.save_checkpoint(folder, Saved("c"), {"steps": 1000010})  # the same step
     assert os.listdir(tmp_path / "checkpoints") == ["1000010"]
-    assert read(run_folder.last_checkpoint(folder), "model.keras") == "c"
+    assert (path / "model.keras").read_text() == "c"

@@ -116,33 +116,23 @@ def test_interrupted_while_it_is_scored(tiny, monkeypatch, capsys):
         assert main(given) == 130
     folder = only_run(tiny)
     assert f"--resume={folder}" in capsys.readouterr().out
-    steps = []
-
-    class Budget(runner.loop.Budget):
-        def on_train_batch_end(self, batch, logs=None):
-            steps.append(batch)
-            super().on_train_batch_end(batch, logs)
-
-    monkeypatch.setattr(runner.loop, "Budget", Budget)
+    monkeypatch.setattr(models.UAI, "fit", interrupted)
     assert main({"resume": folder}) == 0
-    assert steps == []
     assert os.path.exists(os.path.join(folder, "scores.json"))
 
 
-def test_the_spread_is_calibrated_where_asked_for_and_possible(tiny, monkeypatch, capsys):
+def test_a_training_is_not_lost_where_nothing_can_be_calibrated(tiny, monkeypatch, capsys):
     def no_fit(model, dataset):
         raise ValueError("nothing to hide")
 
+    monkeypatch.setattr(models.UAI, "calibrate_spread", no_fit)
     short = {**tiny, "steps": 1, "eval_images": 0, "grid_images": 0, "eval_every": 0}
-    fixed = {"sampler": "TwoStage(4, 1.25)", "calibrate_spread": False}
-    assert main({**short, **fixed}) == 0
-    assert "inflation 1" not in capsys.readouterr().out
+    assert main({**short, "sampler": "TwoStage(4, 1.25)", "calibrate_spread": False}) == 0
+    assert "inflation stays" not in capsys.readouterr().out
     folder = only_run(tiny)
     model = keras.saving.load_model(os.path.join(folder, "model.keras"))
     assert model.sampler == sampling.TwoStage(4, 1.25)
     assert "spread_calibration" not in files.read_json(os.path.join(folder, "scores.json"))
-    # A training is not lost where nothing can be fitted.
-    monkeypatch.setattr(models.UAI, "calibrate_spread", no_fit)
     assert main(short) == 0
     assert "The spread inflation stays 1.8: nothing to hide" in capsys.readouterr().out
 
@@ -156,17 +146,6 @@ def test_divergence_is_said_in_one_line(monkeypatch, tiny, capsys):
     assert capsys.readouterr().err == "error: The training has diverged\n"
 
 
-def test_no_run_to_resume(tmp_path, capsys):
-    assert main({"resume": str(tmp_path / "x")}) == 2
-    assert "There is no run to resume" in capsys.readouterr().err
-
-
-def test_dry_run_writes_nothing(tiny, capsys):
-    assert main({**tiny, "dry_run": True}) == 0
-    assert '"data": "drawn_faces"' in capsys.readouterr().out
-    assert not os.path.exists(tiny["runs"])
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -174,9 +153,11 @@ def test_dry_run_writes_nothing(tiny, capsys):
         ({"measurement": "Patch(1, 12)"}, "border"),
         ({"data": "no/such/folder"}, "no/such/folder"),
         ({"extractor": "vgg"}, "vgg"),
+        ({"gradient_accumulation_steps": 3}, "1 devices, --gradient_accumulation_steps=3"),
+        ({"resume": "no/such/run"}, "There is no run to resume"),
     ],
 )
-def test_errors_of_the_data_come_before_a_folder_is_made(tiny, capsys, change, message):
+def test_errors_come_before_a_folder_is_made(tiny, capsys, change, message):
     assert main({**tiny, **change}) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
