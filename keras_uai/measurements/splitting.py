@@ -94,5 +94,7 @@ def check_split(split_ratio, split_by_measurement=0.0, context_dropout=0.0):
     given = {"split_by_measurement": split_by_measurement, "context_dropout": context_dropout}
     for name, value in given.items():
         if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
-            raise ValueError(f"`{name}` must be a probability in [0, 1]. Received: {name}={value}")
+            raise ValueError(
+                f"`{name}` must be a probability in [0, 1]. Received: {name}={value!r}"
+            )
     return tuple(map(float, split_ratio)), *map(float, given.values())

@@ -182,3 +182,11 @@ def test_clean_images_are_not_padded(tmp_path, mixed):
                 for left in (0, 1)
             ]
             assert any(np.array_equal(window, crop) for window in windows)
+
+
+def test_masks_are_drawn_once(tmp_path, pixels):
+    made = elements(tmp_path, DropPixel(0.5))
+    draw, drawn = made.drawn._draw, []
+    made.drawn._draw = lambda indices, *rest: drawn.extend(indices) or draw(indices, *rest)
+    crops_of(made, 2)
+    assert sorted(drawn) == list(range(23))
