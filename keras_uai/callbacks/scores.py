@@ -5,7 +5,7 @@ import os
 
 from keras_uai.callbacks.base import Periodic
 from keras_uai.checks import check_integer
-from keras_uai.metrics import Statistics, evaluation, extractors, statistics
+from keras_uai.metrics import Statistics, evaluation, extractors
 from keras_uai.metrics.scores import NEEDS_TWO_SAMPLES
 
 NAMES = (
@@ -28,6 +28,9 @@ class Scores(Periodic):
     alone, and `num_samples` passes through the rest. The extractor efficientnet_lite0 takes about
     35 ms an image on two cores.
 
+    In `logs` the names begin with `val_`. If `fit` has `validation_data`, too, the model's own
+    numbers of the same name are replaced.
+
     Args:
         dataset: batches of the callback's own, see `metrics.evaluate`, such as
             `datasets.load(..., "validation", clean=True)`; iterated anew each time.
@@ -41,10 +44,6 @@ class Scores(Periodic):
             `metrics.extractors.get`. Default: None.
         reference: `Statistics` of true images, or their file (tools/reference_statistics). Default:
             those of the data set.
-        kernel: whether to add the kernel distance.
-        feature_crop: see `metrics.statistics.windows`.
-        prefix: text before the names in `logs`. If `fit` has `validation_data`, too, the model's
-            own numbers of the same name are replaced.
         progress: whether to show a progress bar if it takes longer than two seconds.
 
     Attributes:
@@ -62,9 +61,6 @@ class Scores(Periodic):
         seed=0,
         extractor=None,
         reference=None,
-        kernel=False,
-        feature_crop=statistics.CROP,
-        prefix="val_",
         progress=True,
     ):
         super().__init__(every)
@@ -76,9 +72,6 @@ class Scores(Periodic):
         self.seed = seed
         self.extractor = extractor
         self.reference = reference
-        self.kernel = kernel
-        self.feature_crop = feature_crop
-        self.prefix = prefix
         self.progress = progress
         self.provenance = None
         self._logged = ()
@@ -98,18 +91,17 @@ class Scores(Periodic):
             max_images=self.max_images,
             extractor=self.extractor,
             clean_features=owns_reference,
-            feature_crop=self.feature_crop,
             needs_clean=owns_reference or not set(self.names) <= {"std", "spread"},
             progress=self.progress and type(self).__name__,
         )
         if owns_reference:
             self.reference = found.statistics("clean")
-        scores = found.result(self.reference, self.kernel)
+        scores = found.result(self.reference)
         if "calibration_error" in self.names:
             scores |= found.scores.calibration(resamples=0) or {}
         names = [name for name in self.names if name in scores]
         if self.extractor is not None:
-            names += [self.extractor.frechet_name] + [self.extractor.kernel_name] * self.kernel
+            names.append(self.extractor.frechet_name)
             self._note(found.statistics().provenance)
         return {name: scores[name] for name in names}
 
@@ -119,7 +111,7 @@ class Scores(Periodic):
             found = self.measure()
             self._logged = tuple(found)  # the first epoch is scored, so they are always known
         if logs is not None:
-            logs.update({self.prefix + name: value for name, value in found.items()})
+            logs.update({f"val_{name}": value for name, value in found.items()})
 
     def _note(self, provenance):
         """Keeps the provenance of a distance, and prints it once."""
@@ -129,7 +121,7 @@ class Scores(Periodic):
                 known[f"reference_{name}"] = self.reference.provenance[name]
         if self.provenance is None and self.progress:
             text = ", ".join(f"{name} {value}" for name, value in known.items())
-            print(f"\n{self.prefix}{self.extractor.frechet_name}: {text}")
+            print(f"\nval_{self.extractor.frechet_name}: {text}")
         self.provenance = known
 
 

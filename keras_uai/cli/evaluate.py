@@ -23,7 +23,7 @@ def define_feature_flags():
     DEFINE_string(
         "extractor",
         "auto",
-        "Features of the Fréchet and kernel distances: inception[:path], inception_v3[:path], "
+        "Features of the Fréchet and kernel distances: inception[:path], "
         "efficientnet_lite0, a Keras model (*.keras), or none. auto: inception where its weights are "
         "on this machine, else efficientnet_lite0.",
     )

@@ -5,41 +5,12 @@ three steps: features (`extractors`), `statistics`, `distances`. Baselines that 
 in `baselines`, pictures in `figures`.
 """
 
-from keras_uai.metrics import (
-    baselines,
-    batches,
-    calibration,
-    distances,
-    errors,
-    evaluation,
-    extractors,
-    figures,
-    predictors,
-    scores,
-    statistics,
-)
+from keras_uai.metrics import figures
 from keras_uai.metrics.batches import holdout
 from keras_uai.metrics.distances import frechet_distance, kernel_distance
 from keras_uai.metrics.evaluation import evaluate
 from keras_uai.metrics.scores import Scores
 from keras_uai.metrics.statistics import Statistics
 
-__all__ = [
-    "Scores",
-    "Statistics",
-    "baselines",
-    "batches",
-    "calibration",
-    "distances",
-    "errors",
-    "evaluate",
-    "evaluation",
-    "extractors",
-    "figures",
-    "frechet_distance",
-    "holdout",
-    "kernel_distance",
-    "predictors",
-    "scores",
-    "statistics",
-]
+__all__ = ["Scores", "Statistics", "evaluate", "figures", "frechet_distance", "holdout"]
+__all__ += ["kernel_distance"]

@@ -20,16 +20,11 @@ class Repeatable:
 
 
 def unpacked(dataset, measurement=None, skip=0, max_images=None, needs_clean=True):
-    """Yields checked batches of NumPy arrays.
+    """Yields checked batches of NumPy arrays, without the first `skip` images; see `evaluate`.
 
-    Args:
-        skip: number of images to leave out at the start.
-        Others: see `evaluate`.
-
-    Yields:
-        dict of `"observation"`, `"mask"`; `"clean"` where the data set has it, 0 where unknown;
-        `"known"`, 1 where values are to be scored, or None for everywhere; and `"is_partial"`,
-        whether true values are unknown at some pixels that are to be filled.
+    They are dicts of `"observation"`, `"mask"`; `"clean"` where the data set has it, 0 where
+    unknown; `"known"`, 1 where values are to be scored, or None for everywhere; and `"is_partial"`,
+    whether true values are unknown at some pixels that are to be filled.
     """
     wanted = {"observation", "clean"} if needs_clean else {"observation"}
     position = 0

@@ -30,7 +30,6 @@ class EvaluationData:
     Attributes:
         values: the `ValueScaling` of the images.
         measurement: the `Measurement`; None before `batches` if it is that of the data set's masks.
-        holdout: share of the observed pixels that are hidden, or None.
         has_whole_images: whether whole clean images are known, not only hidden pixels.
         identity: the entries of the provenance that name the images.
     """
@@ -81,16 +80,10 @@ class EvaluationData:
         return self._loaded
 
     def shown(self, first, count, seed=0):
-        """Returns some images as lists of arrays, for figures.
+        """Returns `count` images from the position `first` on, for figures.
 
-        Args:
-            first: integer, position of the first image.
-            count: number of images.
-            seed: integer, of the samples.
-
-        Returns:
-            dict of `observation`, `mask` and `clean` (None if not known whole): lists of arrays;
-            and `seeds`, int64 `(count,)`.
+        It is a dict of `observation`, `mask` and `clean` (None if not known whole), lists of
+        arrays, and `seeds`, int64 `(count,)`.
         """
         found = {"observation": [], "mask": [], "clean": []}
         for batch in unpacked(self.batches(), self.measurement, first, first + count, False):
@@ -169,13 +162,9 @@ class EvaluationData:
 
 
 def _pairs(damaged, clean):
-    """Yields damaged batches with the clean images behind them.
+    """Yields damaged batches with the clean images behind them; both have "index", ascending.
 
     Images that either of the two skipped (unreadable, no observed pixel) are left out.
-
-    Args:
-        damaged, clean: batches with "index", ascending, of one split of two folders with the same
-            names.
     """
     images = (
         pair

@@ -20,9 +20,7 @@ class Predictor:
         digest: text that changes with its weights.
         stochastic: whether samples of an image differ. If not, one sample is taken.
         mean: `(y, mask) -> (N, H, W, C)`, the mean that it predicts in one pass; or None.
-        measurement: the damage it was trained for, or None.
-        image_shape: `(H, W, C)` that it takes; H and W are None for any; or None if not known.
-        values: its `ValueScaling`, or None if not known.
+        measurement, image_shape, values: those of its model; or None.
         settings: data settings that it was trained with; `{}` if not known.
     """
 

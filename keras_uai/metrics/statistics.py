@@ -149,15 +149,12 @@ def reference(directory, extractor, batches, *, crop=None, progress=False, **kno
 
     Args:
         directory: folder of the files, which `file_name` names.
+        extractor, crop, progress, **known: see `compute`.
         batches: see `compute`; iterated twice if the file does not exist, since its name holds the
             digest of the pixels.
-        extractor, crop, progress, **known: see `compute`.
 
     Returns:
         `(Statistics, path of the file)`.
-
-    Raises:
-        ValueError: if the file of that name was made of something else.
     """
     known |= content(batches, crop)
     expected = {**extractor.provenance(), **known}
@@ -197,10 +194,10 @@ def differences(provenance, expected):
 def windows(mask, index, crop, known=None):
     """Returns the parts of an image that features are extracted from, as pairs of slices.
 
+    They are a function of the mask `(H, W, M)` and of `index`, the image's position in its data
+    set, so that all methods are compared on the same ones.
+
     Args:
-        mask: `(H, W, M)`, 1 = observed.
-        index: integer, position of the image in its data set. The windows are a function of it and
-            of the mask, so that all methods are compared on the same ones.
         crop: side of the windows in pixels, for images of more than `WHOLE_UP_TO` (and `crop`)
             pixels; they are centred on missing pixels chosen at random. None: images stay whole.
         known: like `mask`, 1 where the pixels are to be scored; None for everywhere.
@@ -223,10 +220,8 @@ def windows(mask, index, crop, known=None):
 
 
 def parts(images, masks, first, crop, known=None):
-    """Returns the windows of images `(N, H, W, C)`, of which the first has the index `first`.
-
-    Returns:
-        A list of integers, the image of each window; and a list of arrays `(h, w, C)`.
+    """Returns the windows of images `(N, H, W, C)`, of which the first has the index `first`: a
+    list of the image of each, and a list of arrays `(h, w, C)`.
     """
     rows, found = [], []
     for i, image in enumerate(images):

@@ -42,7 +42,7 @@ def fit(model, callbacks_, epochs=1, **kwargs):
 
 
 def everything(dataset, **kwargs):
-    options = {"extractor": pixels(), "kernel": True, "num_samples": 3, "progress": False}
+    options = {"extractor": pixels(), "num_samples": 3, "progress": False}
     return callbacks.Scores(dataset, **{**options, **kwargs})
 
 
@@ -66,9 +66,9 @@ def test_numbers_are_those_of_metrics():
     dataset = data(model)
     logs = fit(model, [everything(dataset)]).history
     expected = metrics.evaluate(
-        model, dataset, num_samples=3, extractor=pixels(), kernel=True
+        model, dataset, num_samples=3, extractor=pixels()
     )  # after one epoch: Toy has learnt
-    names = [*callbacks.scores.NAMES[:-1], "frechet_pixels", "kernel_pixels"]
+    names = [*callbacks.scores.NAMES[:-1], "frechet_pixels"]
     assert {name: logs[f"val_{name}"] for name in names} == {n: [expected[n]] for n in names}
     assert 0 <= logs["val_calibration_error"][0] <= 1
     seeds = metrics.batches.image_seeds(0, np.arange(COUNT))
@@ -119,7 +119,7 @@ def test_whole_images_of_any_sizes():
 
 @pytest.mark.filterwarnings("ignore:.*images have no full covariance")
 @pytest.mark.parametrize(
-    ("extractor", "name"), [("inception", "val_fid"), ("inception_v3", "val_frechet_inception_v3")]
+    ("extractor", "name"), [("inception", "val_fid"), ("pixels", "val_frechet_pixels")]
 )
 def test_only_inception_makes_an_fid_and_each_has_its_provenance(extractor, name, capsys):
     model = Toy()
@@ -221,7 +221,7 @@ def test_bad_arguments_and_data_are_named():
         fit(model, [callbacks.MeanSquaredError(data(model, ("observation", "mask")))])
     with pytest.raises(ValueError, match="at least one image"):
         fit(model, [callbacks.MeanSquaredError([])])
-    with pytest.raises(ValueError, match="inception, inception_v3, efficientnet_lite0"):
+    with pytest.raises(ValueError, match="inception, efficientnet_lite0"):
         fit(model, [callbacks.FrechetInceptionDistance(data(model), extractor="vgg")])
 
 

@@ -9,18 +9,18 @@ import numpy as np
 from keras_uai.metrics.extractors import efficientnet_lite0, inception
 from keras_uai.metrics.extractors.base import Extractor
 
-NAMES = ("inception", "inception_v3", "efficientnet_lite0")
+NAMES = ("inception", "efficientnet_lite0")
 
 
 def get(identifier=None):
     """Returns a feature extractor.
 
     Args:
-        identifier: an `Extractor`; a `keras.Model`; `"inception"` (the network of FID),
-            `"inception_v3"` (Keras applications) or `"efficientnet_lite0"` (works offline); one of
-            the first two with the place of its weights, such as `"inception:some/folder"`; the path
-            of a saved Keras model, `*.keras`; or None for `"inception"` if its weights are on this
-            machine, else `"efficientnet_lite0"`. The name stands in the name of every metric.
+        identifier: an `Extractor`; a `keras.Model`, or the path of a saved one, `*.keras`;
+            `"inception"` (the network of FID), also with the place of its weights, as in
+            `"inception:some/folder"`; `"efficientnet_lite0"`, which works offline; or None for
+            `"inception"` if its weights are on this machine, else `"efficientnet_lite0"`. The name
+            stands in the name of every metric.
 
     Raises:
         FileNotFoundError, ImportError: if weights are missing; the message says how to get them.
@@ -41,15 +41,13 @@ def _get(identifier):
     name, _, path = str(identifier).partition(":")
     if name == "inception":
         return inception.extractor(path or None)
-    if name == "inception_v3":
-        return inception.keras_extractor(path or None)
     if identifier == "efficientnet_lite0":
         return efficientnet_lite0.extractor()
     saved = name.endswith(".keras") and os.path.exists(name)
     if saved or isinstance(identifier, keras.Model):
         return Extractor.from_model(identifier)
     raise ValueError(
-        f"An extractor must be one of {', '.join(NAMES)} (the first two also with a path, as in "
+        f"An extractor must be one of {', '.join(NAMES)} (the first also with a path, as in "
         "'inception:some/folder'), a keras.Model, the path of a saved one (*.keras), or an "
         f"Extractor. Received: {identifier!r}"
     )

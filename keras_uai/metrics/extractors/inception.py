@@ -1,15 +1,12 @@
-"""The Inception networks: the canonical one of FID (2015 weights), and Keras's InceptionV3.
+"""The canonical Inception network of FID.
 
-Only the canonical network makes an FID. It is the graph of 2015-12-05 that Heusel et al. (NeurIPS
-2017) used and TF-GAN offers through TF-Hub; images are resized to 299 x 299 as TF-GAN does. Keras's
-InceptionV3 has other weights: its distances are called `frechet_inception_v3`.
+It is the graph of 2015-12-05 that Heusel et al. (NeurIPS 2017) used and TF-GAN offers through
+TF-Hub; images are resized to 299 x 299 as TF-GAN does.
 """
 
 import hashlib
 import os
 import tempfile
-
-import keras
 
 from keras_uai import backend
 from keras_uai.metrics.extractors.base import Extractor, file_digest
@@ -66,26 +63,6 @@ def extractor(path=None):
 
     network.module = module  # a SavedModel's variables live as long as it does
     return Extractor("inception", network, SIZE, antialias=False, digest=file_digest(path))
-
-
-def keras_extractor(path=None):
-    """Returns the extractor `inception_v3`: Keras's InceptionV3 without its classifier, averaged.
-
-    Args:
-        path: weights file (`*.h5`). Default: Keras's own, which are fetched once.
-    """
-    try:
-        options = {"weights": path or "imagenet", "include_top": False, "pooling": "avg"}
-        model = keras.applications.InceptionV3(**options)
-    except Exception as error:
-        raise FileNotFoundError(
-            "The weights of Keras's InceptionV3 without its top must be here or be fetched: put "
-            "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 into Keras's folder "
-            "`models`, pass extractor='inception_v3:FILE', or choose "
-            "extractor='efficientnet_lite0', which needs no network. "
-            f"Received: path={path!r} ({str(error).splitlines()[0]})"
-        ) from error
-    return Extractor.from_model(model, "inception_v3", SIZE)
 
 
 def _fetch():

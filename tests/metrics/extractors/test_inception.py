@@ -103,32 +103,3 @@ def test_a_module_without_the_features_is_refused(tmp_path):
     extractor = extractors.get(f"inception:{tmp_path / 'other'}")
     with pytest.raises(ValueError, match=r"an output 'pool_3'.*outputs \['logits'\]"):
         extractor(images())
-
-
-def test_keras_inception_v3_has_another_name(tmp_path, monkeypatch):
-    """A path is handed to Keras, and the weights are in the provenance."""
-    import keras
-
-    def small(weights, include_top, pooling):
-        assert (weights, include_top, pooling) == ("w.h5", False, "avg")
-        inputs = keras.Input((None, None, 3))
-        return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
-
-    monkeypatch.setattr(keras.applications, "InceptionV3", small)
-    extractor = extractors.get("inception_v3:w.h5")
-    assert extractor.frechet_name == "frechet_inception_v3"
-    assert extractor.provenance()["resize"] == "bilinear-antialias-299"
-    assert extractor(images()).shape == (3, 3)
-
-
-def test_missing_keras_weights_are_named(monkeypatch):
-    import keras
-
-    def fail(weights, **_):
-        raise Exception("URL fetch failure")
-
-    monkeypatch.setattr(keras.applications, "InceptionV3", fail)
-    with pytest.raises(FileNotFoundError, match=r"inception_v3:FILE.*URL fetch failure"):
-        extractors.get("inception_v3")
-    with pytest.raises(FileNotFoundError, match=r"path='w.h5'"):
-        extractors.get("inception_v3:w.h5")
