@@ -148,7 +148,7 @@ def reference(directory, extractor, batches, *, crop=None, progress=False, **kno
     """Returns statistics of reference images from a folder; they are made where they are missing.
 
     Args:
-        directory: folder of the files, which `file_name` names.
+        directory: folder of the files, which are named by all that they depend on.
         extractor, crop, progress, **known: see `compute`.
         batches: see `compute`; iterated twice if the file does not exist, since its name holds the
             digest of the pixels.
@@ -157,26 +157,14 @@ def reference(directory, extractor, batches, *, crop=None, progress=False, **kno
         `(Statistics, path of the file)`.
     """
     known |= content(batches, crop)
-    expected = {**extractor.provenance(), **known}
-    path = os.path.join(directory, file_name(expected))
+    expected = {**known, **extractor.provenance()}
+    name = re.sub(r"[^\w.-]+", "_", "-".join(map(str, expected.values())))
+    path = os.path.join(directory, f"{name}.npz")
     if os.path.exists(path):
         return Statistics.load(path, expected), path
     found = compute(extractor, batches, crop=crop, progress=progress, **known)
     found.save(path)
     return found, path
-
-
-def file_name(provenance):
-    """Returns a file name that holds every entry.
-
-    For example `faces-validation-seed0-90images-64x64x3-efficientnet_lite0-bilinear-224-409d.npz`.
-    """
-    order = ("dataset", "split", "seed", "images", "content", "image_size", "extractor", "resize")
-    order += ("weights",)
-    words = {"seed": "seed{}", "images": "{}images"}
-    parts = [words.get(n, "{}").format(provenance[n]) for n in order if n in provenance]
-    parts += [f"{name}={provenance[name]}" for name in sorted(provenance) if name not in order]
-    return re.sub(r"[^\w.=-]+", "_", "-".join(parts)) + ".npz"
 
 
 def differences(provenance, expected):

@@ -106,17 +106,6 @@ def test_one_pass_gives_the_same_as_each_alone():
     assert set(one.measure()) == {"mse", "mse_missing"}
 
 
-def test_whole_images_of_any_sizes():
-    random, dataset = np.random.default_rng(0), []
-    for shape in ((1, 16, 30, 3), (1, 25, 16, 3)):
-        x = random.uniform(-1, 1, shape).astype("float32")
-        mask = (random.random((*shape[:3], 1)) < 0.5).astype("float32")
-        dataset.append({"observation": x * mask, "mask": mask, "clean": x})
-    model = Toy()
-    logs = fit(model, [callbacks.Scores(dataset, num_samples=2, progress=False)]).history
-    assert logs["val_crps"] == [metrics.evaluate(model, dataset, 2)["crps"]]
-
-
 @pytest.mark.filterwarnings("ignore:.*images have no full covariance")
 @pytest.mark.parametrize(
     ("extractor", "name"), [("inception", "val_fid"), ("pixels", "val_frechet_pixels")]
@@ -223,23 +212,3 @@ def test_bad_arguments_and_data_are_named():
         fit(model, [callbacks.MeanSquaredError([])])
     with pytest.raises(ValueError, match="inception, efficientnet_lite0"):
         fit(model, [callbacks.FrechetInceptionDistance(data(model), extractor="vgg")])
-
-
-def test_the_first_images_are_scored():
-    model = Toy()
-    some = callbacks.MeanSquaredError(data(model), max_images=3, progress=False)
-    some.set_model(model)
-    expected = metrics.evaluate(model, data(model), 1, max_images=3)
-    assert some.measure()["mse"] == expected["mse"]
-
-
-def test_a_model_that_ignores_z_has_no_std_and_no_spread():
-    class Deaf(Toy):
-        noise = 0.0
-
-    callback = callbacks.Scores(data(Deaf), num_samples=4, progress=False)
-    callback.set_model(Deaf())
-    found = callback.measure()
-    assert found["std"] == 0
-    assert found["spread_skill"] == 0
-    assert found["mse"] > 0

@@ -164,6 +164,11 @@ def test_again_is_the_same_and_costs_nothing(options, monkeypatch):
     assert report.plain(again) == report.plain(first)  # NaN differs from itself
     with pytest.raises(ValueError, match=r"--restart.*seed is 0 and not 1"):
         commands.evaluate({**options, "seed": 1})
+    monkeypatch.undo()
+    anew = {**options, "seed": 1, "restart": True, "extractor": "none", "grid": 0}
+    result, _ = commands.evaluate(anew)
+    assert (result["seed"], result["extractor"]) == (1, None)
+    assert "frechet_blocks" not in result["methods"]["nearest"]["scores"]
 
 
 def _fails(name):
@@ -171,18 +176,6 @@ def _fails(name):
         pytest.fail("sampled again")
 
     return predictors.Predictor(sample, name, name, stochastic=False)
-
-
-def test_restart_begins_anew(options):
-    commands.evaluate(options)
-    result, _ = commands.evaluate({**options, "seed": 1, "restart": True})
-    assert result["seed"] == 1
-
-
-def test_without_an_extractor(options):
-    result, _ = commands.evaluate({**options, "extractor": "none", "grid": 0})
-    assert result["extractor"] is None
-    assert "frechet_blocks" not in result["methods"]["nearest"]["scores"]
 
 
 def test_images_without_clean_originals(options, folder, tmp_path):  # noqa: F811

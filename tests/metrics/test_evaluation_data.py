@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from keras_uai.measurements import DropPixel, Empirical
-from keras_uai.metrics import evaluate
 from keras_uai.metrics.batches import image_seeds, unpacked
 from keras_uai.metrics.evaluation_data import HOLDOUT, EvaluationData
 from keras_uai.metrics.predictors import Predictor
@@ -108,17 +107,6 @@ def test_batches_and_their_provenance(clean):
     assert np.array_equal(shown["seeds"], image_seeds(5, [1, 2, 3]))
     with pytest.raises(ValueError, match=r"number of all images. Received: --first=6"):
         data.shown(6, 1)
-
-
-def test_whole_images_of_different_sizes(tmp_path):
-    for i, size in enumerate([(20, 33), (20, 33), (41, 12)]):
-        pixels = np.random.default_rng(i).integers(0, 256, (*size, 3), "uint8")
-        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
-    data = EvaluationData({**OPTIONS, "data": str(tmp_path), "measurement": "DropPixel(0.5)"})
-    shown = data.shown(0, 3)
-    assert [x.shape for x in shown["clean"]] == [(20, 33, 3), (20, 33, 3), (41, 12, 3)]
-    assert data.provenance()["image_size"] == "mixed"
-    assert evaluate("nearest", data.batches(), measurement=data.measurement)["images"] == 3
 
 
 def test_fields_with_holes_and_pixels_never_to_be_filled(tmp_path):

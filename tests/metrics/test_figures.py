@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from keras_uai.metrics import Scores, figures
 
@@ -136,19 +135,6 @@ def test_texts_stand_beside_the_images():
     assert (named[head:, :left] < 128).any()
     assert (named[:, : left // 8] == 255).all() or left > 20  # nothing is cut off
     assert (named[:head] < 128).any()
-
-
-def test_the_colour_map_gets_lighter():
-    colours = figures.colour_map(np.linspace(0, 1, 100)) @ np.array([0.299, 0.587, 0.114])
-    assert (np.diff(colours) > -1).all()
-    assert colours[-1] - colours[0] > 200
-    assert np.array_equal(figures.colour_map([-1.0, 2.0]), figures.colour_map([0.0, 1.0]))
-
-
-def test_png_is_lossless_and_makes_its_folder(tmp_path):
-    picture = eight_bits((20, 30, 3))
-    figures.save_png(picture, tmp_path / "new" / "grid.png")
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "new" / "grid.png")), picture)
 
 
 def calibrated(scale):

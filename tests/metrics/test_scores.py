@@ -192,24 +192,18 @@ def test_bad_input_is_named():
         found.result()
     found.update(x, samples, mask)
     cases = [
-        ((x[0], samples, mask), r"`x` must have shape \(2, 4, 4, 1\). Received: shape \(4, 4, 1\)"),
         ((x + 1.5, samples, mask), r"v / 127.5 - 1.*values from 1.5 to 1.5"),
         ((x.astype("uint8"), samples, mask), "an array of uint8"),
         (
             (x * np.nan, samples, mask),
             r"must be finite.*32 NaN or infinite values",
         ),
-        ((x, samples[:1], mask), r"`x` must have shape \(1, 4, 4, 1\). Received: shape \(2,"),
         ((x, samples[:, :2], mask), r"\(N, 3, H, W, C\). Received: shape \(2, 2"),
         ((x, samples[:, :, :3], mask), r"`x` must have shape \(2, 3, 4, 1\)"),
         ((x, samples + np.inf, mask), "`samples` must be finite"),
         ((x, samples, mask[:, :2]), r"`mask` must have shape \(2, 4, 4, 1\)"),
         ((x, samples, mask + 0.5), "1 .observed. and 0 .missing. only.*0.5"),
         ((x, samples, mask, mask + 2), "`known` must hold 1"),
-        (
-            (x[:0], samples[:0], mask[:0]),
-            r"samples` must have shape \(N, 3, H, W, C\). Received: shape \(0,",
-        ),
     ]
     for arguments, message in cases:
         with pytest.raises(ValueError, match=message):
