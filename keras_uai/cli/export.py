@@ -20,16 +20,11 @@ def define():
         required=True,
     )
     DEFINE_enum("weights", "float32", ["float32", "float16"], "Kernels on disk; float16 is half.")
-    DEFINE_bool("encode", None, "Export E, too. Default: where the model's losses train it.")
-    DEFINE_bool("webp", True, "Read WebP; servers before TensorFlow 2.20 cannot.")
     DEFINE_string("name", None, "The model's name on servers. Default: from --out.")
     DEFINE_bool("overwrite", False, "Replace an existing version.")
     DEFINE_integer("max_samples", None, "Limit: samples per image.", lower_bound=1)
-    DEFINE_integer("max_bytes", None, "Limit: bytes of an encoded image.", lower_bound=1)
     DEFINE_integer("max_pixels", None, "Limit: pixels of an image.", lower_bound=1)
-    DEFINE_integer(
-        "max_answer_pixels", None, "Limit: pixels of all samples of a request.", lower_bound=1
-    )
+    DEFINE_integer("max_answer_pixels", None, "Limit: pixels of all samples of a request.", 1)
 
 
 def run(options):

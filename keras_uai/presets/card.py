@@ -2,7 +2,33 @@
 
 import textwrap
 
-_COLUMNS = 100
+_CARD = """\
+# {name}
+
+A {class} model of keras_uai for {kind} images of {size}. {layout} {description}
+
+```python
+model = keras_uai.models.{class}.from_preset("{name}")
+samples = model.inpaint(y, num_samples=10)  # (N, 10, H, W, C)
+```
+
+## Limits
+
+{limits}
+
+## Data and damage
+
+Data: {data}. Licence: {licence}. {note} Damage: `{measurement}`. Learned from {learned_from}.
+
+{training}
+
+{scores}
+
+## Files
+
+Parameters: {sizes}; kernels are stored in {kernels}. `config.json` and `model.weights.h5` are for \
+Keras; neither holds code or a pickle. {serving}
+"""
 _LIMITS = (
     "Missing pixels are filled with plausible content, not with the true content. Samples differ "
     "where the model is uncertain; none of them is evidence.",
@@ -33,85 +59,64 @@ def render(name, metadata, serving=True):
         metadata: dict; see `presets.save`. Missing entries are left out.
         serving: bool; whether the preset has a SavedModel. Default: True.
     """
-    parts = [f"# {name}", _summary(metadata), _usage(name, metadata, serving)]
-    parts += ["## Limits", _bullets((*_LIMITS, *metadata.get("limits", ())))]
-    parts += ["## Data and damage", _data(metadata)]
-    training = metadata.get("training") or {}
-    if training:
-        known = {words: training.get(key) for key, words in _TRAINING.items()}
-        lines = [f"{w}: {_value(v)}" for w, v in known.items() if v not in (None, "", {})]
-        command = training.get("command")
-        parts += ["## Training", _bullets(lines), *_code(command and f"python {command}")]
-    if metadata.get("scores"):
-        parts += ["## Scores", *_scores(metadata["scores"])]
-    parts += ["## Files", _files(metadata, serving)]
-    return "\n\n".join(_wrapped(part) for part in parts) + "\n"
-
-
-def _summary(metadata):
     height, width, channels = metadata["image_shape"]
-    kind = {1: "grey", 3: "RGB"}.get(channels, f"{channels}-channel")
-    size = "any size" if height is None else f"{height} x {width} pixels"
-    text = f"A {metadata['class']} model of keras_uai for {kind} images of {size}."
-    return f"{text} {_LAYOUTS[metadata['layout']]} {metadata.get('description', '')}".strip()
-
-
-def _usage(name, metadata, serving):
-    lines = ["```python", f'model = keras_uai.models.{metadata["class"]}.from_preset("{name}")']
-    lines += ["samples = model.inpaint(y, num_samples=10)  # (N, 10, H, W, C)", "```"]
-    if serving:
-        lines += ["", "```sh", f"tools/inpaint --preset={name} PHOTOGRAPH --out=FOLDER", "```"]
-    return "\n".join(lines)
-
-
-def _data(metadata):
     data = metadata.get("data", {})
-    text = f"Data: {data.get('name', 'not given')}. Licence: {data.get('licence', 'not given')}."
-    note = f" {data['note']}" if data.get("note") else ""
-    return f"{text}{note} Damage: `{metadata['measurement']}`. Learned from {metadata['learned_from']}."
+    text = _CARD.format(
+        **{key: metadata[key] for key in ("class", "measurement", "learned_from", "kernels")},
+        name=name,
+        kind={1: "grey", 3: "RGB"}.get(channels, f"{channels}-channel"),
+        size="any size" if height is None else f"{height} x {width} pixels",
+        layout=_LAYOUTS[metadata["layout"]],
+        description=metadata.get("description", ""),
+        limits="\n".join(f"- {line}" for line in (*_LIMITS, *metadata.get("limits", ()))),
+        data=data.get("name", "not given"),
+        licence=data.get("licence", "not given"),
+        note=data.get("note", ""),
+        training=_training(metadata.get("training") or {}),
+        scores=_scores(metadata.get("scores")),
+        sizes=", ".join(f"{name} {count:,}" for name, count in metadata["parameters"].items()),
+        serving="`serving/1` is for TensorFlow Serving." if serving else "",
+    )
+    parts = [part for part in text.split("\n\n") if part.strip()]
+    return "\n\n".join(_wrapped(part.strip()) for part in parts) + "\n"
+
+
+def _training(training):
+    lines = [
+        f"- {words}: {_value(training[key])}"
+        for key, words in _TRAINING.items()
+        if training.get(key) not in (None, "", {})
+    ]
+    command = training.get("command")
+    parts = ["\n".join(lines), f"```sh\npython {command}\n```" if command else ""]
+    return "\n\n".join(["## Training", *parts]) if lines or command else ""
 
 
 def _scores(scores):
     """The table of tools/evaluate, and the command that reproduces it."""
+    if not scores:
+        return ""
     from keras_uai.metrics import report
 
-    table = report.table({"description": "", "methods": scores["methods"]})
-    parts = [scores.get("description", ""), table.strip(), *_code(scores.get("reproduce"))]
-    return [part for part in parts if part]
-
-
-def _files(metadata, serving):
-    sizes = ", ".join(f"{name} {count:,}" for name, count in metadata["parameters"].items())
-    text = (
-        f"Parameters: {sizes}; kernels are stored in {metadata['kernels']}. `config.json` and "
-        "`model.weights.h5` are for Keras; neither holds code or a pickle."
-    )
-    return f"{text} `serving/1` is for TensorFlow Serving." if serving else text
+    table = report.table({"description": "", "methods": scores["methods"]}).strip()
+    command = scores.get("reproduce")
+    parts = [scores.get("description", ""), table, f"```sh\n{command}\n```" if command else ""]
+    return "\n\n".join(["## Scores", *parts])
 
 
 def _value(value):
     if isinstance(value, dict):
         return ", ".join(f"{k} {_value(v)}" for k, v in value.items() if v not in (None, [], {}))
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_value, value))
     if isinstance(value, float):
         return f"{value:.1f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _code(command):
-    return [f"```sh\n{command}\n```"] if command else []
-
-
-def _bullets(lines):
-    return "\n".join(_filled(f"- {line}", subsequent_indent="  ") for line in lines)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _wrapped(text):
-    plain = "\n" not in text and not text.startswith(("#", "|", "-"))
-    return _filled(text) if plain else text
-
-
-def _filled(text, **options):
-    """Wraps at spaces only: neither `--flags` nor hyphenated words are broken."""
-    return textwrap.fill(text, _COLUMNS, break_on_hyphens=False, break_long_words=False, **options)
+    """Wraps prose and lists at spaces only: neither `--flags` nor hyphenated words are broken."""
+    if text.startswith(("#", "|", "```")):
+        return text
+    options = {"break_on_hyphens": False, "break_long_words": False, "subsequent_indent": ""}
+    lines = text.split("\n") if text.startswith("- ") else [" ".join(text.split())]
+    options["subsequent_indent"] = "  " if text.startswith("- ") else ""
+    return "\n".join(textwrap.fill(line, 100, **options) for line in lines)

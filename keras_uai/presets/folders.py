@@ -17,8 +17,6 @@ import pathlib
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 METADATA = "metadata.json"
-CARD = "README.md"
-SERVING = os.path.join("serving", "1")
 #: Environment variable with further folders of presets, separated as in PATH.
 VARIABLE = "KERAS_UAI_PRESETS"
 
@@ -56,11 +54,9 @@ def find(name_or_path):
         ValueError: If there is no such preset. The message lists the presets there are.
     """
     name = os.fspath(name_or_path)
-    if is_preset(name):
-        return name
     known = available()
-    if name in known:
-        return known[name]
+    if is_preset(name) or name in known:
+        return name if is_preset(name) else known[name]
     raise ValueError(
         f"`name_or_path` must be a preset's folder or one of: {', '.join(known) or 'none'} (found "
         f"in {', '.join(search_path())}; {VARIABLE} adds folders). Received: {name!r}"
@@ -75,35 +71,21 @@ def metadata(name_or_path):
 
 def names():
     """Returns `{name: description}` of the available presets."""
-    return {name: _description(folder) for name, folder in available().items()}
+    found = {}
+    for name, folder in available().items():
+        try:
+            found[name] = metadata(folder).get("description") or "no description"
+        except ValueError as error:
+            found[name] = f"unreadable: {error}"
+    return found
 
 
 def read_json(path):
-    """Returns the JSON object in a file, or raises a ValueError that names the file."""
+    """Returns the dict in a JSON file, or raises a ValueError that names the file."""
     try:
         with open(path, encoding="utf-8") as file:
-            value = json.load(file)
-    except (OSError, ValueError) as error:
+            return dict(json.load(file))
+    except (OSError, ValueError, TypeError) as error:
         raise ValueError(
             f"The file of a preset cannot be read: {error}. Received: {path}"
         ) from error
-    if not isinstance(value, dict):
-        raise ValueError(f"The file of a preset must hold a JSON object. Received: {path}")
-    return value
-
-
-def model_class(config):
-    """Returns the model class that a preset's config names; None where it is not registered."""
-    import keras
-
-    from keras_uai.models import InpaintingModel
-
-    found = keras.saving.get_registered_object(str(config.get("class_name")))
-    return found if isinstance(found, type) and issubclass(found, InpaintingModel) else None
-
-
-def _description(folder):
-    try:
-        return str(metadata(folder).get("description") or "no description")
-    except ValueError as error:
-        return f"unreadable: {error}"

@@ -6,6 +6,9 @@ import json
 import os
 import zipfile
 
+import keras
+
+from keras_uai.models import InpaintingModel
 from keras_uai.presets import folders, renamed, weights
 
 #: Files of a run folder (experiments/run.py).
@@ -32,7 +35,7 @@ class Loaded:
     layout: str
 
 
-def load(name_or_path, cls=None, *, load_weights=True, compile=True, **overrides):
+def load(name_or_path, cls=InpaintingModel, *, load_weights=True, compile=True, **overrides):
     """Loads a preset.
 
     The model holds the inference networks: the generator (the EMA generator where one was kept)
@@ -54,18 +57,17 @@ def load(name_or_path, cls=None, *, load_weights=True, compile=True, **overrides
     """
     folder = folders.find(name_or_path)
     saved = folders.read_json(os.path.join(folder, folders.CONFIG))
-    found = folders.model_class(saved)
-    wanted = cls.__name__ if cls else "InpaintingModel"
-    if found is None or (cls is not None and not issubclass(found, cls)):
-        raise ValueError(
-            f"{wanted}.from_preset loads models of {wanted}. Received: {folder}, a preset of "
-            f"{saved.get('class_name')!r}"
-        )
     config = dict(saved.get("config", {}))
+    renamed.check_config(config, folder)
+    found = keras.saving.get_registered_object(str(saved.get("class_name")))
+    if not isinstance(found, type) or not issubclass(found, cls):
+        raise ValueError(
+            f"{cls.__name__}.from_preset loads models of {cls.__name__}. Received: {folder}, a "
+            f"preset of {saved.get('class_name')!r}"
+        )
     for name, value in overrides.items():
         merge = isinstance(value, dict) and isinstance(config.get(name), dict)
         config[name] = {**config[name], **value} if merge else value
-    renamed.check_config(saved.get("config", {}), folder)
     try:
         model = found.from_config(config)
     except TypeError as error:  # an unknown argument
@@ -77,7 +79,14 @@ def load(name_or_path, cls=None, *, load_weights=True, compile=True, **overrides
     if compile and saved.get("compile_config"):
         model.compile_from_config(saved["compile_config"])
     if load_weights:
-        _assign_weights(model, os.path.join(folder, folders.WEIGHTS))
+        path = os.path.join(folder, folders.WEIGHTS)
+        stored = weights.read(path)
+        # The encoder is there if it was trained.
+        names = ["generator", *model.inference_networks, *({"encoder"} & set(stored))]
+        for name in names:
+            weights.assign(getattr(model, name), stored.get(name, {}), name, path)
+        if model.ema_generator is not None:
+            weights.assign(model.ema_generator, stored["generator"], "generator", path)
     return model
 
 
@@ -100,6 +109,7 @@ def load_model(path, compile=False):
     >>> found.model.inpaint(y, num_samples=10)  # doctest: +SKIP
     """
     path = os.fspath(path)
+    settings = {}
     if os.path.isfile(os.path.join(path, RUN_SETTINGS)):
         file = os.path.join(path, RUN_MODEL)
         if not os.path.isfile(file):
@@ -108,52 +118,33 @@ def load_model(path, compile=False):
                 f"Received: {path!r}"
             )
         settings = folders.read_json(os.path.join(path, RUN_SETTINGS))["settings"]
-        return _loaded(_keras_file(file, compile), path, _digest(file), settings)
-    if os.path.isfile(path) and path.endswith(".keras"):
-        return _loaded(_keras_file(path, compile), path.removesuffix(".keras"), _digest(path), {})
-    if folders.is_preset(path) or path in folders.available():
-        folder = folders.find(path)
-        settings = folders.metadata(folder).get("evaluate", {})
-        model = load(folder, compile=compile)
-        return _loaded(model, folder, _digest(os.path.join(folder, folders.WEIGHTS)), settings)
-    raise ValueError(
-        "A model must be a preset's name or folder, a run's folder (experiments/run.py), or a saved "
-        f"model (*.keras). The presets are {', '.join(folders.available()) or 'none'}. "
-        f"Received: {path!r}"
-    )
-
-
-def _loaded(model, path, digest, settings):
+        model = _keras_file(file, compile)
+    elif os.path.isfile(path) and path.endswith(".keras"):
+        file = path
+        model = _keras_file(file, compile)
+    elif folders.is_preset(path) or path in folders.available():
+        file = os.path.join(folders.find(path), folders.WEIGHTS)
+        settings = folders.metadata(path).get("evaluate", {})
+        model = load(path, compile=compile)
+    else:
+        raise ValueError(
+            "A model must be a preset's name or folder, a run's folder (experiments/run.py), or a "
+            f"saved model (*.keras). The presets are {', '.join(folders.available()) or 'none'}. "
+            f"Received: {path!r}"
+        )
+    with open(file, "rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()[:12]
+    name = os.path.basename(os.path.normpath(path)).removesuffix(".keras")
     layout = "any" if model.image_shape[0] is None else "fixed"
-    return Loaded(model, os.path.basename(os.path.normpath(path)), digest, settings, layout)
+    return Loaded(model, name, digest, settings, layout)
 
 
 def _keras_file(path, compile):
-    import keras
-
-    from keras_uai import models
-
     with zipfile.ZipFile(path) as archive:
         renamed.check_config(json.loads(archive.read("config.json")).get("config", {}), path)
     model = keras.saving.load_model(path, compile=compile)
-    if not isinstance(model, models.InpaintingModel):
+    if not isinstance(model, InpaintingModel):
         raise ValueError(
             f"A model must be one of keras_uai.models. Received: {path!r}, a {type(model).__name__}"
         )
     return model
-
-
-def _digest(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-def _assign_weights(model, path):
-    targets = {"generator": [model.generator]}
-    if model.ema_generator is not None:
-        targets["generator"].append(model.ema_generator)
-    for name in model.inference_networks:
-        targets[name] = [getattr(model, name)]
-    if "encoder" in weights.stored_networks(path):
-        targets["encoder"] = [model.encoder]
-    weights.read(path, targets)

@@ -6,8 +6,7 @@ import keras
 
 from keras_uai import files
 from keras_uai.presets import card, folders, weights
-
-_JSON = {"indent": 2, "allow_nan": False, "ensure_ascii": False}
+from keras_uai.version import __version__
 
 
 def save(model, folder, metadata=None, *, serving=True, float16=True, overwrite=False):
@@ -32,35 +31,44 @@ def save(model, folder, metadata=None, *, serving=True, float16=True, overwrite=
         ValueError: If there is a preset and not `overwrite`, or something that is no preset.
     """
     folder = os.path.normpath(os.fspath(folder))
-    _check_free(folder, overwrite)
+    if os.path.lexists(folder) and not (overwrite and folders.is_preset(folder)):
+        raise ValueError(
+            "`folder` must be new, or a preset that overwrite=True replaces. Received: "
+            f"{folder}, overwrite={overwrite}"
+        )
     name = os.path.basename(os.path.abspath(folder))
-    networks = inference_networks(model)
+    networks = _inference_networks(model)
     config = {
         "class_name": keras.saving.get_registered_name(type(model)),
         "config": model.get_config(),
         "compile_config": model.get_compile_config(),
     }
-    metadata = {**(metadata or {}), **_describe(model, networks, float16)}
+    kernels = "float16" if float16 else "float32"
+    metadata = {
+        **(metadata or {}),
+        "class": type(model).__name__,
+        "image_shape": list(model.image_shape),
+        # "fixed": aligned images of one size; "any": photographs of any size.
+        "layout": "any" if model.image_shape[0] is None else "fixed",
+        "measurement": repr(model.measurement),
+        "learned_from": "clean images, too" if model.required_images else "damaged images only",
+        "parameters": {name: network.count_params() for name, network in networks.items()},
+        "kernels": kernels,
+        "saved_with": {"keras_uai": __version__, "keras": keras.__version__},
+    }
+    options = {"indent": 2, "allow_nan": False, "ensure_ascii": False}
     with files.atomic_folder(folder) as draft:
-        files.write_json(os.path.join(draft, folders.CONFIG), config, **_JSON)
+        files.write_json(os.path.join(draft, folders.CONFIG), config, **options)
         weights.write(os.path.join(draft, folders.WEIGHTS), networks, float16)
-        files.write_json(os.path.join(draft, folders.METADATA), metadata, **_JSON)
-        with open(os.path.join(draft, folders.CARD), "w", encoding="utf-8") as file:
-            file.write(card.render(name, metadata, serving))
+        files.write_json(os.path.join(draft, folders.METADATA), metadata, **options)
+        text = card.render(name, metadata, serving)
+        files.atomic_write(os.path.join(draft, "README.md"), text)
         if serving:
-            from keras_uai.serving import export
-
-            export(
-                model,
-                os.path.join(draft, folders.SERVING),
-                weights="float16" if float16 else "float32",
-                encode="encoder" in networks,
-                name=name,
-            )
+            model.export(os.path.join(draft, "serving", "1"), weights=kernels, name=name)
     return folder
 
 
-def inference_networks(model):
+def _inference_networks(model):
     """Returns `{name: network}` of the networks that inference needs.
 
     These are the EMA generator (without one, the generator), the networks that the class names, and
@@ -74,30 +82,3 @@ def inference_networks(model):
     if encoder is not None and trained:
         networks["encoder"] = encoder
     return networks
-
-
-def _check_free(folder, overwrite):
-    if os.path.lexists(folder) and not folders.is_preset(folder):
-        raise ValueError(
-            f"`folder` must be new, or a preset to overwrite; it is neither. Received: {folder}"
-        )
-    if os.path.lexists(folder) and not overwrite:
-        raise ValueError(
-            f"There is a preset already; overwrite=True replaces it. Received: {folder}"
-        )
-
-
-def _describe(model, networks, float16):
-    from keras_uai import __version__
-
-    return {
-        "class": type(model).__name__,
-        "image_shape": list(model.image_shape),
-        # "fixed": aligned images of one size; "any": photographs of any size.
-        "layout": "any" if model.image_shape[0] is None else "fixed",
-        "measurement": repr(model.measurement),
-        "learned_from": "clean images, too" if model.required_images else "damaged images only",
-        "parameters": {name: network.count_params() for name, network in networks.items()},
-        "kernels": "float16" if float16 else "float32",
-        "saved_with": {"keras_uai": __version__, "keras": keras.__version__},
-    }

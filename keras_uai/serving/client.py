@@ -1,13 +1,13 @@
 """Client: images in, reconstructions out, however the model is reached."""
 
 import concurrent.futures
-import contextlib
 import dataclasses
 import math
 import os
 import warnings
 
 import numpy as np
+import tenacity
 
 from keras_uai import files
 from keras_uai.checks import check_integer, per_image_seeds
@@ -70,9 +70,8 @@ class Client:
             check_integer("Client", "concurrency", concurrency, 1)
         self._transport = transports.connect(target)
         self._contract = None
-        self._warned = False
         self.target = self._transport.where
-        self.concurrency = concurrency or self._transport.concurrency
+        self.concurrency = concurrency or (8 if self._transport.remote else 1)
 
     # -- reconstructions -------------------------------------------------------------------------
 
@@ -100,38 +99,46 @@ class Client:
             FailedError: if it failed on the request.
         """
         num_samples = check_integer("Client.inpaint", "num_samples", num_samples, 1)
-        if isinstance(image, (list, tuple)):
-            return self._several(image, mask, num_samples, seed)
-        with _named(image):
-            if images.is_encoded(image):
-                image, mask = images.read(image, mask)
-            batch = images.prepare(image, mask, self.contract)
-            self._warn(batch.placement)
-            found = self._batch(batch, num_samples, per_image_seeds(seed, len(batch.image)))
-        if np.ndim(image) == 3:
-            found = Reconstruction(found.samples[0], found.mean[0], found.std[0])
-        return found
+        if not isinstance(image, (list, tuple)):
+            return self._inpaint(image, mask, num_samples, seed)
+        masks = [None] * len(image) if mask is None else mask
+        if len(masks) != len(image):
+            raise ValueError(
+                f"A list of {len(image)} images needs as many masks. Received: {len(masks)}"
+            )
+        seeds = per_image_seeds(seed, len(image)).tolist()
+
+        def one(i):
+            return self._inpaint(image[i], masks[i], num_samples, seeds[i], f"image {i}")
+
+        return list(self.map(one, range(len(image))))
 
     @property
     def contract(self):
         """The model's `Contract`, asked for once."""
         if self._contract is None:
             found = self.call("describe", {"row": np.zeros(1, "int32")})
-            text = np.ravel(self._output(found, "contract"))[0]
-            self._contract = Contract.from_json(text.decode() if isinstance(text, bytes) else text)
+            self._contract = Contract.from_json(found["contract"][0])
         return self._contract
 
     def call(self, signature, feed):
-        """Returns a signature's outputs as arrays, after retries."""
-        transport = self._transport
-        if transport is None:
-            raise RuntimeError(
-                "This client is closed. Make a new one, or ask inside its `with` block. "
-                f"Received: a client of {self.target}"
-            )
-        return transports.with_retries(
-            lambda: transport.call(signature, feed, self.timeout), self.retries, self.target
+        """Returns a signature's outputs as arrays. Unavailable servers are asked again.
+
+        The waits between attempts grow from a quarter of a second to 8 seconds, with jitter.
+        """
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(UnavailableError),
+            stop=tenacity.stop_after_attempt(self.retries + 1),
+            wait=tenacity.wait_random_exponential(multiplier=0.25, max=8.0),
+            reraise=True,
         )
+        try:
+            return attempts(self._transport.call, signature, feed, self.timeout)
+        except UnavailableError as error:
+            raise UnavailableError(
+                f"{self.target} cannot be reached, in {self.retries + 1} attempts. "
+                f"Received: {error}"
+            ) from error
 
     def map(self, function, items):
         """Yields `function` of each item in order, `concurrency` at a time."""
@@ -145,10 +152,8 @@ class Client:
             pool.shutdown(cancel_futures=True)
 
     def close(self):
-        """Ends connections. A closed client raises a RuntimeError when it is asked."""
-        if self._transport is not None:
-            self._transport.close()
-        self._transport = None
+        """Ends connections."""
+        self._transport.close()
 
     def __enter__(self):
         return self
@@ -158,40 +163,43 @@ class Client:
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _several(self, several, masks, num_samples, seed):
-        masks = [None] * len(several) if masks is None else masks
-        if len(masks) != len(several):
-            raise ValueError(
-                f"A list of {len(several)} images needs as many masks. Received: {len(masks)}"
-            )
-        seeds = per_image_seeds(seed, len(several))
-
-        def one(i):
-            with _named(f"image {i}" if not isinstance(several[i], (str, os.PathLike)) else None):
-                return self.inpaint(several[i], masks[i], num_samples, int(seeds[i]))
-
-        return list(self.map(one, range(len(several))))
-
-    def _warn(self, placement):
-        if placement is not None and not self._warned:
-            self._warned = True
-            height, width = placement.layout
-            warnings.warn(
-                f"This model has a fixed layout of {height} x {width} pixels. Images of other "
-                "sizes are scaled to it with their aspect kept, and the filled pixels are scaled "
-                "back.",
-                stacklevel=3,
-            )
+    def _inpaint(self, image, mask, num_samples, seed, name=None):
+        """`inpaint` of an array or file; `name`, or the path, is in front of errors' messages."""
+        name = os.fspath(image) if isinstance(image, (str, os.PathLike)) else name
+        try:
+            if images.is_encoded(image):
+                image, mask = images.read(image, mask)
+            batch = images.prepare(image, mask, self.contract)
+            found = self._batch(batch, num_samples, per_image_seeds(seed, len(batch.image)))
+        except (ValueError, FailedError, UnavailableError) as error:
+            if name is None:
+                raise
+            kinds = (RefusedError, FailedError, UnavailableError, ValueError)
+            kind = next(kind for kind in kinds if isinstance(error, kind))
+            raise kind(f"{name}: {error}") from error
+        if np.ndim(image) == 3:
+            found = Reconstruction(found.samples[0], found.mean[0], found.std[0])
+        return found
 
     def _batch(self, batch, num_samples, seeds):
         """The `Reconstruction` of a `Prepared` batch, asked for in parts."""
-        pixels = batch.y.shape[1] * batch.y.shape[2]
-        limits = self.contract.limits
-        ask, size = self._asks(batch), BATCH
+        limits, fixed = self.contract.limits, self.contract.fixed_size
+        if batch.box is not None:
+            warnings.warn(
+                f"This model has a fixed layout of {fixed[0]} x {fixed[1]} pixels. Images of other "
+                "sizes are scaled to it with their aspect kept, and the filled pixels are scaled "
+                "back.",
+                stacklevel=4,
+            )
+        ask, size = self._ask_floats, BATCH
         if limits is not None:
+            pixels = batch.y.shape[1] * batch.y.shape[2]
             size = min(size, max(1, limits.max_answer_pixels // (pixels * num_samples)))
-            if pixels > limits.max_pixels and self.contract.fixed_size is None:
+            plain = batch.y.shape[-1] in (1, 3) and batch.mask.shape[-1] == 1
+            if pixels > limits.max_pixels and fixed is None:
                 ask, size = self._ask_by_tiles, 1
+            elif self._transport.remote and plain and batch.values is not None and not batch.box:
+                ask = self._ask_files  # fewer bytes than floats
 
         def part(start):
             at = slice(start, start + size)
@@ -203,34 +211,19 @@ class Client:
             batch.finish(samples[:, :num_samples]), batch.finish(mean), batch.finish_std(std)
         )
 
-    def _asks(self, batch):
-        """The method that asks for a batch."""
-        signature = self._transport and self._transport.integers_by
-        if batch.values is None or batch.placement is not None:
-            return self._ask_floats
-        if signature == "pixels" and batch.values.dtype == "uint8":
-            return self._ask_pixels
-        plain = batch.pixels.shape[-1] in (1, 3) and batch.mask.shape[-1] == 1
-        return self._ask_files if signature == "image_bytes" and plain else self._ask_floats
-
     def _ask_floats(self, batch, at, num_samples, seeds):
         feed = {"y": batch.y[at], "mask": batch.mask[at]}
         return self._ask("serving_default", feed, num_samples, seeds)
 
-    def _ask_pixels(self, batch, at, num_samples, seeds):
-        feed = {"pixels": batch.pixels[at], "mask": batch.mask[at].astype("uint8")}
-        samples, mean, std = self._ask("pixels", feed, num_samples, seeds)
-        return samples.astype("uint8"), mean.astype("uint8"), std / batch.unit
-
     def _ask_files(self, batch, at, num_samples, seeds):
-        masks = (batch.mask[at] * 255).astype("uint8")
-        feed = {
-            "image_bytes": _objects(files.encode_image(v) for v in batch.pixels[at]),
-            "mask_bytes": _objects(files.encode_image(v) for v in masks),
+        pixels = {
+            "image_bytes": batch.values.decode(batch.y[at]),
+            "mask_bytes": (batch.mask[at] * 255).astype("uint8"),
         }
-        samples, mean, std = self._ask("image_bytes", feed, num_samples, seeds, "_bytes")
-        decoded = [_decode(row) for row in (*samples, mean, std)]
-        return np.stack(decoded[:-2]), decoded[-2], decoded[-1] / 65535.0
+        feed = {name: [files.encode_image(one) for one in v] for name, v in pixels.items()}
+        found = self._ask("image_bytes", feed, num_samples, seeds, "_bytes")
+        samples, mean, std = map(_decoded, found)
+        return batch.values.encode(samples), batch.values.encode(mean), std / 65535.0
 
     def _ask_by_tiles(self, batch, at, num_samples, seeds):
         """Asks for one image by overlapping tiles, whose noise is a crop of the whole image's.
@@ -247,63 +240,35 @@ class Client:
                 "The image is larger than the model's limits, which leave no room for tiles. "
                 f"Received: {height} x {width} pixels, {limits}"
             )
-        shape = (height, width, channels)
-        found = [np.empty((1, *k, *shape), "float32") for k in ((num_samples,), (), ())]
-        for top, rows, inner_rows in _windows(height, tile, margin):
-            for left, columns, inner_columns in _windows(width, tile, margin):
+        found = [
+            np.empty((1, *k, height, width, channels), "float32") for k in ((num_samples,), (), ())
+        ]
+        for rows, rows_inside, rows_of_tile in _windows(height, tile, margin):
+            for columns, columns_inside, columns_of_tile in _windows(width, tile, margin):
                 feed = {"y": batch.y[at, rows, columns], "mask": batch.mask[at, rows, columns]}
-                feed["origin"] = np.int32([[top, left]])
+                feed["origin"] = np.int32([[rows.start, columns.start]])
                 answer = self._ask("tile", feed, num_samples, seeds)
-                to = (
-                    slice(inner_rows.start + top, inner_rows.stop + top),
-                    slice(inner_columns.start + left, inner_columns.stop + left),
-                    slice(None),
-                )
                 for whole, part in zip(found, answer, strict=True):
-                    whole[(..., *to)] = part[..., inner_rows, inner_columns, :]
+                    inside = part[..., rows_inside, columns_inside, :]
+                    whole[..., rows_of_tile, columns_of_tile, :] = inside
         return found
 
     def _ask(self, signature, feed, num_samples, seeds, suffix=""):
         rows = {"seed": seeds, "num_samples": np.full(len(seeds), num_samples, "int32")}
         found = self.call(signature, {**feed, **rows})
-        names = (f"samples{suffix}", f"mean{suffix}", f"std{suffix}")
-        return [self._output(found, name) for name in names]
-
-    def _output(self, found, name):
-        if name not in found:
-            raise FailedError(
-                f"The model at {self.target} is not an export of keras_uai: no output {name!r}. "
-                f"Received: {sorted(found)}"
-            )
-        return found[name]
-
-
-@contextlib.contextmanager
-def _named(image):
-    """Puts the name of an image in front of the messages of errors about it."""
-    try:
-        yield
-    except (ValueError, FailedError, UnavailableError) as error:
-        if not isinstance(image, (str, os.PathLike)):
-            raise
-        classes = (RefusedError, FailedError, UnavailableError, ValueError)
-        cls = next(cls for cls in classes if isinstance(error, cls))
-        raise cls(f"{os.fspath(image)}: {error}") from error
+        return [found[f"{name}{suffix}"] for name in ("samples", "mean", "std")]
 
 
 def _windows(size, tile, margin):
-    """Yields `(start, window, inner)`: windows of tiles with margins, and the tiles in them."""
+    """Yields slices: windows of tiles with margins, the tiles in the windows, and in the image."""
     for first in range(0, size, tile):
-        start, stop = max(first - margin, 0), min(first + tile + margin, size)
-        yield start, slice(start, stop), slice(first - start, min(first + tile, size) - start)
+        last = min(first + tile, size)
+        start = max(first - margin, 0)
+        window = slice(start, min(last + margin, size))
+        yield window, slice(first - start, last - start), slice(first, last)
 
 
-def _objects(values):
-    values = list(values)
-    found = np.empty((len(values),), dtype=object)
-    found[:] = values
-    return found
-
-
-def _decode(rows):
-    return np.stack([files.decode_image(bytes(data))[0] for data in rows])
+def _decoded(data):
+    """Encoded images `(...)` as an array `(..., H, W, C)`."""
+    found = [files.decode_image(bytes(one))[0] for one in data.ravel()]
+    return np.reshape(found, (*data.shape, *found[0].shape))

@@ -3,8 +3,8 @@
 import dataclasses
 import json
 
-from keras_uai import values
 from keras_uai.checks import check_integer
+from keras_uai.values import ValueScaling
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,20 +13,18 @@ class Limits:
 
     Args:
         max_samples: integer, the largest `num_samples`. Default: 64.
-        max_bytes: integer, the largest encoded image or mask. Default: 16 MiB.
         max_pixels: integer, the most pixels of an image, read from its header before it is decoded.
             Default: 4 Mi.
         max_answer_pixels: integer, the most pixels of all samples of a request. Default: 32 Mi.
     """
 
     max_samples: int = 64
-    max_bytes: int = 2**24
     max_pixels: int = 2**22
     max_answer_pixels: int = 2**25
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            check_integer("Limits", field.name, getattr(self, field.name), 1)
+        for name, value in vars(self).items():
+            check_integer("Limits", name, value, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,25 +44,19 @@ class Contract:
 
     image_shape: tuple
     mask_channels: int
-    values: values.ValueScaling
-    tau: float = 0.0
-    stride: int = 1
-    margin: int = 0
-    limits: Limits | None = None
+    values: ValueScaling
+    tau: float
+    stride: int
+    margin: int
+    limits: Limits | None
 
     @classmethod
     def of(cls, model, limits=None):
         """Returns the contract of an `InpaintingModel`."""
-        generator = model.inference_generator
-        return cls(
-            image_shape=tuple(model.image_shape),
-            mask_channels=model.measurement.mask_channels,
-            values=model.values,
-            tau=float(model.measurement.tau),
-            stride=generator.stride,
-            margin=generator.receptive_radius,
-            limits=limits,
-        )
+        measurement, generator = model.measurement, model.inference_generator
+        channels, tau = measurement.mask_channels, float(measurement.tau)
+        space = (generator.stride, generator.receptive_radius)
+        return cls(tuple(model.image_shape), channels, model.values, tau, *space, limits)
 
     @property
     def fixed_size(self):
@@ -72,16 +64,14 @@ class Contract:
         return None if None in self.image_shape[:2] else self.image_shape[:2]
 
     def to_json(self):
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        fields["values"] = self.values.get_config()
-        fields["limits"] = self.limits and dataclasses.asdict(self.limits)
-        return json.dumps(fields)
+        limits = self.limits and vars(self.limits)
+        return json.dumps({**vars(self), "values": self.values.get_config(), "limits": limits})
 
     @classmethod
     def from_json(cls, text):
         fields = json.loads(text)
         fields["image_shape"] = tuple(fields["image_shape"])
-        fields["values"] = values.ValueScaling(**fields["values"])
+        fields["values"] = ValueScaling(**fields["values"])
         fields["limits"] = fields["limits"] and Limits(**fields["limits"])
         return cls(**fields)
 

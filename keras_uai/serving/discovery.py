@@ -6,9 +6,6 @@ import os
 
 from keras_uai import files
 from keras_uai.datasets import damage, folder
-from keras_uai.serving import images
-
-AUTO = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,23 +22,19 @@ class Input:
     path: str
     name: str
     mask_from: str
-    mask: str | None = None
+    mask: str | None
 
     def load(self):
-        """Reads the image: `(pixels (H, W, C), mask (H, W))`, the mask boolean, True = observed.
-
-        Raises:
-            ValueError: if a file is wrong; the message does not name it.
-        """
+        """Reads `(pixels (H, W, C), mask (H, W))`, the mask boolean, True = observed."""
         if self.mask_from == "sidecar" and self.mask is None:
             raise ValueError(
                 "There is no mask file: NAME.mask.png, NAME_mask.png, or the same path in a folder "
                 "`masks` (white = observed, black = missing)."
             )
-        return images.read_damaged(self.path, self.mask_from, self.mask)
+        return damage.read_damaged(self.path, self.mask_from, self.mask)
 
 
-def find(paths, mask=AUTO, leave_out=None):
+def find(paths, mask="auto", leave_out=None):
     """Finds the images of files and folders.
 
     Args:
@@ -57,81 +50,69 @@ def find(paths, mask=AUTO, leave_out=None):
     Raises:
         ValueError: if there is no such file or folder, no image, or two images of one name.
     """
-    if mask != AUTO and not os.path.isfile(mask):
+    one_for_all = os.path.isfile(mask)
+    if mask != "auto" and not one_for_all:
         damage.parse(mask)
-    paths = list(dict.fromkeys(os.fspath(path) for path in paths))
-    found = []
-    for path in paths:
-        if os.path.isdir(path):
-            found += _in_folder(path, mask, leave_out)
-        elif os.path.isfile(path):
-            found += _file(path, mask, paths)
+    found = {}
+    for given in map(os.fspath, paths):
+        if os.path.isdir(given):
+            root = given
+            names, masks = _in_folder(given, leave_out)
+        elif os.path.isfile(given):
+            root = os.path.dirname(given)
+            names, masks = _file(given, paths)
         else:
-            link = "a link to a missing file" if os.path.islink(path) else "nothing"
-            raise ValueError(f"{path} must be a file or folder. Received: {link}")
+            link = "a link to a missing file" if os.path.islink(given) else "nothing"
+            raise ValueError(f"{given} must be a file or folder. Received: {link}")
+        for name in names:
+            path, beside = os.path.join(root, *name.split("/")), masks.get(damage.stem(name))
+            if one_for_all:
+                one = Input(path, name, "sidecar", mask)
+            elif mask == "auto":
+                one = Input(path, name, "sidecar" if beside else "alpha", beside)
+            else:
+                one = Input(path, name, mask, beside if mask == "sidecar" else None)
+            other = found.setdefault(name, one)
+            if os.path.abspath(other.path) != os.path.abspath(path):
+                raise ValueError(
+                    f"Two images must not have the same name, {name}: name a folder that holds "
+                    f"both. Received: {other.path} and {path}"
+                )
     if not found:
         raise ValueError(
             f"There are no images ({', '.join(files.EXTENSIONS)}) to fill in. "
-            f"Received: {', '.join(paths) or 'no path'}"
+            f"Received: {', '.join(map(str, paths)) or 'no path'}"
         )
-    return sorted(_unambiguous(found), key=lambda one: one.name)
+    # Names keep their extensions where they would be equal without.
+    stems = {name: os.path.splitext(name)[0] for name in found}
+    counts = collections.Counter(stems.values())
+    names = {name: stem if counts[stem] == 1 else name for name, stem in stems.items()}
+    named = [dataclasses.replace(one, name=names[name]) for name, one in found.items()]
+    return sorted(named, key=lambda one: one.name)
 
 
-def _in_folder(path, mask, leave_out):
+def _in_folder(path, leave_out):
+    """Names of the images of a folder, and `{stem: path}` of their masks."""
     root = os.path.abspath(path)
-    names, _ = folder.listing(root)
+    names = folder.listing(root)[0]
     if leave_out is not None:
         hidden = os.path.join(os.path.realpath(leave_out), "")
         names = [n for n in names if not os.path.realpath(os.path.join(root, n)).startswith(hidden)]
-    found, masks = damage.split_listing(names)
-    base = root
+    names, masks = damage.split_listing(names)
     if not masks:
-        base, masks = os.path.dirname(root), folder.masks_beside(root)
-    return [_input(os.path.join(path, *name.split("/")), name, mask, base, masks) for name in found]
+        root, masks = os.path.dirname(root), folder.masks_beside(root)
+    return names, {stem: os.path.join(root, mask) for stem, mask in masks.items()}
 
 
-def _file(path, mask, paths):
-    """The `Input` of a single file; none for the mask file of an image in `paths`."""
-    base, name = os.path.split(os.path.abspath(path))
-    names = [n for n in os.listdir(base) if os.path.isfile(os.path.join(base, n))]
-    names = [n for n in names if n.lower().endswith(files.EXTENSIONS)]
-    inside = os.path.join(base, "masks")
+def _file(path, paths):
+    """The same of a single file; no name if it is the mask of an image in `paths`."""
+    root, name = os.path.split(os.path.abspath(path))
+    names = [n for n in os.listdir(root) if os.path.isfile(os.path.join(root, n))]
+    inside = os.path.join(root, "masks")
     if os.path.isdir(inside):
         names += [f"masks/{n}" for n in folder.listing(inside)[0]]
-    found, masks = damage.split_listing(sorted({*names, name}))
-    if name not in found:
-        stem = next(stem for stem, sidecar in masks.items() if sidecar == name)
-        if os.path.join(damage.stem(f"{base}/"), stem) in {
-            damage.stem(os.path.abspath(p)) for p in paths
-        }:
-            return []
-    return [_input(path, name, mask, base, masks)]
-
-
-def _input(path, name, mask, base, masks):
-    """An `Input`; the paths in `masks` are relative to `base`."""
-    beside = masks.get(damage.stem(name))
-    beside = beside and os.path.join(base, *beside.split("/"))
-    if mask == AUTO:
-        return Input(path, name, "sidecar" if beside else "alpha", beside)
-    if mask == "sidecar":
-        return Input(path, name, mask, beside)
-    one_for_all = os.path.isfile(mask)
-    return Input(path, name, "sidecar" if one_for_all else mask, mask if one_for_all else None)
-
-
-def _unambiguous(found):
-    """Leaves extensions out of names, unless that makes them equal."""
-    paths = collections.defaultdict(set)
-    for one in found:
-        paths[one.name].add(os.path.abspath(one.path))
-    for name, different in paths.items():
-        if len(different) > 1:
-            raise ValueError(
-                f"Two images must not have the same name, {name}: name a folder that holds both. "
-                f"Received: {' and '.join(sorted(different)[:2])}"
-            )
-    short = collections.Counter(os.path.splitext(name)[0] for name in paths)
-    for one in {one.name: one for one in found}.values():
-        stem = os.path.splitext(one.name)[0]
-        yield dataclasses.replace(one, name=stem if short[stem] == 1 else one.name)
+    masks = damage.split_listing(sorted(names))[1]
+    given = {damage.stem(os.path.abspath(p)) for p in paths}
+    of_given = any(m == name and damage.stem(f"{root}/{s}.png") in given for s, m in masks.items())
+    masks = {stem: os.path.join(root, mask) for stem, mask in masks.items()}
+    return [] if of_given else [name], masks

@@ -4,10 +4,10 @@ import dataclasses
 import os
 
 import numpy as np
+from PIL import Image
 
 from keras_uai import checks, files
 from keras_uai.datasets import damage
-from keras_uai.serving.fitting import Placement
 
 
 @dataclasses.dataclass
@@ -17,39 +17,25 @@ class Prepared:
     Args:
         image: `(N, H, W, C)`, as the caller gave it, without alpha.
         seen: boolean `(N, H, W, M)`, True = observed.
-        pixels: `image` in the model's channels, 0 where missing.
-        y: float32, `pixels` in the units of `serving_default`, in the model's layout.
-        mask: float32, `seen` in the model's layout.
+        y, mask: float32, the same in the channels, units and layout of the model.
         values: `ValueScaling` of integer images of a model of images, else None.
-        placement: `Placement` in a fixed layout, or None.
+        box: rows and columns of the image in a fixed layout, two slices; or None.
     """
 
     image: np.ndarray
     seen: np.ndarray
-    pixels: np.ndarray
     y: np.ndarray
     mask: np.ndarray
     values: object
-    placement: Placement | None
-
-    @property
-    def unit(self):
-        """The image's units in a unit of `serving_default`."""
-        return 1.0 if self.values is None else np.iinfo(self.values.dtype).max / 2.0
+    box: tuple | None
 
     def finish(self, filled):
-        """Returns what was filled in, `(N, ..., H, W, C)`, with the image's dtype and values.
-
-        Args:
-            filled: integers of the image's dtype, or floats as `serving_default` gives them.
-        """
-        if filled.dtype.kind == "f":
-            if self.placement is not None:
-                filled = self.placement.unfit(filled)
-            if self.values is not None:
-                filled = self.values.decode(filled)
-            elif self.image.dtype.kind in "iu":
-                filled = np.rint(filled)
+        """Returns floats `(N, ..., H, W, C)` of the model with the image's dtype and values."""
+        filled = self._unfit(filled)
+        if self.values is not None:
+            filled = self.values.decode(filled)
+        elif self.image.dtype.kind in "iu":
+            filled = np.rint(filled)
         filled = filled.astype(self.image.dtype)
         if filled.shape[-1] != self.image.shape[-1]:
             filled = files.to_channels(filled, self.image.shape[-1])
@@ -57,15 +43,23 @@ class Prepared:
         return np.where(self.seen[axes], self.image[axes], filled)
 
     def finish_std(self, std):
-        """Returns a standard deviation in units of `serving_default` in the image's."""
-        std = std if self.placement is None else self.placement.unfit(std)
+        """Returns a standard deviation in the model's units in those of the image."""
+        std = self._unfit(std)
+        if self.values is not None:
+            std = std * (np.iinfo(self.values.dtype).max / 2.0)
         if std.shape[-1] != self.image.shape[-1]:
             std = np.repeat(std.mean(axis=-1, keepdims=True), self.image.shape[-1], axis=-1)
-        return np.where(self.seen, 0.0, std * self.unit).astype("float32")
+        return np.where(self.seen, 0.0, std).astype("float32")
+
+    def _unfit(self, images):
+        """Images `(..., H, W, C)` of a fixed layout at the image's size."""
+        if self.box is None:
+            return images
+        return _resize(images[..., *self.box, :], self.image.shape[1:3], Image.Resampling.BILINEAR)
 
 
 def prepare(image, mask, contract):
-    """Checks arrays and converts them to the inputs of a model.
+    """Checks arrays and converts them to the inputs of a model, a `Prepared`.
 
     Args:
         image: array `(N, H, W, C)` or `(H, W, C)`: uint8, uint16, or floats in [-1, 1]; numbers in
@@ -75,35 +69,29 @@ def prepare(image, mask, contract):
         mask: see `keras_uai.checks.check_mask`; or None.
         contract: the model's `Contract`.
 
-    Returns:
-        A `Prepared`.
-
     Raises:
         ValueError: if shapes or values are wrong, or if an image misses nothing or everything.
     """
     image = np.asanyarray(image)
     image = image[None] if image.ndim == 3 else image
-    bounded = contract.values.is_bounded
-    integer = image.dtype.kind in "iu" and image.ndim == 4
     channels = contract.image_shape[-1]
-    if bounded and integer:
-        if mask is None and image.shape[-1] in (2, 4) and image.shape[-1] != channels:
-            half = np.iinfo(image.dtype).max // 2
-            image, mask = image[..., :-1], image[..., -1:] > half
-        elif mask is None and not np.ma.is_masked(image):
+    bounded = contract.values.is_bounded
+    integer = bounded and image.dtype.kind in "iu" and image.ndim == 4
+    if integer and mask is None:
+        if image.shape[-1] in (2, 4) and image.shape[-1] != channels:
+            image, mask = image[..., :-1], image[..., -1:] > np.iinfo(image.dtype).max // 2
+        elif not np.ma.is_masked(image):
             raise ValueError(
                 "Integer images without an alpha channel need a mask, 1 = observed. "
                 f"Received: an image of {image.shape[-1]} channels, and no mask"
             )
-    pixels = image
-    convert = bounded and integer and contract.mask_channels == 1
-    if convert and {image.shape[-1], channels} == {1, 3}:
-        pixels = np.ma.getdata(image)
-        pixels = files.to_channels(pixels, channels)
-        if np.ma.is_masked(image):
-            pixels = np.ma.array(pixels, mask=_any_channel(np.ma.getmaskarray(image), channels))
-    y, seen = checks.check_images(
-        pixels,
+    given = image
+    if integer and contract.mask_channels == 1 and {image.shape[-1], channels} == {1, 3}:
+        missing = np.ma.getmaskarray(image).any(axis=-1, keepdims=True)
+        given = files.to_channels(np.ma.getdata(image), channels)
+        given = np.ma.array(given, mask=np.broadcast_to(missing, given.shape))
+    y, mask = checks.check_images(
+        given,
         mask,
         (None, None, channels),
         contract.mask_channels,
@@ -112,50 +100,33 @@ def prepare(image, mask, contract):
         network_units=bounded,
         tau=contract.tau if bounded else None,
     )
+    seen = mask > 0.5
     _check_mask(seen)
-    observed = seen > 0.5
-    pixels = np.where(observed, np.ma.getdata(pixels), 0).astype(pixels.dtype)
-    y = y if bounded else pixels.astype("float32")
-    placement = None
+    if not bounded:
+        y = np.where(seen, np.ma.getdata(given), 0).astype("float32")
+    box = None
     if contract.fixed_size not in (None, y.shape[1:3]):
-        placement = Placement(y.shape[1:3], contract.fixed_size)
-        y, seen = placement.fit(y, seen)
-    values = contract.values.of(image.dtype) if bounded and integer else None
-    return Prepared(np.ma.getdata(image), observed, pixels, y, seen, values, placement)
+        box = _box(y.shape[1:3], contract.fixed_size)
+        y, mask = _fit(y, mask, box, contract.fixed_size)
+    values = contract.values.of(image.dtype) if integer else None
+    return Prepared(np.ma.getdata(image), seen, y, mask, values, box)
 
 
 def read(image, mask=None):
-    """Reads an encoded image and its mask.
-
-    Args:
-        image: bytes or path of an image file.
-        mask: the same of a mask image, or an array, or None for the image's alpha channel.
+    """Reads an encoded image (bytes or a path) and its mask (the same, an array, or None).
 
     Returns:
         `(pixels, mask)`: `(H, W, C)`, and boolean `(H, W)`. Transparent pixels are missing.
-
-    Raises:
-        ValueError: if a file cannot be read, or sizes differ.
     """
-    if isinstance(mask, (str, os.PathLike)):
-        return read_damaged(image, "sidecar", mask)
-    pixels, seen = read_damaged(image, "alpha")
+    pixels, seen = damage.read_damaged(image, "alpha")
     if mask is None:
         return pixels, seen
     if is_encoded(mask):
         try:
             mask = files.read_mask(mask, pixels.shape[:2], image)
         except files.UnreadableImageError as error:
-            raise ValueError(f"This mask cannot be read: {error}.") from error
+            raise ValueError(f"its mask cannot be read: {error}") from error
     return pixels, seen & (checks.check_mask(mask, (1, *pixels.shape))[0, ..., 0] > 0.5)
-
-
-def read_damaged(image, mask_from, mask=None):
-    """`keras_uai.datasets.damage.read_damaged`, for which an unreadable file is a ValueError."""
-    try:
-        return damage.read_damaged(image, mask_from, mask)
-    except files.UnreadableImageError as error:
-        raise ValueError(f"This image cannot be read: {error}.") from error
 
 
 def is_encoded(image):
@@ -163,21 +134,52 @@ def is_encoded(image):
     return isinstance(image, (bytes, bytearray, memoryview, str, os.PathLike))
 
 
-def _any_channel(missing, channels):
-    return np.repeat(missing.any(axis=-1, keepdims=True), channels, axis=-1)
-
-
-def _check_mask(mask):
+def _check_mask(seen):
     """Raises if an image of `(N, H, W, M)` misses nothing, or everything."""
-    flat = mask.reshape(len(mask), -1) > 0.5
-    if flat.all(axis=1).any():
+    shares = seen.reshape(len(seen), -1).mean(axis=1)
+    if (shares == 1.0).any():
         raise ValueError(
             "Nothing is missing in this image: it has no alpha channel and no mask, or they are 1 "
-            "(white, opaque) everywhere. "
-            f"Received: image {int(flat.all(axis=1).argmax())}"
+            f"(white, opaque) everywhere. Received: image {shares.argmax()}"
         )
-    if not flat.any(axis=1).all():
+    if (shares == 0.0).any():
         raise ValueError(
             "Nothing of this image is observed: its mask is 0 (black, transparent) everywhere. "
-            f"Received: image {int(flat.any(axis=1).argmin())}"
+            f"Received: image {shares.argmin()}"
         )
+
+
+# -- fixed layouts ---------------------------------------------------------------------------------
+
+
+def _box(size, layout):
+    """Rows and columns of an image `(H, W)` in a layout: scaled, its aspect kept, and centred."""
+    scale = min(layout[0] / size[0], layout[1] / size[1])
+    sides = [max(1, round(side * scale)) for side in size]
+    first = [(whole - side) // 2 for whole, side in zip(layout, sides, strict=True)]
+    return tuple(slice(at, at + side) for at, side in zip(first, sides, strict=True))
+
+
+def _fit(y, mask, box, layout):
+    """Scales images and masks into a layout; everything around them is unobserved.
+
+    A pixel of the layout is the mean of the observed pixels that it covers. It is observed if these
+    add up to half a pixel of the image, or to half of itself if the image is enlarged.
+    """
+    sides = [side.stop - side.start for side in box]
+    weight = _resize(mask, sides, Image.Resampling.BOX)
+    total = _resize(y * mask, sides, Image.Resampling.BOX)
+    scale = min(1.0, sides[0] * sides[1] / (y.shape[1] * y.shape[2]))
+    seen = weight >= 0.5 * scale - 1e-6
+    found = [np.zeros((len(v), *layout, v.shape[-1]), "float32") for v in (y, mask)]
+    found[0][:, *box] = np.where(seen, total / np.maximum(weight, 1e-9), 0.0)
+    found[1][:, *box] = seen
+    return found
+
+
+def _resize(images, size, method):
+    """Resizes `(..., H, W, C)` to `size` `(H, W)` as float32, channel by channel."""
+    planes = np.moveaxis(images, -1, -3).astype("float32")
+    flat = planes.reshape(-1, *planes.shape[-2:])
+    flat = np.stack([Image.fromarray(plane).resize(size[::-1], method) for plane in flat])
+    return np.moveaxis(flat.reshape(*planes.shape[:-2], *size), -3, -1)

@@ -1,98 +1,31 @@
-"""The command `inpaint`: files and folders in, a folder of results for each image out."""
+"""The command `inpaint`: files and folders in, a folder of results for each image out.
 
+```
+OUT/path/of/the/image/
+  sample_01.png, ...   reconstructions, in the image's bit depth (floats: .tif)
+  mean.png             the best single answer
+  std.png              standard deviation of each pixel: 16 bits, white = half of the images' range
+                       (floats: .tif, in the image's units)
+  uncertainty.png      the same in colours, from black to light yellow = the image's largest
+```
+"""
+
+import collections
 import contextlib
-import dataclasses
 import os
+import pathlib
 import signal
 import sys
 import warnings
 
+import numpy as np
+
+from keras_uai import files
+from keras_uai.metrics import figures
 from keras_uai.metrics.progress import bar
-from keras_uai.serving import discovery, writer
+from keras_uai.serving import discovery
 from keras_uai.serving.client import Client
 from keras_uai.serving.errors import FailedError, UnavailableError
-
-_TARGETS = ("model", "server")
-# Errors of one image are reported at the end; an unavailable server ends the command.
-_IMAGE_ERRORS = (ValueError, OSError, FailedError)
-
-
-@dataclasses.dataclass
-class Report:
-    """The outcome of a command.
-
-    Args:
-        written: integer, number of images whose results were written.
-        kept: integer, number of images whose results were there already.
-        errors: dict `{path: message}`.
-        stopped: string, why the rest was not tried, or None.
-        interrupted: boolean, whether the reason was Ctrl-C.
-    """
-
-    written: int = 0
-    kept: int = 0
-    errors: dict = dataclasses.field(default_factory=dict)
-    stopped: str | None = None
-    interrupted: bool = False
-
-    def describe(self, total, out):
-        """Returns the last lines of the command."""
-        lines = [f"{path}: {message}" for path, message in self.errors.items()]
-        lines += [self.stopped] if self.stopped else []
-        text = f"{total} images: {self.written} written to {out}"
-        text += f", {self.kept} were there already (--overwrite replaces them)" * bool(self.kept)
-        text += f", {len(self.errors)} failed" * bool(self.errors)
-        left = total - self.written - self.kept - len(self.errors)
-        text += f", {left} not tried (the same command continues with them)" * bool(left)
-        return "\n".join([*lines, text])
-
-
-def inpaint(client, found, out, num_samples=5, seed=0, overwrite=False, progress=False):
-    """Fills in images and writes their results.
-
-    Args:
-        client: a `Client`.
-        found: list of `discovery.Input`.
-        out: string, folder of the results, see `writer`.
-        num_samples: integer, K. Default: 5.
-        seed: integer, of every image, so that its samples depend on no other. Default: 0.
-        overwrite: boolean, whether results that are there are replaced. Default: False; such images
-            are skipped.
-        progress: boolean, whether a progress bar is shown. Default: False.
-
-    Returns:
-        A `Report`. Errors of single images, an unavailable server and Ctrl-C are in it.
-    """
-    report = Report()
-
-    def one(item):
-        try:
-            if os.path.lexists(writer.folder(out, item.name)) and not overwrite:
-                return item, None
-            image, mask = item.load()
-            filled = client.inpaint(image, mask, num_samples, seed)
-            return item, writer.write(out, item.name, filled, overwrite)
-        except UnavailableError:
-            raise
-        except _IMAGE_ERRORS as error:
-            return item, error
-
-    try:
-        with bar(progress and "Images", len(found)) as advance:
-            for item, result in client.map(one, found):
-                if isinstance(result, Exception):
-                    report.errors[item.path] = str(result)
-                elif result is None:
-                    report.kept += 1
-                else:
-                    report.written += 1
-                advance(1)
-    except UnavailableError as error:
-        report.stopped = str(error)
-    except KeyboardInterrupt:
-        report.stopped = "Stopped; no result is half written."
-        report.interrupted = True
-    return report
 
 
 def run(options, paths):
@@ -109,35 +42,108 @@ def run(options, paths):
     Raises:
         ValueError: if the command is wrong.
     """
-    given = [name for name in _TARGETS if options[name]]
-    if len(given) != 1:
+    out, targets = options["out"], [options[name] for name in ("model", "server") if options[name]]
+    if len(targets) != 1:
         raise ValueError(
-            "Name a model: --model (or --preset), or --server. "
-            f"Received: {', '.join(f'--{name}' for name in given) or 'none'}"
+            f"Name a model: --model (or --preset), or --server. Received: {targets or 'neither'}"
         )
-    out = options["out"]
     if os.path.lexists(out) and not os.path.isdir(out):
         raise ValueError(f"--out must be a folder. Received: --out={out}, a file")
     found = discovery.find(paths, options["mask"], leave_out=out)
     settings = {name: options[name] for name in ("timeout", "retries", "concurrency")}
-    names = ("num_samples", "seed", "overwrite", "progress")
-    with _interruptible(), Client(options[given[0]], **settings) as client:
-        report = inpaint(client, found, out, **{name: options[name] for name in names})
-    failed = report.errors or report.stopped
-    text = report.describe(len(found), out)
-    print(text.encode(errors="replace").decode(), file=sys.stderr if failed else sys.stdout)
-    if report.interrupted:
-        return 128 + signal.SIGINT
-    return 1 if failed else 0
+    given = {name: options[name] for name in ("num_samples", "seed", "overwrite", "progress")}
+    with _interruptible(), Client(targets[0], **settings) as client:
+        outcomes, stopped = inpaint(client, found, out, **given)
+    errors = [f"{path}: {e}" for path, e in outcomes.items() if isinstance(e, Exception)]
+    counts = collections.Counter(v for v in outcomes.values() if isinstance(v, str))
+    interrupted = isinstance(stopped, KeyboardInterrupt)
+    reason = "Stopped; no result is half written." if interrupted else stopped
+    parts = {
+        f"{counts['written']} written to {out}": True,
+        f"{counts['kept']} were there already (--overwrite replaces them)": counts["kept"],
+        f"{len(errors)} failed": errors,
+        f"{len(found) - len(outcomes)} not tried (the same command continues with them)": stopped,
+    }
+    text = f"{len(found)} images: {', '.join(part for part, said in parts.items() if said)}"
+    lines = [*errors, *([str(reason)] if reason else []), text]
+    failed = bool(errors or stopped)
+    text = "\n".join(lines).encode(errors="replace").decode()  # names may be no Unicode
+    print(text, file=sys.stderr if failed else sys.stdout)
+    return 128 + signal.SIGINT if interrupted else int(failed)
+
+
+def inpaint(client, found, out, num_samples=5, seed=0, overwrite=False, progress=False):
+    """Fills in images, each with the same seed, and writes their results.
+
+    Args:
+        client: a `Client`.
+        found: list of `discovery.Input`.
+        out: string, folder of the results.
+        overwrite: boolean, whether results that are there are replaced. Default: False; such images
+            are skipped.
+        progress: boolean, whether a progress bar is shown. Default: False.
+
+    Returns:
+        `(outcomes, stopped)`: a dict `{path: "written", "kept", or the image's error}`, and the
+        UnavailableError or KeyboardInterrupt after which the rest was not tried, or None.
+    """
+
+    def one(item):
+        folder = os.path.join(out, *item.name.split("/"))
+        if os.path.lexists(folder) and not overwrite:
+            return "kept"
+        try:
+            image, mask = item.load()
+            contents = encode(client.inpaint(image, mask, num_samples, seed))
+            with files.atomic_folder(folder) as draft:
+                for name, data in contents.items():
+                    pathlib.Path(draft, name).write_bytes(data)
+        except UnavailableError:  # ends the command; an OSError
+            raise
+        except (ValueError, OSError, FailedError) as error:
+            return error
+        return "written"
+
+    outcomes = {}
+    try:
+        with bar(progress and "Images", len(found)) as advance:
+            for item, outcome in zip(found, client.map(one, found), strict=True):
+                outcomes[item.path] = outcome
+                advance(1)
+    except (UnavailableError, KeyboardInterrupt) as error:
+        return outcomes, error
+    return outcomes, None
+
+
+def encode(found):
+    """Returns `{file name: bytes}` of a `Reconstruction`. One sample alone has no deviation."""
+    floats = found.mean.dtype.kind == "f"
+    extension = ".tif" if floats else ".png"
+
+    def encoded(pixels):
+        pixels = pixels.astype("float32") if floats else pixels
+        return files.encode_image(pixels, extension)
+
+    contents = {f"sample_{k + 1:02d}{extension}": encoded(v) for k, v in enumerate(found.samples)}
+    contents[f"mean{extension}"] = encoded(found.mean)
+    if len(found.samples) > 1:
+        std = found.std.mean(axis=-1)
+        colours = figures.colour_map(std / (std.max() or 1.0))
+        contents["uncertainty.png"] = files.encode_image(colours)
+        if not floats:
+            share = np.minimum(std / (np.iinfo(found.mean.dtype).max / 2.0), 1.0)
+            std = np.rint(share * 65535.0).astype("uint16")
+        contents[f"std{extension}"] = files.encode_image(std, extension)
+    return contents
 
 
 @contextlib.contextmanager
 def _interruptible():
-    """SIGTERM ends the command as Ctrl-C does; warnings are single lines."""
+    """SIGTERM ends the command as Ctrl-C does; each warning is a single line, once."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("always", UserWarning)
+            warnings.simplefilter("default", UserWarning)
             warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
             yield
     finally:

@@ -8,60 +8,35 @@ from keras_uai.serving.contract import predicts_mean
 
 _ROWS = (tf.TensorSpec((None,), "int64", "seed"), tf.TensorSpec((None,), "int32", "num_samples"))
 _ORIGIN = tf.TensorSpec((None, 2), "int32", "origin")
+_FILES = [tf.TensorSpec((None,), "string", name) for name in ("image_bytes", "mask_bytes")]
 
 
-class StoredWeights(tf.Module):
-    """Variables of a SavedModel.
+def build(model, contract, weights="float32"):
+    """Builds the signatures of a model that computes in float32.
 
-    Args:
-        weights: list of Keras variables, whose values are stored.
-        dtype: string, `"float32"` or `"float16"`, in which kernels are stored. All else is float32.
-    """
-
-    def __init__(self, weights, dtype):
-        super().__init__(name="weights")
-        self.stored = [
-            tf.Variable(
-                tf.cast(weight.value, dtype if len(weight.shape) > 1 else "float32"),
-                trainable=False,
-                name=weight.path,
-            )
-            for weight in weights
-        ]
-
-
-def build(model, contract, weights="float32", encode=False, webp=True):
-    """Builds the signatures of a model.
-
-    Args:
-        model: an `InpaintingModel` that computes in float32.
-        contract: its `Contract`, with limits.
-        weights: string, see `StoredWeights`. Default: `"float32"`.
-        encode: boolean, whether E is served, too. Default: False.
-        webp: boolean, whether WebP is read. Default: True.
+    Kernels are stored in the dtype `weights`, `"float32"` or `"float16"`, all else in float32.
 
     Returns:
         `(module, functions)`: a `tf.Module` with the weights, and `{signature: tf.function}`.
     """
-    networks = [model.inference_generator, *([model.encoder] if encode else [])]
-    keras_weights = [weight for network in networks for weight in network.weights]
-    module = StoredWeights(keras_weights, weights)
-    graph = _Graph(model, contract, zip(keras_weights, module.stored, strict=True), webp)
-    images = _images(contract, "float32", "float32")
+    variables = model.inference_generator.weights
+    module = tf.Module(name="weights")
+    module.stored = [
+        tf.Variable(
+            tf.cast(variable.value, weights if len(variable.shape) > 1 else "float32"),
+            trainable=False,
+            name=variable.path,
+        )
+        for variable in variables
+    ]
+    graph = _Graph(model, contract, list(zip(variables, module.stored, strict=True)))
     functions = {
-        "serving_default": _function(graph.floats, *images, *_ROWS),
-        "tile": _function(graph.floats, *images, *_ROWS, _ORIGIN),
+        "serving_default": _function(graph.floats, *_images(contract), *_ROWS),
+        "tile": _function(graph.floats, *_images(contract), *_ROWS, _ORIGIN),
         "describe": _function(graph.describe, tf.TensorSpec((None,), "int32", "row")),
     }
-    if contract.values.is_bounded:
-        pixels = _images(contract, "uint8", "uint8", "pixels")
-        functions["pixels"] = _function(graph.pixels, *pixels, *_ROWS)
     if contract.values.is_bounded and contract.image_shape[-1] in (1, 3):
-        names = ("image_bytes", "mask_bytes")
-        files = [tf.TensorSpec((None,), "string", name) for name in names]
-        functions["image_bytes"] = _function(graph.files, *files, *_ROWS)
-    if encode:
-        functions["encode"] = _function(graph.encode, *images)
+        functions["image_bytes"] = _function(graph.files, *_FILES, *_ROWS)
     return module, functions
 
 
@@ -70,11 +45,11 @@ def _function(function, *input_signature):
     return tf.function(function, input_signature=input_signature, autograph=False)
 
 
-def _images(contract, dtype, mask_dtype, name="y"):
+def _images(contract):
     height, width, channels = contract.image_shape
     return [
-        tf.TensorSpec((None, height, width, channels), dtype, name),
-        tf.TensorSpec((None, height, width, contract.mask_channels), mask_dtype, "mask"),
+        tf.TensorSpec((None, height, width, channels), "float32", "y"),
+        tf.TensorSpec((None, height, width, contract.mask_channels), "float32", "mask"),
     ]
 
 
@@ -84,232 +59,186 @@ class _Graph:
     `stored` holds pairs of a Keras variable and the variable of the SavedModel.
     """
 
-    def __init__(self, model, contract, stored, webp):
+    def __init__(self, model, contract, stored):
         self.model = model
         self.contract = contract
         self.limits = contract.limits
-        self.values = contract.values
-        self.stored = list(stored)
-        self.webp = webp
-        images = _images(contract, "float32", "float32")
+        self.stored = stored
         # Traced once, shared by all signatures.
-        self.draw = _function(self._draw, *images, *_ROWS, _ORIGIN)
+        self.draw = _function(self._draw, *_images(contract), *_ROWS, _ORIGIN)
 
     # -- signatures ------------------------------------------------------------------------------
 
     def floats(self, y, mask, seed, num_samples, origin=None):
-        y, mask, rows = self._checked(y, mask, seed, num_samples, origin)
-        checks = assertions.observed(y, mask, self.values.is_bounded)
-        y, mask = assertions.after(checks, y, mask)
-        if self.values.is_bounded:
+        contract, values = self.contract, self.contract.values
+        y = assertions.shaped(y, "y", (None, *contract.image_shape))
+        shape = [n or d for n, d in zip(y.shape, tf.unstack(tf.shape(y)), strict=True)]
+        count, height, width, _ = shape
+        mask = assertions.shaped(mask, "mask", (*shape[:3], contract.mask_channels))
+        seed = assertions.shaped(seed, "seed", (count,))
+        num_samples = assertions.shaped(num_samples, "num_samples", (count,))
+        origin = tf.zeros((count, 2), "int32") if origin is None else origin
+        origin = assertions.shaped(origin, "origin", (count, 2))
+        checks = [
+            assertions.sizes(height, width, self.limits),
+            *assertions.counts(num_samples, tf.fill((count,), height * width), self.limits),
+            *assertions.observed(y, mask, values.is_bounded),
+            assertions.require(
+                tf.reduce_all(tf.equal(origin % contract.stride, 0)),
+                f"`origin` must hold multiples of {contract.stride}: the row and column of `y` in "
+                "a larger image.",
+                origin,
+            ),
+        ]
+        y, mask, *rows = assertions.after(checks, y, mask, seed, num_samples, origin)
+        if values.is_bounded:
             return self._fill(y, mask, y, rows, lambda x: x, 1.0)
-        values = self.values
         return self._fill(y, mask, values.encode(y), rows, values.decode, values.scale)
 
-    def pixels(self, pixels, mask, seed, num_samples):
-        values = self.values.of("uint8")
-        pixels, mask, rows = self._checked(pixels, mask, seed, num_samples)
-        pixels, mask = assertions.after(assertions.byte_masks(mask), pixels, mask)
-        seen = tf.cast(mask > 0, "float32")
-        return self._fill(pixels, seen, values.encode(pixels), rows, values.decode, 127.5)
-
     def files(self, image_bytes, mask_bytes, seed, num_samples):
-        image_bytes = assertions.forget_shape(image_bytes)
-        some = assertions.require(
-            tf.equal(tf.rank(image_bytes), 1) & (tf.size(image_bytes) > 0),
-            "`image_bytes` must hold at least one encoded image, shape (N,).",
-            tf.shape(image_bytes),
-        )
-        (image_bytes,) = assertions.after([some], image_bytes)
-        image_bytes = tf.ensure_shape(image_bytes, (None,))
+        image_bytes = assertions.shaped(image_bytes, "image_bytes", (None,))
         count = tf.shape(image_bytes)[0]
-        mask_bytes = assertions.rows(mask_bytes, count, "mask_bytes")
-        seed = assertions.rows(seed, count, "seed")
-        num_samples = assertions.rows(num_samples, count, "num_samples")
+        mask_bytes = assertions.shaped(mask_bytes, "mask_bytes", (count,))
+        seed = assertions.shaped(seed, "seed", (count,))
+        num_samples = assertions.shaped(num_samples, "num_samples", (count,))
         index = tf.range(count)
 
-        def header(item):
-            data, i = item
-            return self._fitting(codec.header(data, "image_bytes", i, self.limits, self.webp))
+        def header(data, i):
+            return codec.header(data, "image_bytes", i)
 
         headers = _map(header, (image_bytes, index), tf.TensorSpec((3,), "int32"))
-        sizes = tf.cast(headers[:, 0], "int64") * tf.cast(headers[:, 1], "int64")
-        checks = assertions.counts(num_samples, sizes, self.limits)
-        (num_samples,) = assertions.after(checks, num_samples)
+        sizes = tf.cast(headers[:, :2], "int64")
+        fixed = self.contract.fixed_size
+        checks = [
+            assertions.sizes(sizes[:, 0], sizes[:, 1], self.limits),
+            *assertions.counts(num_samples, tf.reduce_prod(sizes, axis=1), self.limits),
+            assertions.require(
+                tf.reduce_all(tf.equal(sizes, fixed)) if fixed else True,
+                f"Images must have the size of the model, {fixed} (height, width).",
+                sizes,
+            ),
+        ]
+        sizes, num_samples = assertions.after(checks, sizes, num_samples)
         most = tf.reduce_max(num_samples)
-        answers = (
-            tf.TensorSpec((None,), "string"),
-            tf.TensorSpec((), "string"),
-            tf.TensorSpec((), "string"),
-        )
-        rows = (image_bytes, mask_bytes, headers, seed, num_samples, index)
-        # One by one: images of a batch may differ in size.
-        found = _map(lambda item: self._file(*item, most), rows, answers)
-        return dict(zip(("samples_bytes", "mean_bytes", "std_bytes"), found, strict=True))
+        rows = (image_bytes, mask_bytes, headers[:, 2], seed, num_samples, index)
+        # Images of one size are one batch.
+        different, group = tf.unique(sizes[:, 0] * 2**32 + sizes[:, 1])
+
+        def fill(i, answers):
+            at = tf.where(tf.equal(group, i))[:, 0]
+            found = self._fill_files(*(tf.gather(row, at) for row in rows), most)
+            return i + 1, answers.scatter(tf.cast(at, "int32"), found)
+
+        answers = tf.TensorArray("string", count, element_shape=(None,))
+        answers = tf.while_loop(lambda i, _: i < tf.size(different), fill, (0, answers))[1].stack()
+        return {
+            "mean_bytes": answers[:, 0],
+            "std_bytes": answers[:, 1],
+            "samples_bytes": answers[:, 2:],
+        }
 
     def describe(self, row):
         return {"contract": tf.fill(tf.shape(row)[:1], self.contract.to_json())}
 
-    def encode(self, y, mask):
-        y, mask = assertions.images(y, mask, self.contract)
-        y, mask = assertions.after(assertions.observed(y, mask, self.values.is_bounded), y, mask)
-        y = y if self.values.is_bounded else self.values.encode(y)
-        with self._stored_weights():
-            mean, log_variance = self.model.encoder.encode(tf.where(mask > 0.5, y, 0.0), mask)
-        return {"mean": mean, "log_variance": log_variance}
-
     # -- parts -----------------------------------------------------------------------------------
 
-    def _checked(self, image, mask, seed, num_samples, origin=None):
-        """`image`, `mask`, and `(seed, num_samples, origin)`, of which every image has a row."""
-        image, mask = assertions.images(image, mask, self.contract)
-        count = tf.shape(image)[0]
-        seed = assertions.rows(seed, count, "seed")
-        num_samples = assertions.rows(num_samples, count, "num_samples")
-        if origin is None:
-            origin = tf.zeros((count, 2), "int32")
-        else:
-            origin = assertions.rows(origin, count, "origin", width=2)
-            stride = self.model.inference_generator.stride
-            multiples = assertions.require(
-                tf.reduce_all(tf.equal(origin % stride, 0)),
-                f"`origin` must hold multiples of {stride}: the row and column of `y` in a larger "
-                "image.",
-                origin,
-            )
-            (origin,) = assertions.after([multiples], origin)
-        pixels = tf.shape(image)[1] * tf.shape(image)[2]
-        checks = assertions.counts(num_samples, pixels, self.limits)
-        image, mask, num_samples = assertions.after(checks, image, mask, num_samples)
-        return image, mask, (seed, num_samples, origin)
-
-    def _fitting(self, header):
-        """The header of an image, which must have the model's size if that is fixed."""
-        size = self.contract.fixed_size
-        if size is None:
-            return header
-        check = assertions.require(
-            tf.reduce_all(tf.equal(header[:2], size)),
-            f"Images must have the size of the model, {size[0]} x {size[1]} (height x width).",
-            header[:2],
-        )
-        return assertions.after([check], header)[0]
-
-    def _file(self, data, mask_data, header, seed, num_samples, index, most):
-        """PNGs of one file's samples (as many as `most`, empty beyond its own), mean and std."""
-        largest = header[2]
-        rgba, has_alpha = codec.decode(data, "image_bytes", index, largest, self.webp)
-        mask = self._file_mask(rgba, has_alpha, mask_data, largest, index)
+    def _fill_files(self, image_bytes, mask_bytes, largest, seed, num_samples, index, most):
+        """PNGs `(N, 2 + most)` of images of one size: mean, std, samples, and empty strings."""
         channels = self.contract.image_shape[-1]
-        size = self.contract.fixed_size or (None, None)
-        pixels = tf.ensure_shape(codec.to_channels(rgba[..., :3], channels), (*size, channels))
-        half = tf.cast(largest, "float32") / 2.0
-        mask = tf.ensure_shape(tf.cast(mask, "float32"), (*size, self.contract.mask_channels))[None]
-        rows = (seed[None], num_samples[None], tf.zeros((1, 2), "int32"))
+
+        def decode(image, mask, largest, i):
+            rgba = codec.decode(image, largest)
+            seen = self._observed(rgba, mask, largest, i)
+            return codec.to_channels(rgba[..., :3], channels), tf.cast(seen, "float32")
+
+        def encode(mean, std, samples, count, largest):
+            images = tf.concat([mean[None], samples[:count]], axis=0)
+            images = codec.encode_png(images, largest)
+            std = codec.encode_png(std[None], tf.constant(65535))
+            return tf.concat([images[:1], std, images[1:], tf.fill([most - count], "")], axis=0)
+
+        y, mask = _images(self.contract)
+        specs = tf.TensorSpec(y.shape[1:], "int32"), tf.TensorSpec(mask.shape[1:], "float32")
+        pixels, mask = _map(decode, (image_bytes, mask_bytes, largest, index), specs)
+        half = tf.cast(largest, "float32")[:, None, None, None] / 2.0
 
         def decoded(y):
-            return tf.cast(tf.round((tf.clip_by_value(y, -1.0, 1.0) + 1.0) * half), "int32")
+            unit = half if y.shape.rank == 4 else half[:, None]
+            return tf.cast(tf.round((tf.clip_by_value(y, -1.0, 1.0) + 1.0) * unit), "int32")
 
         y = tf.cast(pixels, "float32") / half - 1.0
-        found = self._fill(pixels[None], mask, y[None], rows, decoded, 1.0)
-        std = tf.cast(tf.round(tf.minimum(found["std"][0], 1.0) * 65535.0), "int32")
-        samples = codec.encode_png(found["samples"][0], largest)
-        padding = tf.fill([most - num_samples], "")
-        return (
-            tf.concat([samples, padding], axis=0),
-            codec.encode_png(found["mean"][0], largest),
-            codec.encode_png(std, tf.constant(65535)),
-        )
+        rows = (seed, num_samples, tf.zeros((tf.size(seed), 2), "int32"))
+        found = self._fill(pixels, mask, y, rows, decoded, 1.0)
+        std = tf.cast(tf.round(tf.minimum(found["std"], 1.0) * 65535.0), "int32")
+        rows = (found["mean"], std, found["samples"], num_samples, largest)
+        return _map(encode, rows, tf.TensorSpec((None,), "string"))
 
-    def _file_mask(self, rgba, has_alpha, mask_data, largest, index):
+    def _observed(self, rgba, mask_bytes, largest, index):
         """The observed pixels `(h, w, M)` of a file: opaque ones, which the mask file leaves."""
-        sent = tf.strings.length(mask_data) > 0
+        sent = tf.strings.length(mask_bytes) > 0
+        opaque = rgba[..., 3:] > largest // 2
         some = assertions.require(
-            sent | has_alpha,
-            "An image without alpha channel needs a mask in `mask_bytes` (white = observed). "
-            "The image:",
+            sent | ~tf.reduce_all(opaque),
+            "An image without transparent pixels needs a mask in `mask_bytes` (white = observed).",
+            "no mask for image",
             index,
         )
-        opaque = rgba[..., 3:] > largest // 2
 
         def from_file():
-            header = codec.header(mask_data, "mask_bytes", index, self.limits, self.webp)
+            header = codec.header(mask_bytes, "mask_bytes", index)
             same = assertions.require(
                 tf.reduce_all(tf.equal(header[:2], tf.shape(rgba)[:2])),
                 "A mask must have the size of its image.",
                 header[:2],
-                "for an image of",
+                "for the size",
                 tf.shape(rgba)[:2],
-                "The image:",
+                "of image",
                 index,
             )
             with tf.control_dependencies([same]):
-                found, _ = codec.decode(mask_data, "mask_bytes", index, header[2], self.webp)
-                return opaque & codec.observed(found, header[2], index)
+                mask = codec.decode(mask_bytes, header[2])
+            return opaque & codec.observed(mask, header[2], index)
 
         with tf.control_dependencies([some]):
             seen = tf.cond(sent, from_file, lambda: opaque)
         return tf.repeat(seen, self.contract.mask_channels, axis=-1)
 
     def _fill(self, image, mask, y, rows, decode, unit):
-        """Answers in the image's units, with its observed values.
+        """Answers to `image` `(N, H, W, C)` in its units; `y` is the same in network units.
 
-        Args:
-            image: `(N, H, W, C)` in the caller's units.
-            mask: float32 `(N, H, W, M)`.
-            y: `image` in network units.
-            rows: `(seed, num_samples, origin)`.
-            decode: function from network units to the caller's.
-            unit: float or one a channel, the caller's units in a network unit.
+        `decode` converts network units to the image's, of which `unit` are in one network unit.
         """
-        seed, num_samples, origin = rows
-        y = tf.where(mask > 0.5, y, 0.0)
-        samples, mean = self.draw(y, mask, seed, num_samples, origin)
-        std = _std(samples, num_samples) * tf.constant(unit, "float32")
+        samples, mean, std = self.draw(tf.where(mask > 0.5, y, 0.0), mask, *rows)
         return {
             "samples": tf.where(mask[:, None] > 0.5, image[:, None], decode(samples)),
             "mean": tf.where(mask > 0.5, image, decode(mean)),
-            "std": tf.where(mask > 0.5, 0.0, std),
+            "std": tf.where(mask > 0.5, 0.0, std * tf.constant(unit, "float32")),
         }
 
-    def _stored_weights(self):
-        """A scope in which the Keras layers compute with the stored weights."""
-        mapping = [(weight, tf.cast(stored, "float32")) for weight, stored in self.stored]
-        return keras.StatelessScope(state_mapping=mapping)
-
     def _draw(self, y, mask, seed, num_samples, origin):
-        """Samples `(N, K, H, W, C)` and mean `(N, H, W, C)`, K the largest of `num_samples`."""
+        """Samples `(N, K, H, W, C)`, K the largest of `num_samples`, their mean and deviation."""
         # A limit of its own: checks run at the same time.
         most = tf.minimum(tf.reduce_max(num_samples), self.limits.max_samples)
         seed = tf.cast(tf.math.floormod(seed, 2**31), "int32")
-        with self._stored_weights():
+        weights = [(variable, tf.cast(stored, "float32")) for variable, stored in self.stored]
+        with keras.StatelessScope(state_mapping=weights):
             samples = self.model.sample(y, mask, seed, most, origin)
+            mean, std = _moments(samples, num_samples)
             if predicts_mean(self.model):
                 mean = self.model.mean(y, mask)
-            else:
-                mean = _mean(samples, num_samples)[:, 0]
-        return samples, mean
+        return samples, mean, std
 
 
 def _map(function, rows, signature):
-    return tf.map_fn(function, rows, fn_output_signature=signature, parallel_iterations=16)
+    return tf.map_fn(
+        lambda row: function(*row), rows, fn_output_signature=signature, parallel_iterations=16
+    )
 
 
-def _std(samples, num_samples):
-    """Standard deviation of each image's own samples, `(N, H, W, C)`; 0 for one sample."""
-    weight = _weight(samples, num_samples)
-    variance = tf.reduce_sum(weight * tf.square(samples - _mean(samples, num_samples)), axis=1)
-    count = tf.reshape(tf.cast(num_samples, "float32"), (-1, 1, 1, 1))
-    return tf.sqrt(variance / tf.maximum(count - 1.0, 1.0))
-
-
-def _mean(samples, num_samples):
-    weight = _weight(samples, num_samples)
-    total = tf.reduce_sum(weight, axis=1, keepdims=True)
-    return tf.reduce_sum(weight * samples, axis=1, keepdims=True) / total
-
-
-def _weight(samples, num_samples):
-    """1 for an image's own samples, 0 for those beyond, `(N, K, 1, 1, 1)`."""
-    own = tf.range(tf.shape(samples)[1])[None, :] < num_samples[:, None]
-    return tf.cast(own, "float32")[:, :, None, None, None]
+def _moments(samples, num_samples):
+    """Mean and standard deviation (0 for one sample) of each image's own samples, `(N, H, W, C)`."""
+    own = tf.sequence_mask(num_samples, tf.shape(samples)[1], "float32")[:, :, None, None, None]
+    count = tf.cast(num_samples, "float32")[:, None, None, None]
+    mean = tf.reduce_sum(own * samples, axis=1) / count
+    variance = tf.reduce_sum(own * tf.square(samples - mean[:, None]), axis=1)
+    return mean, tf.sqrt(variance / tf.maximum(count - 1.0, 1.0))

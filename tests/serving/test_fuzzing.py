@@ -12,7 +12,7 @@ from tests.serving.photographs import decode, encode, pixels
 
 tf = pytest.importorskip("tensorflow")
 
-CASES = 1000
+CASES = 300
 FUZZ = settings(
     max_examples=CASES,
     deadline=None,

@@ -76,20 +76,6 @@ def test_noise_of_a_tile_is_a_crop_of_the_images(serve):
         serve("tile", y=y, mask=mask, origin=[[0, 3]], **rows)
 
 
-def test_8_bits(serve):
-    y, mask = batch(2, (20, 14))
-    pixels = np.rint((y + 1) * 127.5).astype("uint8")
-    rows = {"seed": [4, 5], "num_samples": [2, 2]}
-    found = serve("pixels", pixels=pixels, mask=mask * 255, **rows)
-    wanted = serve("serving_default", y=y, mask=mask, **rows)
-    for name in ("samples", "mean"):
-        assert found[name].dtype == np.uint8
-        np.testing.assert_array_equal(found[name], np.rint((wanted[name] + 1) * 127.5))
-    np.testing.assert_allclose(found["std"], wanted["std"] * 127.5, atol=1e-3)
-    ones = serve("pixels", pixels=pixels, mask=mask, **rows)
-    same_bits(ones["samples"], found["samples"])
-
-
 @pytest.mark.parametrize("observed", [0, 1])
 def test_nothing_and_everything_observed(serve, observed):
     y, _ = batch(1)
@@ -97,14 +83,6 @@ def test_nothing_and_everything_observed(serve, observed):
     found = serve("serving_default", y=y, mask=mask, seed=[0], num_samples=[2])
     assert np.isfinite(found["samples"]).all()
     assert (found["std"].max() > 0) == (not observed)
-
-
-def test_e_is_the_models(tiny, serve):
-    y, mask = batch(3)
-    found = serve("encode", y=y, mask=mask)
-    mean, log_variance = tiny.encoder.encode(y, mask)
-    np.testing.assert_allclose(found["mean"], mean, atol=1e-5)
-    np.testing.assert_allclose(found["log_variance"], log_variance, atol=1e-5)
 
 
 def test_the_contract_is_told(tiny, serve):
