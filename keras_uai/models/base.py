@@ -339,9 +339,9 @@ class InpaintingModel(keras.Model):
     @sampler.setter
     def sampler(self, sampler):
         sampler = sampling.get(sampler)
-        if isinstance(sampler, sampling.TwoStage) and not self.generator.predicts_mean:
+        if sampler.needs_mean and not self.generator.predicts_mean:
             raise ValueError(
-                "Two-stage sampling needs a generator with predicts_mean=True. "
+                "Two-stage sampling and inflation need a generator with predicts_mean=True. "
                 f"Received: sampler={sampler!r}"
             )
         self._sampler = sampler

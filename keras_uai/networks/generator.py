@@ -348,14 +348,14 @@ class Generator(keras.Model):
             )
             x = PixelShuffle(r, name=f"{name}_shuffle")(expand(x))
             x = layers.ReLU(name=f"{name}_shuffle_relu")(x)
-        # Noise in a fresh residual is quickly unlearned by dying units, which do not come back.
-        residual = self.input_fill or self.predicts_mean
-        small = keras.initializers.VarianceScaling(0.1, "fan_in", "normal")
+        # The noise of a fresh residual is unlearned by dying units, which do not come back.
+        scale = 1e-4 if self.input_fill or self.predicts_mean else 0.1
+        small = keras.initializers.VarianceScaling(scale, "fan_in", "normal")
         image = layers.Conv2D(
             self.image_shape[-1],
             3,
             padding="same",
-            kernel_initializer="zeros" if residual else small,
+            kernel_initializer=small,
             dtype="float32",
             name=f"{name}_image",
         )

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_uai import checks, measurements, random, rng_streams
 from keras_uai.sampling.noise import draw_latents
-from keras_uai.sampling.samplers import TwoStage, decode, sample_keys
+from keras_uai.sampling.samplers import decode, sample_keys
 from keras_uai.sampling.tiling import pad_to_multiple
 
 MIN_INFLATION, MAX_INFLATION, MAX_TRIES = 0.1, 10.0, 12
@@ -14,17 +14,19 @@ PIXELS = 2**20
 
 
 def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, batch_size=64):
-    """Fits the inflation of the model's two-stage sampler.
+    """Fits the inflation of the model's sampler.
 
     A tenth of the observed pixels is hidden, and samples are compared with the values observed
     there. The ratio of their spread to the error of their mean (spread-skill) is 1 where
     uncertainty is right. With few hidden pixels the observation is nearly as dense as at inference,
-    so that the ratio is that of missing pixels. A model that was trained with `context_dropout`
+    so that the ratio is that of missing pixels. Of a model that was trained with
+    `split_by_measurement`, what a fresh mask misses is hidden instead: gaps like the data's own.
+    A model that was trained with `context_dropout`
     must also be right far from any observed pixel: there 0.8 of the pixels are hidden, then all of
     them, and the geometric mean of both ratios counts.
 
     Args:
-        model: An `InpaintingModel` with a `TwoStage` sampler.
+        model: An `InpaintingModel` whose generator has `predicts_mean=True`.
         dataset: Batches as `fit` takes them, of one image size; clean images are not used. Training
             images will do.
         images: Largest number of images used.
@@ -37,14 +39,14 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
         `hidden_pixels` behind it.
 
     Raises:
-        ValueError: if the sampler has one stage, nothing can be hidden, or no inflation from 0.1 to
-            10 reaches the ratio. The sampler is then unchanged.
+        ValueError: if the generator predicts no mean, nothing can be hidden, or no inflation from
+            0.1 to 10 reaches the ratio. The sampler is then unchanged.
     """
     sampler = model.sampler
-    if not isinstance(sampler, TwoStage):
+    if not model.generator.predicts_mean:
         raise ValueError(
-            "`calibrate_spread` needs a two-stage sampler: model.sampler = TwoStage(stride=4). "
-            f"Received: model.sampler={sampler!r}"
+            "`calibrate_spread` needs a generator with predicts_mean=True, as UAI.recommended has. "
+            f"Received: predicts_mean={model.generator.predicts_mean!r}"
         )
     if not spread_skill > 0:
         raise ValueError(
@@ -58,9 +60,10 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
     keys = random.key(model.seed, rng_streams.CALIBRATION, np.arange(len(y)))
     rows = max(1, min(batch_size, PIXELS // (y.shape[1] * y.shape[2])) // 2)
     ratios, hidden_pixels = [], 0
+    by_measurement = float(getattr(model, "split_by_measurement", 0.0) > 0.0)
     for everything in (0.0, 1.0) if dropout else (0.0,):
         seen = measurements.split_mask(
-            model.measurement, mask, keys, (ratio, ratio), context_dropout=everything
+            model.measurement, mask, keys, (ratio, ratio), by_measurement, everything
         )
         seen = ops.convert_to_numpy(seen)
         hidden = mask - seen
@@ -84,7 +87,7 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
             f"{spread_skill:g} times their error; after little training they hardly differ. "
             f"Received: {reached:.2g} times at inflation={inflation:.3g}"
         )
-    model.sampler = TwoStage(sampler.stride, inflation)
+    model.sampler = sampler.with_inflation(inflation)
     return {
         "inflation": inflation,
         "spread_skill": reached,
@@ -142,7 +145,7 @@ class _SpreadSkill:
         y, mask = ops.repeat(y, 2, axis=0), ops.repeat(mask, 2, axis=0)
         flat = ops.reshape(keys, (-1, 2))
         generator = model.inference_generator
-        images = model.sampler.second_stage(generator, images, mean, y, mask, flat, inflation)
+        images = model.sampler.refine(generator, images, mean, y, mask, flat, inflation)
         images = model.composite(model.values.clip(images), y, mask)
         return ops.reshape(images, (-1, 2, *images.shape[1:]))
 

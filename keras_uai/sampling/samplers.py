@@ -14,7 +14,27 @@ from keras_uai.sampling.noise import draw_latents, stratified_mask
 
 @keras.saving.register_keras_serializable("keras_uai")
 class OneStage:
-    """Samples as G decodes them: `x_tilde = G(y, z)`."""
+    """Samples as G decodes them: `x_tilde = G(y, z)`.
+
+    Args:
+        inflation: Factor of a sample's deviation from the predicted mean; `calibrate_spread` fits
+            it. Other values than 1 need a generator with `predicts_mean=True`.
+
+    Example:
+
+    >>> keras_uai.sampling.OneStage(inflation=1.2)
+    OneStage(inflation=1.2)
+    """
+
+    def __init__(self, inflation=1.0):
+        self.inflation = float(inflation)
+        if not self.inflation > 0:
+            raise ValueError(f"`inflation` must be positive. Received: inflation={inflation!r}")
+
+    @property
+    def needs_mean(self):
+        """Whether the sampler needs a generator that predicts a mean."""
+        return self.inflation != 1.0
 
     def __call__(self, generator, features, y, mask, keys, origin=None, latents=draw_latents):
         """Draws K samples of each observation.
@@ -33,10 +53,45 @@ class OneStage:
         """
         count = ops.shape(keys)[1]
         images = decode(generator, features, keys, y, origin, latents)
-        return _split_samples(images, count)
+        if self.needs_mean:
+            repeated = repeat({"y": y, "mask": mask, "mean": features["mean"]}, count)
+            origin = None if origin is None else ops.repeat(origin, count, axis=0)
+            images = self.refine(
+                generator,
+                images,
+                repeated["mean"],
+                repeated["y"],
+                repeated["mask"],
+                ops.reshape(keys, (-1, 2)),
+                self.inflation,
+                origin,
+            )
+        shape = ops.shape(images)
+        return ops.reshape(images, (-1, count, shape[1], shape[2], images.shape[-1]))
+
+    def refine(self, generator, images, mean, y, mask, keys, inflation, origin=None):
+        """Inflates the deviations of samples of G from the mean: `(N, H, W, C)`.
+
+        Args:
+            generator, y, mask, origin: As in `__call__`, per sample.
+            images: `(N, H, W, C)`, samples of G; a NumPy array is overwritten.
+            mean: `(N, H, W, C)`, the predicted mean of each.
+            keys: uint32 `(N, 2)`.
+            inflation: Float, or a scalar tensor.
+        """
+        if isinstance(images, np.ndarray):  # tiles: whole images are changed in place
+            images -= mean
+            images *= inflation
+            images += mean
+            return images
+        return mean + inflation * (images - mean)
+
+    def with_inflation(self, inflation):
+        """Returns a copy with another inflation."""
+        return type(self)(**{**self.get_config(), "inflation": inflation})
 
     def get_config(self):
-        return {}
+        return {"inflation": self.inflation}
 
     @classmethod
     def from_config(cls, config):
@@ -77,49 +132,28 @@ class TwoStage(OneStage):
     TwoStage(stride=4, inflation=1.8)
     """
 
+    needs_mean = True
+
     def __init__(self, stride=4, inflation=1.0):
+        super().__init__(inflation)
         self.stride = check_integer("TwoStage", "stride", stride, 1)
-        self.inflation = float(inflation)
-        if not self.inflation > 0:
-            raise ValueError(f"`inflation` must be positive. Received: inflation={inflation!r}")
 
-    def __call__(self, generator, features, y, mask, keys, origin=None, latents=draw_latents):
-        count = ops.shape(keys)[1]
-        images = decode(generator, features, keys, y, origin, latents)
-        repeated = repeat({"y": y, "mask": mask, "mean": features["mean"]}, count)
-        y, mask, mean = repeated["y"], repeated["mask"], repeated["mean"]
-        if origin is not None:
-            origin = ops.repeat(origin, count, axis=0)
-        keys = ops.reshape(keys, (-1, 2))
-        images = self.second_stage(generator, images, mean, y, mask, keys, self.inflation, origin)
-        return _split_samples(images, count)
-
-    def second_stage(self, generator, images, mean, y, mask, keys, inflation, origin=None):
-        """Predicts the mean of y and of the sampled pixels, `(N, H, W, C)`.
-
-        Args:
-            images: `(N, H, W, C)`, samples of the first stage; a NumPy array is overwritten.
-            mean: `(N, H, W, C)`, the predicted mean of each.
-            y, mask, origin: As in `OneStage.__call__`.
-            keys: uint32 `(N, 2)`.
-            inflation: Float, or a tensor that broadcasts against `images`.
-        """
+    def refine(self, generator, images, mean, y, mask, keys, inflation, origin=None):
+        """Predicts the mean of y and of the sampled pixels; see `OneStage.refine`."""
+        images = super().refine(generator, images, mean, y, mask, keys, inflation, origin)
         height, width = ops.shape(y)[1], ops.shape(y)[2]
         seen = stratified_mask(keys, self.stride, height, width, origin)
-        if isinstance(images, np.ndarray):  # tiles: whole images are changed in place
+        if isinstance(images, np.ndarray):
             seen = np.maximum(mask, ops.convert_to_numpy(seen))
-            images -= mean
-            images *= inflation
-            images += mean
             np.copyto(images, y, where=mask > 0.5)
             np.copyto(images, 0.0, where=seen <= 0.5)
             return generator.observe(images, seen)["mean"]
         seen = ops.maximum(mask, seen)
-        values = ops.where(mask > 0.5, y, mean + inflation * (images - mean))
+        values = ops.where(mask > 0.5, y, images)
         return generator.observe(ops.where(seen > 0.5, values, 0.0), seen)["mean"]
 
     def get_config(self):
-        return {"stride": self.stride, "inflation": self.inflation}
+        return {"stride": self.stride, **super().get_config()}
 
 
 def get(identifier):
@@ -161,11 +195,6 @@ def decode(generator, features, keys, y, origin=None, latents=draw_latents):
     keys = ops.reshape(keys, (-1, 2))
     style, noise = latents(generator, keys, ops.shape(y)[1], ops.shape(y)[2], origin)
     return generator.decode(features, style, noise, samples=count)
-
-
-def _split_samples(images, count):
-    shape = ops.shape(images)
-    return ops.reshape(images, (-1, count, shape[1], shape[2], images.shape[-1]))
 
 
 def _parse(text):

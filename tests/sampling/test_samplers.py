@@ -21,7 +21,7 @@ def model():
     model = tiny_uai(generator=MEAN)
     for v in model.generator.weights:
         if v.path.endswith("head_image/kernel"):
-            v.assign(v * 10.0)
+            v.assign(v * 300.0)
     return model
 
 
@@ -113,7 +113,8 @@ def test_samplers_are_serialized_and_compared():
     assert copy == TwoStage(8, 1.25)
     assert hash(copy) == hash(TwoStage(8, 1.25))
     assert copy not in (TwoStage(8), TwoStage(4, 1.25), OneStage())
-    assert run_serialization_test(OneStage, {}) == OneStage()
+    assert run_serialization_test(OneStage, {"inflation": 1.5}) == OneStage(1.5)
+    assert OneStage(1.5) != OneStage()
 
 
 @pytest.mark.parametrize(
@@ -173,8 +174,9 @@ def test_two_stages_need_a_predicted_mean():
     ):
         tiny_uai(sampler=TwoStage(4))
     model = tiny_uai()
-    with pytest.raises(ValueError, match="predicts_mean=True"):
-        model.sampler = "TwoStage(4)"
+    for sampler in ("TwoStage(4)", "OneStage(1.2)"):
+        with pytest.raises(ValueError, match="predicts_mean=True"):
+            model.sampler = sampler
     assert model.sampler == OneStage()
 
 
