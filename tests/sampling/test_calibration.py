@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_uai.sampling import OneStage, TwoStage, calibration
+from keras_uai.sampling import TwoStage, calibration
 from tests.testing import array, images, observations, run_on_jax, same_bits, tiny_uai
 
 MEAN = {"input_fill": "push_pull", "residual_conditioning": True, "predicts_mean": True}
@@ -170,7 +170,7 @@ def test_calibrations_that_are_refused(model):
         with pytest.raises(ValueError, match=message):
             model.calibrate_spread(**{"dataset": [y], **arguments})
         assert model.sampler == TwoStage(4)
-    with pytest.raises(ValueError, match="predicts_mean=True.*Received: predicts_mean=False"):
+    with pytest.raises(ValueError, match=r"predicts_mean=True.*Received: predicts_mean=False"):
         tiny_uai().calibrate_spread([y])
 
 
