@@ -163,13 +163,12 @@ class Run:
 
     def _calibrate(self):
         """Fits the sampler's inflation on training images; returns the fit, or None."""
-        sampler = getattr(self.model, "sampler", None)
-        if not self.settings["calibrate_spread"] or not hasattr(sampler, "inflation"):
+        if not (self.settings["calibrate_spread"] and self.model.generator.predicts_mean):
             return None
         try:
             fitted = self.model.calibrate_spread(self.data.train)
         except ValueError as error:  # no reason to lose a training
-            print(f"The spread inflation stays {sampler.inflation}: {error}")
+            print(f"The spread inflation stays {self.model.sampler.inflation}: {error}")
             return None
         print("spread calibration: " + ", ".join(f"{n} {v:.4g}" for n, v in fitted.items()))
         return fitted
