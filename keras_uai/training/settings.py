@@ -38,12 +38,10 @@ SETTINGS = {
     "limit": Setting(int, None, "Largest number of training images. Default: all.", 1),
     "mask_from": Setting(str, None, "Masks of damaged images: alpha, sidecar or color:R,G,B."),
     "strict": Setting(bool, False, "Stop at an unreadable image instead of skipping it."),
-    "measurement": Setting(
-        str, None, 'Damage: "DropPixel(0.9)", "Patch(90, 10)"; with --mask_from: "Empirical()".'
-    ),
+    "measurement": Setting(str, None, 'Damage of clean images: "Patch(90, 10)", "DropPixel(0.9)".'),
     "model": Setting(tuple(MODELS), "UAI", "Class of keras_uai.models."),
     "config": Setting(
-        ("paper", "recommended"), None, "Where defaults are from: section 3, or what measures best."
+        ("paper", "recommended"), None, "Defaults: section 3, or what measures best."
     ),
     "latent_dim": Setting(int, 128, "Length of the latent that E recovers.", 1),
     "ema_decay": Setting(float, 0.0, "Decay of the average of G's weights for samples; 0: none."),
@@ -76,19 +74,13 @@ SETTINGS = {
     "calibrate_spread": Setting(
         bool,
         True,
-        "Fit a TwoStage sampler's inflation, so that samples spread as much as they err.",
+        "Fit the sampler's inflation, so that samples spread as much as they err.",
     ),
-    "eval_split": Setting(
-        ("validation", "test"),
-        "validation",
-        "Scored images; test: 10% that supervision leaves out, too.",
-    ),
+    "eval_split": Setting(("validation", "test"), "validation", "Images of the final scores."),
     "eval_images": Setting(int, 1000, "Images of the final scores; 0: none.", 0),
     "num_samples": Setting(int, 10, "Samples per image.", 2),
     "extractor": Setting(
-        str,
-        None,
-        "Adds a Fréchet distance: inception, efficientnet_lite0, or auto (the first there).",
+        str, None, "Adds a Fréchet distance: auto, inception, efficientnet_lite0."
     ),
     "eval_every": Setting(int, 5, "Epochs between evaluations during training; 0: none.", 0),
     "monitor_images": Setting(int, 100, "Images of these evaluations; 0: pictures only.", 0),

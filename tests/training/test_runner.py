@@ -36,11 +36,11 @@ def only_run(tiny):
 
 
 def test_a_run_leaves_its_files(tiny, capsys, monkeypatch):
-    # Samples of a run of seconds hardly differ: no inflation gives them all of their spread.
-    fit = sampling.calibrate_spread
-    monkeypatch.setattr(
-        models.UAI, "calibrate_spread", lambda *given: fit(*given, spread_skill=0.2)
-    )
+    def fit(model, dataset):  # samples of a run of seconds hardly differ: there is nothing to fit
+        model.sampler = model.sampler.with_inflation(2.5)
+        return {"inflation": 2.5, "batches": len(dataset)}
+
+    monkeypatch.setattr(models.UAI, "calibrate_spread", fit)
     assert main(tiny, "run.py --x") == 0
     folder = only_run(tiny)
     assert os.path.basename(folder) == "0000-uai-drawn_faces-drop_pixel_0.5-seed0"
@@ -56,7 +56,7 @@ def test_a_run_leaves_its_files(tiny, capsys, monkeypatch):
     record = files.read_json(os.path.join(folder, "scores.json"))
     assert record["images_seen"] == 96
     assert record["scores"]["model"]["num_samples"] == 2
-    assert record["spread_calibration"]["images"] == 40
+    assert record["spread_calibration"] == {"inflation": 2.5, "batches": 5}
     assert set(record["scores"]) >= {"model", "linear_interpolation", "nearest", "mean_colour"}
     assert record["versions"]["keras"] == keras.__version__
     assert record["hardware"]["cores"] >= 1
@@ -71,7 +71,7 @@ def test_a_run_leaves_its_files(tiny, capsys, monkeypatch):
     model = keras.saving.load_model(os.path.join(folder, "model.keras"))
     y = np.zeros((2, 16, 16, 3), "float32")
     assert model.inpaint(y, num_samples=3).shape == (2, 3, 16, 16, 3)
-    assert model.sampler.inflation == record["spread_calibration"]["inflation"]
+    assert model.sampler.inflation == 2.5
     assert int(model.step) == 12
     # Resuming a finished run changes nothing.
     assert main({"resume": folder}) == 0
