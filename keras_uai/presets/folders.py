@@ -45,14 +45,7 @@ def is_preset(path):
 
 
 def find(name_or_path):
-    """Returns the folder of a preset.
-
-    Args:
-        name_or_path: string or path; a preset's folder, or a name of `available()`.
-
-    Raises:
-        ValueError: If there is no such preset. The message lists the presets there are.
-    """
+    """Returns the folder of a preset, named by its folder or by a name of `available()`."""
     name = os.fspath(name_or_path)
     known = available()
     if is_preset(name) or name in known:

@@ -18,21 +18,13 @@ RUN_SETTINGS = "settings.json"
 
 @dataclasses.dataclass
 class Loaded:
-    """A trained model and its origin.
+    """A trained model and its origin."""
 
-    Attributes:
-        model: an `InpaintingModel`.
-        name: string; the model's name in tables.
-        digest: string that changes with the weights.
-        settings: dict of the data settings that it was trained with; `{}` where unknown.
-        layout: `"fixed"` (aligned images of one size) or `"any"` (photographs of any size).
-    """
-
-    model: object
-    name: str
-    digest: str
-    settings: dict
-    layout: str
+    model: InpaintingModel
+    name: str  # in tables
+    digest: str  # changes with the weights
+    settings: dict  # data settings that it was trained with; {} where unknown
+    layout: str  # "fixed" (aligned images of one size) or "any" (photographs of any size)
 
 
 def load(name_or_path, cls=InpaintingModel, *, load_weights=True, compile=True, **overrides):

@@ -6,13 +6,10 @@ import numpy as np
 
 
 def write(path, networks, float16=True):
-    """Writes the weights of networks.
+    """Writes the weights of networks, a dict `{name: network}`, into a new file.
 
-    Args:
-        path: path of the new file.
-        networks: dict `{name: network}`.
-        float16: bool; rounds arrays of two or more dimensions (kernels) to float16 where nothing
-            overflows. Scales, biases and moving statistics stay float32. Default: True.
+    With `float16`, arrays of two or more dimensions (kernels) are rounded to it where nothing
+    overflows. Scales, biases and moving statistics stay float32.
     """
     with h5py.File(path, "w") as file:
         for name, network in networks.items():
@@ -27,11 +24,7 @@ def write(path, networks, float16=True):
 
 
 def read(path):
-    """Returns what `write` stored as `{name of a network: {path of a variable: array}}`.
-
-    Raises:
-        ValueError: If the file cannot be read.
-    """
+    """Returns what `write` stored as `{name of a network: {path of a variable: array}}`."""
     try:
         with h5py.File(path, "r") as file:
             return {name: _arrays(group) for name, group in file.items()}
@@ -40,12 +33,7 @@ def read(path):
 
 
 def assign(network, values, name, path):
-    """Assigns the weights `{path of a variable: array}` of a network.
-
-    Raises:
-        ValueError: If these are other variables than the network has. The message says that they
-            are of the network `name` and from the file `path`.
-    """
+    """Assigns `{path of a variable: array}`, read from a file, to the network `name`."""
     expected = {variable.path: tuple(variable.shape) for variable in network.weights}
     found = {key: value.shape for key, value in values.items()}
     if found != expected:

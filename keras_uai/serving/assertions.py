@@ -20,13 +20,9 @@ def after(checks, *tensors):
 
 
 def shaped(tensor, name, shape):
-    """Returns `tensor` after a check of its shape.
+    """Returns the input `name` after a check of its shape, which servers leave to the graph.
 
-    Servers do not compare the arrays they are fed with a signature's shapes.
-
-    Args:
-        name: string, of the input.
-        shape: tuple of axes: an integer, a scalar tensor, or None for any length of at least 1.
+    The axes in `shape` are integers, scalar tensors, or None for any length of at least 1.
     """
     # Without a static shape, so that the check stays in the graph.
     tensor = tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=tf.TensorShape(None))

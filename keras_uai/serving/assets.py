@@ -4,13 +4,7 @@ _WARM_UP_SIDE = 64  # pixels, for models of any size
 
 
 def write(folder, contract, name, functions):
-    """Writes the files into the folder (a `pathlib.Path`) of a version.
-
-    Args:
-        contract: the model's `Contract`.
-        name: string, the model's name on servers.
-        functions: dict `{signature: tf.function}`.
-    """
+    """Writes the files into the folder of a version; `functions` is `{signature: tf.function}`."""
     import tensorflow as tf
 
     warm_up = folder / "assets.extra" / "tf_serving_warmup_requests"
@@ -113,7 +107,7 @@ _FILES = """
 `image_bytes`: `image_bytes` and `mask_bytes` (N), each PNG or JPEG of 8 or 16 bits, white =
 observed. Transparent pixels are missing; an empty mask adds none. `seed`, `num_samples` -> PNGs of
 each image's size: `samples_bytes` (N, K), empty beyond an image's own; `mean_bytes` and `std_bytes`
-(N). `std_bytes` has 16 bits, white = half of the images' range. An image with transparent damage,
+(N). `std_bytes` has 16 bits, white = the images' whole range. An image with transparent damage,
 one reconstruction back:
 
 ```sh

@@ -3,7 +3,6 @@
 import concurrent.futures
 import dataclasses
 import math
-import os
 import warnings
 
 import numpy as np
@@ -13,7 +12,7 @@ from keras_uai import files
 from keras_uai.checks import check_integer, per_image_seeds
 from keras_uai.serving import images, transports
 from keras_uai.serving.contract import Contract
-from keras_uai.serving.errors import FailedError, RefusedError, UnavailableError
+from keras_uai.serving.errors import RefusedError, UnavailableError
 
 BATCH = 32  # images of an array in one request, at most
 ALIGNMENT = 64  # pixels, of tiles: levels of the push-pull fill are aligned, too
@@ -76,42 +75,35 @@ class Client:
     # -- reconstructions -------------------------------------------------------------------------
 
     def inpaint(self, image, mask=None, num_samples=10, seed=0):
-        """Samples reconstructions of one image, or of several.
+        """Samples reconstructions of an image, or of a batch. (`map` asks for several files.)
 
         Args:
             image: array `(H, W, C)` or `(N, H, W, C)`: uint8, uint16, or floats in [-1, 1] (numbers
-                in the data's units for models of other values); the bytes or the path of an image
-                file; or a list of images, which may differ in kind and size.
-            mask: of one image, an array `(H, W)` (1 = observed), bytes or a path (white =
-                observed); one for each of several. Default: alpha, or all that is not NaN; in float
-                images without NaN, all that is not 0 in all channels.
+                in the data's units for models of other values); or the bytes or the path of an
+                image file.
+            mask: array `(H, W)` or `(N, H, W)`, 1 = observed; or bytes or a path, white = observed.
+                Default: alpha, or all that is not NaN; in float images without NaN, all that is not
+                0 in all channels.
             num_samples: integer, K. Default: 10.
-            seed: an integer (image i of several has the seed `seed + i`), or one an image. The
-                same image and seed give the same samples, alone or among others. Default: 0.
+            seed: an integer (image i of a batch has the seed `seed + i`), or one an image. The same
+                image and seed give the same samples, alone or among others. Default: 0.
 
         Returns:
-            A `Reconstruction`; for a list of images, a list.
+            A `Reconstruction`.
 
         Raises:
-            ValueError: if an image is wrong (`RefusedError` if the model says so). The message
-                names the file, or the place in the list.
+            ValueError: if an image is wrong (`RefusedError` if the model says so).
             UnavailableError: if the server was not reached.
             FailedError: if it failed on the request.
         """
         num_samples = check_integer("Client.inpaint", "num_samples", num_samples, 1)
-        if not isinstance(image, (list, tuple)):
-            return self._inpaint(image, mask, num_samples, seed)
-        masks = [None] * len(image) if mask is None else mask
-        if len(masks) != len(image):
-            raise ValueError(
-                f"A list of {len(image)} images needs as many masks. Received: {len(masks)}"
-            )
-        seeds = per_image_seeds(seed, len(image)).tolist()
-
-        def one(i):
-            return self._inpaint(image[i], masks[i], num_samples, seeds[i], f"image {i}")
-
-        return list(self.map(one, range(len(image))))
+        if images.is_encoded(image):
+            image, mask = images.read(image, mask)
+        batch = images.prepare(image, mask, self.contract)
+        found = self._batch(batch, num_samples, per_image_seeds(seed, len(batch.image)))
+        if np.ndim(image) == 3:
+            found = Reconstruction(found.samples[0], found.mean[0], found.std[0])
+        return found
 
     @property
     def contract(self):
@@ -163,24 +155,6 @@ class Client:
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _inpaint(self, image, mask, num_samples, seed, name=None):
-        """`inpaint` of an array or file; `name`, or the path, is in front of errors' messages."""
-        name = os.fspath(image) if isinstance(image, (str, os.PathLike)) else name
-        try:
-            if images.is_encoded(image):
-                image, mask = images.read(image, mask)
-            batch = images.prepare(image, mask, self.contract)
-            found = self._batch(batch, num_samples, per_image_seeds(seed, len(batch.image)))
-        except (ValueError, FailedError, UnavailableError) as error:
-            if name is None:
-                raise
-            kinds = (RefusedError, FailedError, UnavailableError, ValueError)
-            kind = next(kind for kind in kinds if isinstance(error, kind))
-            raise kind(f"{name}: {error}") from error
-        if np.ndim(image) == 3:
-            found = Reconstruction(found.samples[0], found.mean[0], found.std[0])
-        return found
-
     def _batch(self, batch, num_samples, seeds):
         """The `Reconstruction` of a `Prepared` batch, asked for in parts."""
         limits, fixed = self.contract.limits, self.contract.fixed_size
@@ -189,7 +163,7 @@ class Client:
                 f"This model has a fixed layout of {fixed[0]} x {fixed[1]} pixels. Images of other "
                 "sizes are scaled to it with their aspect kept, and the filled pixels are scaled "
                 "back.",
-                stacklevel=4,
+                stacklevel=3,
             )
         ask, size = self._ask_floats, BATCH
         if limits is not None:
@@ -223,7 +197,7 @@ class Client:
         feed = {name: [files.encode_image(one) for one in v] for name, v in pixels.items()}
         found = self._ask("image_bytes", feed, num_samples, seeds, "_bytes")
         samples, mean, std = map(_decoded, found)
-        return batch.values.encode(samples), batch.values.encode(mean), std / 65535.0
+        return batch.values.encode(samples), batch.values.encode(mean), std / 32767.5
 
     def _ask_by_tiles(self, batch, at, num_samples, seeds):
         """Asks for one image by overlapping tiles, whose noise is a crop of the whole image's.

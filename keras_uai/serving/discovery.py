@@ -10,19 +10,12 @@ from keras_uai.datasets import damage, folder
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """An image file to fill in.
-
-    Args:
-        path: string, of the image.
-        name: string, of its results: a relative path with `/`, without extension.
-        mask_from: string, `"alpha"`, `"sidecar"`, `"nan"` or `"color:R,G,B"`.
-        mask: string, path of its mask file, or None.
-    """
+    """An image file to fill in."""
 
     path: str
-    name: str
-    mask_from: str
-    mask: str | None
+    name: str  # of its results: a relative path with `/`, without extension
+    mask_from: str  # "alpha", "sidecar", "nan" or "color:R,G,B"
+    mask: str | None  # path of its mask file
 
     def load(self):
         """Reads `(pixels (H, W, C), mask (H, W))`, the mask boolean, True = observed."""
@@ -40,15 +33,12 @@ def find(paths, mask="auto", leave_out=None):
     Args:
         paths: list of files and folders. Folders are searched with the folders in them. A mask file
             is no image if its image is in the list, too.
-        mask: string, `"alpha"`, `"sidecar"`, `"nan"`, `"color:R,G,B"`, `"auto"` (the mask file if
-            an image has one, else alpha), or the path of one mask for all. Default: `"auto"`.
+        mask: string, an `Input.mask_from`, `"auto"` (the mask file if an image has one, else
+            alpha), or the path of one mask for all. Default: `"auto"`.
         leave_out: path of a folder to skip, such as the results', or None.
 
     Returns:
         List of `Input`, sorted by name. Results are named after the path within a given folder.
-
-    Raises:
-        ValueError: if there is no such file or folder, no image, or two images of one name.
     """
     one_for_all = os.path.isfile(mask)
     if mask != "auto" and not one_for_all:

@@ -90,15 +90,7 @@ def export(
 
 
 def run(options):
-    """Runs the command `export`.
-
-    Args:
-        options: dict of its flags: `model`, `out`, `weights`, `name`, `overwrite` and the fields of
-            `Limits`.
-
-    Returns:
-        The text to print.
-    """
+    """Runs the command `export` with its flags, a dict; returns the text to print."""
     from keras_uai import presets
 
     path = pathlib.Path(next_version(options["out"]))

@@ -118,15 +118,16 @@ def read(image, mask=None):
     Returns:
         `(pixels, mask)`: `(H, W, C)`, and boolean `(H, W)`. Transparent pixels are missing.
     """
-    pixels, seen = damage.read_damaged(image, "alpha")
-    if mask is None:
-        return pixels, seen
-    if is_encoded(mask):
-        try:
+    try:
+        pixels, seen = damage.read_damaged(image, "alpha")
+        if is_encoded(mask):
             mask = files.read_mask(mask, pixels.shape[:2], image)
-        except files.UnreadableImageError as error:
-            raise ValueError(f"its mask cannot be read: {error}") from error
-    return pixels, seen & (checks.check_mask(mask, (1, *pixels.shape))[0, ..., 0] > 0.5)
+    except ValueError as error:
+        named = [os.fspath(v) for v in (image, mask) if isinstance(v, (str, os.PathLike))]
+        raise ValueError(f"{' and its mask '.join(named) or 'encoded image'}: {error}") from error
+    if mask is not None:
+        seen = seen & (checks.check_mask(mask, (1, *pixels.shape))[0, ..., 0] > 0.5)
+    return pixels, seen
 
 
 def is_encoded(image):

@@ -29,18 +29,10 @@ from keras_uai.serving.errors import FailedError, UnavailableError
 
 
 def run(options, paths):
-    """Runs the command.
-
-    Args:
-        options: dict of its flags: `model`, `server`, `out`, `mask`, `num_samples`, `seed`,
-            `overwrite`, `timeout`, `retries`, `concurrency`, `progress`.
-        paths: list of images and folders.
+    """Runs the command with its flags, a dict, on a list of images and folders.
 
     Returns:
         The exit code: 0; 1 if an image or the server failed; 130 after Ctrl-C.
-
-    Raises:
-        ValueError: if the command is wrong.
     """
     out, targets = options["out"], [options[name] for name in ("model", "server") if options[name]]
     if len(targets) != 1:
@@ -75,13 +67,8 @@ def run(options, paths):
 def inpaint(client, found, out, num_samples=5, seed=0, overwrite=False, progress=False):
     """Fills in images, each with the same seed, and writes their results.
 
-    Args:
-        client: a `Client`.
-        found: list of `discovery.Input`.
-        out: string, folder of the results.
-        overwrite: boolean, whether results that are there are replaced. Default: False; such images
-            are skipped.
-        progress: boolean, whether a progress bar is shown. Default: False.
+    Images of `found`, a list of `discovery.Input`, that have results in the folder `out` are skipped
+    unless `overwrite`.
 
     Returns:
         `(outcomes, stopped)`: a dict `{path: "written", "kept", or the image's error}`, and the
@@ -117,23 +104,20 @@ def inpaint(client, found, out, num_samples=5, seed=0, overwrite=False, progress
 
 def encode(found):
     """Returns `{file name: bytes}` of a `Reconstruction`. One sample alone has no deviation."""
-    floats = found.mean.dtype.kind == "f"
-    extension = ".tif" if floats else ".png"
-
-    def encoded(pixels):
-        pixels = pixels.astype("float32") if floats else pixels
-        return files.encode_image(pixels, extension)
-
-    contents = {f"sample_{k + 1:02d}{extension}": encoded(v) for k, v in enumerate(found.samples)}
-    contents[f"mean{extension}"] = encoded(found.mean)
+    dtype = found.mean.dtype
+    extension = ".tif" if dtype.kind == "f" else ".png"
+    images = {f"sample_{k + 1:02d}": sample for k, sample in enumerate(found.samples)}
+    images["mean"] = found.mean
     if len(found.samples) > 1:
-        std = found.std.mean(axis=-1)
+        std = images["std"] = found.std.mean(axis=-1)
+        if dtype.kind != "f":
+            share = np.minimum(std / (np.iinfo(dtype).max / 2.0), 1.0)
+            images["std"] = np.rint(share * 65535.0).astype("uint16")
+    images = {k: v.astype("float32") if v.dtype.kind == "f" else v for k, v in images.items()}
+    contents = {f"{k}{extension}": files.encode_image(v, extension) for k, v in images.items()}
+    if len(found.samples) > 1:
         colours = figures.colour_map(std / (std.max() or 1.0))
         contents["uncertainty.png"] = files.encode_image(colours)
-        if not floats:
-            share = np.minimum(std / (np.iinfo(found.mean.dtype).max / 2.0), 1.0)
-            std = np.rint(share * 65535.0).astype("uint16")
-        contents[f"std{extension}"] = files.encode_image(std, extension)
     return contents
 
 

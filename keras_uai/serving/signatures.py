@@ -169,7 +169,7 @@ class _Graph:
         y = tf.cast(pixels, "float32") / half - 1.0
         rows = (seed, num_samples, tf.zeros((tf.size(seed), 2), "int32"))
         found = self._fill(pixels, mask, y, rows, decoded, 1.0)
-        std = tf.cast(tf.round(tf.minimum(found["std"], 1.0) * 65535.0), "int32")
+        std = tf.cast(tf.round(found["std"] * 32767.5), "int32")
         rows = (found["mean"], std, found["samples"], num_samples, largest)
         return _map(encode, rows, tf.TensorSpec((None,), "string"))
 

@@ -100,7 +100,7 @@ class SavedModel(Transport):
         tf = backend.tensorflow("A SavedModel is run by TensorFlow")
         self.where = os.fspath(path)
         try:
-            self.signatures = tf.saved_model.load(self.where).signatures
+            self._module = tf.saved_model.load(self.where)  # owns the signatures' variables
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise ValueError(
                 f"This folder holds no SavedModel that can be loaded: {error}. "
@@ -110,12 +110,13 @@ class SavedModel(Transport):
     def call(self, signature, inputs, timeout):
         import tensorflow as tf
 
-        if signature not in self.signatures:
+        signatures = self._module.signatures
+        if signature not in signatures:
             raise errors.RefusedError(
                 f"The SavedModel must be an export of keras_uai. Received: {self.where}, with the "
-                f"signatures {sorted(self.signatures)}"
+                f"signatures {sorted(signatures)}"
             )
-        function = self.signatures[signature]
+        function = signatures[signature]
         specs = function.structured_input_signature[1]
         try:
             feed = {name: tf.constant(inputs[name], spec.dtype) for name, spec in specs.items()}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_uai import presets
+from keras_uai.presets import card
 from tests.testing import ROOT, same_bits
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
@@ -45,6 +46,13 @@ def test_it_predicts_and_samples_as_it_did(name):
         float(stored["std"]), rel=0.06
     )
     assert np.sqrt(1.1 * variance / error) == pytest.approx(float(stored["spread_skill"]), rel=0.08)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_card_is_written_from_its_metadata(name):
+    folder = ROOT / "saved_models" / name
+    text = card.render(name, presets.metadata(folder), (folder / "serving").exists())
+    assert text == (folder / "README.md").read_text()
 
 
 def test_all_of_them_are_small():

@@ -1,6 +1,5 @@
 """Exports appear whole or not at all, where servers look for them, with all that servers need."""
 
-import json
 import pathlib
 import subprocess
 import sys
@@ -9,8 +8,8 @@ import types
 import keras
 import pytest
 
-from keras_uai import models, presets
-from keras_uai.serving import Contract, Limits, assets, exporting, signatures
+from keras_uai import presets
+from keras_uai.serving import Limits, assets, exporting, signatures
 from tests.serving.conftest import tiny_model
 from tests.testing import ROOT, same_bits
 
@@ -183,10 +182,3 @@ def test_the_next_version_and_the_name(tmp_path, tiny, monkeypatch):
         assert f"-e MODEL_NAME={'the_other' if name else 'my_faces__32'}" in text
     with pytest.raises(ValueError, match=r"This version exists. Use .*/3"):
         exporting.run(options | {"out": f"{options['out']}/2"})
-
-
-def test_the_contract_survives_json(tiny):
-    for model in (tiny, models.UAI((8, 8, 1), "DropPixel(0.5)")):
-        contract = Contract.of(model, Limits(max_samples=2))
-        assert Contract.from_json(contract.to_json()) == contract
-        assert json.loads(contract.to_json())["limits"]["max_samples"] == 2

@@ -16,7 +16,7 @@ from keras_uai.serving import Client, RefusedError
 from keras_uai.serving.transports import SavedModel
 from tests.serving import servers
 from tests.serving.photographs import batch, decode, encode, pixels
-from tests.testing import ROOT, same_bits
+from tests.testing import same_bits
 
 tf = pytest.importorskip("tensorflow")
 
@@ -145,24 +145,6 @@ def test_servers_refuse(urls, way):
     y, mask = batch(1)
     with Client(urls[way]) as client, pytest.raises(RefusedError, match=r"must lie in \[1, 4\]"):
         client.inpaint(y, mask, num_samples=5)
-
-
-def test_the_command_through_a_preset(local, tmp_path):
-    """A folder with an 8-bit, a 16-bit and a gray photograph."""
-    _, seen = photograph("uint8")
-    images = {dtype: photograph(dtype)[0] for dtype in DTYPES} | {"gray": pixels(SIZE, 1)}
-    (tmp_path / "in").mkdir()
-    for name, image in images.items():
-        files.write_image(tmp_path / "in" / f"{name}.png", image)
-        (tmp_path / "in" / f"{name}_mask.png").write_bytes(encode((seen * 255).astype("uint8")))
-    flags = ["--num_samples=1", f"--preset={local['preset']}", "--out=out", "in"]
-    command = [sys.executable, ROOT / "tools" / "inpaint", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 0, done.stderr
-    for name, image in images.items():
-        found = files.read_image(tmp_path / "out" / name / "sample_01.png")[0]
-        same_bits(found[seen], image[seen])
-        assert (found[~seen] != image[~seen]).any()
 
 
 # -- TensorFlow alone ------------------------------------------------------------------------------

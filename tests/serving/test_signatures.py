@@ -92,6 +92,7 @@ def test_the_contract_is_told(tiny, serve):
     assert (told.stride, told.mask_channels, told.values) == (2, 1, tiny.values)
     assert told.limits.max_samples == 4
     assert json.loads(told.to_json()) == json.loads(text)
+    assert Contract.from_json(Contract.of(tiny).to_json()) == Contract.of(tiny)
 
 
 ROWS = {"seed": [1, 2], "num_samples": [3, 2]}
