@@ -300,7 +300,7 @@ def test_pair_std_estimates_the_standard_deviation():
         ({"num_samples": 2.5}, "Received: num_samples=2.5"),
         ({"batch_size": 0}, "Received: batch_size=0"),
         ({"seed": 1.5}, "Received: seed=1.5"),
-        ({"seed": [1, 2]}, r"one an image \(7\)\. Received: shape \(2,\)"),
+        ({"seed": [1, 2]}, r"one an image \(7\)\. Received: seed=\[1, 2\]"),
     ],
 )
 def test_other_arguments_are_refused(model, batch, change, message):
@@ -315,6 +315,6 @@ def test_other_arguments_are_refused(model, batch, change, message):
 def test_a_model_of_fixed_size_takes_its_size_only():
     model = tiny(UAI)
     with pytest.raises(
-        ValueError, match=r"shape \(N, 16, 16, 3\)\. Received: shape \(1, 16, 20, 3\)"
+        ValueError, match=r"shape \(N, 16, 16, 3\).*Received: shape \(1, 16, 20, 3\)"
     ):
         model.inpaint(images(1, (16, 20, 3)))

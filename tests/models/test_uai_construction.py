@@ -145,7 +145,7 @@ def test_recommended_depends_on_the_measurement(measurement, few, sampler):
         ({"context_dropout": -0.1}, "Received: context_dropout=-0.1"),
         ({"energy_scales": (None, 2.5)}, r"Received: energy_scales=\(None, 2\.5\)"),
         ({"energy_scales": ()}, r"at least one scale.*Received: energy_scales=\(\)"),
-        ({"sampler": "TwoStage(4)"}, "needs a generator with predicts_mean=True"),
+        ({"sampler": "TwoStage(4)"}, "need a generator with predicts_mean=True"),
         ({"generator": {"conditional": False}}, "needs a generator with conditional=True"),
     ],
 )

@@ -185,7 +185,7 @@ def test_every_argument_survives(name):
         arguments |= {"context_dropout": 0.1}
     if name == "Unpaired":
         arguments |= {"train_on_y_hat": True, "encoder": small, "energy_scales": (None, 4)}
-        arguments |= {"sampler": TwoStage(stride=2, inflation=1.5)}
+        arguments |= {"sampler": TwoStage(stride=2, inflation=1.5), "sample_every": 2}
         arguments["generator"] |= {"predicts_mean": True}
     networks = {
         n: lambda m, n=n: m.get_config()[n] for n in ("generator", "discriminator", "encoder")

@@ -54,6 +54,8 @@ def test_no_farther_and_hardly_nearer(options):
         noise_channels=1,
         **options,
     )
+    for v in generator.trainable_variables:  # fresh blocks pass their input on
+        v.assign(v + 0.1 * noise(*v.shape, seed=len(v.path)))
     radius, stride = generator.receptive_radius, generator.stride
     assert radius % stride == 0
     tile = radius + 2 * stride

@@ -42,7 +42,7 @@ def made(measurement="DropPixel(0.5)", image_shape=(None, None, 3), sampler=None
         encoder=SMALL,
     )
     for v in model.generator.weights:
-        if "head_image/kernel" in v.path or "noise/" in v.path:
+        if any(part in v.path for part in ("head_image/kernel", "conv_1/kernel", "noise/")):
             v.assign(v + 0.1 * noise(*v.shape, seed=len(v.path)))
         elif v.path.endswith("moving_mean"):
             v.assign(0.1 * noise(*v.shape, seed=len(v.path)))
