@@ -348,8 +348,8 @@ class Generator(keras.Model):
             )
             x = PixelShuffle(r, name=f"{name}_shuffle")(expand(x))
             x = layers.ReLU(name=f"{name}_shuffle_relu")(x)
-        # The noise of a fresh residual is unlearned by dying units, which do not come back.
-        scale = 1e-4 if self.input_fill or self.predicts_mean else 0.1
+        # The noise of a fresh mean is unlearned by dying units, which do not come back.
+        scale = 1e-4 if self.predicts_mean else 0.1
         small = keras.initializers.VarianceScaling(scale, "fan_in", "normal")
         image = layers.Conv2D(
             self.image_shape[-1],

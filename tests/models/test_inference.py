@@ -20,8 +20,7 @@ def made(**kwargs):
     keras.utils.set_random_seed(0)
     model = tiny_uai(**kwargs)
     kernel = model.generator.get_layer("decoder").get_layer("head_image").kernel
-    residual = model.generator.input_fill or model.generator.predicts_mean
-    kernel.assign(kernel * (600.0 if residual else 20.0))
+    kernel.assign(kernel * (600.0 if model.generator.predicts_mean else 20.0))
     return model
 
 
