@@ -110,7 +110,7 @@ def test_samples_agree_where_the_answer_is_certain(energetic):
     bound = energetic.inpaint(x * mask, mask, num_samples=6)
     missing = mask[0, ..., 0] == 0
     assert bound.std(1)[:, missing].mean() < 0.65 * free.std(1)[:, missing].mean()
-    assert ((bound.mean(1) - x)[:, missing] ** 2).mean() < 0.45 * COLOUR**2
+    assert ((bound.mean(1) - x)[:, missing] ** 2).mean() < 0.35 * COLOUR**2
 
 
 # -- the paper's terms: images of one of two colours, half of their pixels dropped ---------------
