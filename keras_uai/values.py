@@ -4,11 +4,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_uai.configurable import Configurable
+
 _MAX = {"uint8": 255, "uint16": 65535}
 
 
 @keras.saving.register_keras_serializable("keras_uai")
-class ValueScaling:
+class ValueScaling(Configurable):
     """Maps image values to network units and back. It belongs to a model and is saved with it.
 
     uint8 and uint16 images are scaled by their range: `y = v / (max / 2) - 1`. No integer maps to
@@ -135,16 +137,6 @@ class ValueScaling:
 
     def get_config(self):
         return {"dtype": self.dtype, "location": self.location, "scale": self.scale}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-    def __eq__(self, other):
-        return isinstance(other, ValueScaling) and self.get_config() == other.get_config()
-
-    def __hash__(self):
-        return hash(repr(self.get_config()))
 
     def __repr__(self):
         if self.is_bounded:

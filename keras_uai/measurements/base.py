@@ -1,15 +1,15 @@
 """Base class of measurements: the operator F, the recovered mask T(y), and masks drawn by key."""
 
-import ast
 import math
 
 import keras
 from keras import ops
 
 from keras_uai import random, rng_streams
+from keras_uai.configurable import Configurable, from_text
 
 
-class Measurement:
+class Measurement(Configurable):
     """The operator F of equation 1 and a distribution of masks p_M: how images are damaged.
 
     `F(x, mask) = x * mask + tau * (1 - mask)`. Subclasses draw masks in `sample(keys, height,
@@ -115,20 +115,6 @@ class Measurement:
     def get_config(self):
         return {"tau": self.tau}
 
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-    def __repr__(self):
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
-
-    def __eq__(self, other):
-        return type(self) is type(other) and self.get_config() == other.get_config()
-
-    def __hash__(self):
-        return hash((type(self).__name__, *self.get_config().values()))
-
 
 def per_image(values):
     """Reshapes a scalar, or one float per image `(N,)`, to broadcast against `(N, H, W, C)`."""
@@ -150,12 +136,8 @@ def get(identifier):
         found = keras.saving.deserialize_keras_object(identifier)
     elif isinstance(identifier, str):
         try:
-            call = ast.parse(identifier.strip(), mode="eval").body
-            known = {"Patch": measurements.Patch, "DropPixel": measurements.DropPixel}
-            args = [ast.literal_eval(arg) for arg in call.args]
-            kwargs = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-            found = known[call.func.id](*args, **kwargs)
-        except (SyntaxError, AttributeError, KeyError, TypeError, ValueError) as error:
+            found = from_text(identifier, measurements.Patch, measurements.DropPixel)
+        except (TypeError, ValueError) as error:
             raise ValueError(
                 "A measurement must be written as Patch(n, k), Patch(n, k, border=b) or "
                 f"DropPixel(p). Received: {identifier!r}. {error}"

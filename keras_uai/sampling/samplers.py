@@ -1,6 +1,6 @@
 """Samplers: stateless, serializable objects that make images of the networks' predictions."""
 
-import ast
+import contextlib
 
 import keras
 import numpy as np
@@ -8,12 +8,13 @@ from keras import ops
 
 from keras_uai import random, rng_streams
 from keras_uai.checks import check_integer
+from keras_uai.configurable import Configurable, from_text
 from keras_uai.networks.generator import repeat
 from keras_uai.sampling.noise import draw_latents, stratified_mask
 
 
 @keras.saving.register_keras_serializable("keras_uai")
-class OneStage:
+class OneStage(Configurable):
     """Samples as G decodes them: `x_tilde = G(y, z)`.
 
     Args:
@@ -93,20 +94,6 @@ class OneStage:
     def get_config(self):
         return {"inflation": self.inflation}
 
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-    def __repr__(self):
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
-
-    def __eq__(self, other):
-        return type(self) is type(other) and self.get_config() == other.get_config()
-
-    def __hash__(self):
-        return hash(repr(self))
-
 
 @keras.saving.register_keras_serializable("keras_uai")
 class TwoStage(OneStage):
@@ -172,7 +159,8 @@ def get(identifier):
     elif isinstance(identifier, dict):
         sampler = keras.saving.deserialize_keras_object(identifier)
     elif isinstance(identifier, str):
-        sampler = _parse(identifier)
+        with contextlib.suppress(TypeError):  # another text than a sampler's
+            sampler = from_text(identifier, OneStage, TwoStage)
     if not isinstance(sampler, OneStage):
         raise ValueError(
             "`sampler` must be OneStage(), TwoStage(stride, inflation) or None. "
@@ -195,18 +183,3 @@ def decode(generator, features, keys, y, origin=None, latents=draw_latents):
     keys = ops.reshape(keys, (-1, 2))
     style, noise = latents(generator, keys, ops.shape(y)[1], ops.shape(y)[2], origin)
     return generator.decode(features, style, noise, samples=count)
-
-
-def _parse(text):
-    """Returns the sampler of a text such as "TwoStage(4)", or None for other texts."""
-    try:
-        call = ast.parse(text.strip(), mode="eval").body
-        sampler = {"OneStage": OneStage, "TwoStage": TwoStage}[call.func.id]
-        args = [ast.literal_eval(arg) for arg in call.args]
-        kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
-    except (SyntaxError, AttributeError, KeyError, ValueError):
-        return None
-    try:
-        return sampler(*args, **kwargs)
-    except TypeError:  # too many arguments
-        return None
