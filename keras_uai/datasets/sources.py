@@ -1,4 +1,4 @@
-"""Where images come from: a numbered list of images and how each is decoded, free of TensorFlow."""
+"""Image sources: numbered lists of images with their decoders. Free of TensorFlow."""
 
 import dataclasses
 import hashlib
@@ -22,7 +22,7 @@ def digest(values):
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """How an image is cropped, resized and converted; see `keras_uai.datasets.load`."""
+    """Cropping, resizing and conversion of images; see `keras_uai.datasets.load`."""
 
     image_size: tuple | int | None = None
     center_crop: int | None = None

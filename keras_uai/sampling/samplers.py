@@ -34,7 +34,7 @@ class OneStage(Configurable):
 
     @property
     def needs_mean(self):
-        """Whether the sampler needs a generator that predicts a mean."""
+        """Whether the sampler requires a generator with `predicts_mean=True`."""
         return self.inflation != 1.0
 
     def __call__(self, generator, features, y, mask, keys, origin=None, latents=draw_latents):
