@@ -23,9 +23,8 @@ def define_feature_flags():
     DEFINE_string(
         "extractor",
         "auto",
-        "Features of the Fréchet and kernel distances: inception[:path], "
-        "efficientnet_lite0, a Keras model (*.keras), or none. auto: inception where its weights are "
-        "on this machine, else efficientnet_lite0.",
+        "Features of the Fréchet and kernel distances: inception[:path], efficientnet_lite0, or "
+        "none. auto: inception where its weights are on this machine, else efficientnet_lite0.",
     )
     DEFINE_integer("feature_crop", 64, "Side of crops for features; 0: whole images.", 0)
     DEFINE_string("references", ".cache/references", "Folder of reference statistics.")

@@ -15,27 +15,17 @@ from absl.flags import DEFINE_alias, DEFINE_bool, DEFINE_integer, DEFINE_list, D
 from keras_uai.cli import flags
 
 
-def define_view_flags(out):
-    """Defines the flags of all pictures; `out` is the default path."""
-    DEFINE_integer("first", 0, "Place in the split of the first image.", lower_bound=0)
-    DEFINE_string("view", None, "Part of each image: ROW,COLUMN,HEIGHT,WIDTH. Default: all.")
-    DEFINE_integer("num_samples", 5, "Samples to show.", lower_bound=1)
-    DEFINE_integer("seed", 0, "Seed of the samples.")
-    DEFINE_string("out", out, "The PNG to write.")
-
-
 def define():
-    DEFINE_list(
-        "model",
-        None,
-        f"{flags.MODEL_HELP}; several are separated by commas.",
-        required=True,
-    )
+    several = f"{flags.MODEL_HELP}; several are separated by commas."
+    DEFINE_list("model", None, several, required=True)
     DEFINE_alias("preset", "model")
     DEFINE_string("sampler", None, flags.SAMPLER_HELP)
     DEFINE_list("names", None, "Titles of the columns of several models.")
     flags.define_data_flags(images=8)
-    define_view_flags("figure.png")
+    DEFINE_integer("first", 0, "Place in the split of the first image.", lower_bound=0)
+    DEFINE_integer("num_samples", 5, "Samples to show.", lower_bound=1)
+    DEFINE_integer("seed", 0, "Seed of the samples.")
+    DEFINE_string("out", "figure.png", "The PNG to write.")
     DEFINE_list("baselines", None, "Baselines to show in further rows. Default: none.")
     DEFINE_bool("uncertainty", True, "Add the rows of mean and standard deviation.")
     DEFINE_bool("clean", True, "Add the clean images where they are known.")

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_uai.checks import check_mask
+
 TOLERANCE = 1e-3  # how far outside of [-1, 1] rounding may carry a value
 
 
@@ -38,16 +40,6 @@ def images(name, value, shape=(None,) * 4, bounded=True):
 
 
 def mask(name, value, shape):
-    """Returns `value` as an array `(N, H, W, 1)` or `(N, H, W, C)` of zeros and ones."""
+    """Returns a mask `(N, H, W, 1)` or `(N, H, W, C)` of images of `shape`, float32 0 and 1."""
     value = to_numpy(value)
-    if value.shape not in ((*shape[:3], 1), tuple(shape)):
-        raise ValueError(
-            f"`{name}` must have shape {(*shape[:3], 1)}, or that of the images, {tuple(shape)}. "
-            f"Received: shape {value.shape}"
-        )
-    if not np.isin(value, (0, 1)).all():
-        raise ValueError(
-            f"`{name}` must hold 1 (observed) and 0 (missing) only. "
-            f"Received: values from {value.min()} to {value.max()}"
-        )
-    return value
+    return check_mask(value, shape, shape[-1] if value.shape == tuple(shape) else 1, name)

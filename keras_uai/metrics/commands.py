@@ -12,18 +12,11 @@ import keras
 import numpy as np
 
 import keras_uai
-from keras_uai.metrics import (
-    evaluation,
-    extractors,
-    figures,
-    predictors,
-    report,
-    statistics,
-)
-from keras_uai.metrics.evaluation_data import EvaluationData
+from keras_uai.metrics import evaluation, extractors, figures, predictors, report, statistics
+from keras_uai.metrics.evaluation_data import UNDAMAGED, EvaluationData
 
 MODEL, PREDICTED_MEAN = "model", "model, predicted mean"
-FIGURE_IMAGES, FIGURE_SAMPLES = 8, 5
+FIGURE_SAMPLES = 5
 UNCERTAINTY_SAMPLES = 10  # of which the uncertainty is, and the mean if the model predicts none
 
 
@@ -89,13 +82,13 @@ def evaluate(options):
             "milliseconds_an_image": 1000.0 * found.seconds / len(found),
             "calibration": found.scores.calibration(),
         }
-    result = {"description": describe(result), **result}
+    result = {"description": report.describe(result), **result}
     return result, report.write(options["out"], result, _pictures(options, data, methods))
 
 
 def reference_statistics(options):
     """Makes reference statistics of clean images, or finds them; returns `(Statistics, path)`."""
-    data = EvaluationData(options, clean_only=True)
+    data = EvaluationData({**options, "measurement": UNDAMAGED})
     return _reference(options, data, options.get("feature_crop", statistics.CROP) or None)[1:]
 
 
@@ -103,67 +96,35 @@ def draw_figure(options):
     """Draws observations and samples: of one model in the layout of figures 4 and 5, of several a
     column each; returns the path of the PNG.
     """
-    paths = options["model"]
-    paths = [paths] if isinstance(paths, str) else paths
-    models = [predictors.load(path, options.get("sampler")) for path in paths]
-    names = options.get("names") or [model.name for model in models]
+    models = [predictors.load(path, options["sampler"]) for path in options["model"]]
+    names = options["names"] or [model.name for model in models]
     if len(names) != len(models) or len(set(names)) != len(names):
         raise ValueError(
             "Each model needs a name of its own. "
             f"Received: {len(models)} models, --names={','.join(names)}"
         )
-    data = EvaluationData({**options, "images": None}, models[0], scored=False)
-    images = options["images"] or FIGURE_IMAGES
-    found = data.shown(options.get("first") or 0, images, options["seed"])
-    view, shown = figures.cutter(options.get("view")), options["num_samples"]
-    y, clean = view(found["observation"]), view(found["clean"] if options["clean"] else None)
-    if len(models) > 1 or options.get("names"):
-        samples = [view(_samples(model, found, shown)) for model in models]
+    data = EvaluationData({**options, "images": None, "holdout": 0.0}, models[0])
+    found = data.shown(options["first"], options["images"], options["seed"])
+    y, shown = found["observation"], options["num_samples"]
+    clean = found["clean"] if options["clean"] else None
+    if len(models) > 1 or options["names"]:
+        samples = [_samples(model, found, shown) for model in models]
         columns = dict(zip(names, samples, strict=True))
         picture = figures.models_grid(y, columns, clean, max_samples=shown)
     else:
-        samples = _samples(models[0], found, max(shown, UNCERTAINTY_SAMPLES))
-        others = {
-            name: view([s[0] for s in _samples(predictors.baseline(name), found, 1)])
-            for name in options.get("baselines") or ()
-        }
+        (model,) = models
+        others = options["baselines"] or ()
         picture = figures.sample_grid(
             y,
-            view(samples),
+            _samples(model, found, max(shown, UNCERTAINTY_SAMPLES)),
             clean,
-            mean=view(_predicted_means(models[0], found)),
-            others=others,
+            mean=model.mean and _first(predictors.predicted_mean(model), found),
+            others={name: _first(predictors.baseline(name), found) for name in others},
             max_samples=shown,
             uncertainty=options["uncertainty"],
         )
     figures.save_png(picture, options["out"])
     return options["out"]
-
-
-def describe(result):
-    """Returns a description of the evaluation: images, damage, samples, extractor, seeds."""
-    data, extractor = result["data"], result["extractor"]
-    text = (
-        f"{data['images']:,} images of {data['dataset']} ({data['split']}, seed {data['seed']}), "
-        f"{data['image_size']}, {data['measurement'] or 'damaged as they are'}"
-    )
-    if data["holdout"]:
-        text += f"; scored on about {data['holdout']:.0%} of the observed pixels, which were hidden"
-    text += f"; {result['num_samples']} samples an image, seed {result['seed']}."
-    if extractor:
-        what = f"{data['images']:,} reconstructions"
-        if extractor["images"] != data["images"]:
-            what = f"{extractor['images']:,} windows of {extractor['crop']} pixels around damage"
-        text += (
-            f" Distances: {extractor['extractor']} (weights {extractor['weights']}, resize "
-            f"{extractor['resize']}), {what} against the clean images."
-        )
-        if extractor["images"] <= extractor["dimensions"]:
-            text += (
-                f" So few images have no full covariance in {extractor['dimensions']:,} dimensions:"
-                " the Fréchet distance is too large, and compares only with one of as many images."
-            )
-    return f"{text} ± is half of the 95% interval over images."
 
 
 def _reference(options, data, crop):
@@ -204,8 +165,8 @@ def _pictures(options, data, methods):
     found = data.shown(0, options["grid"], options["seed"])
     y, clean = found["observation"], found["clean"]
     samples = {
-        name: _samples(m, found, options["num_samples"] if m.stochastic else 1)
-        for name, m in methods.items()
+        name: _samples(method, found, options["num_samples"] if method.stochastic else 1)
+        for name, method in methods.items()
     }
     first = {name: [of_image[0] for of_image in images] for name, images in samples.items()}
     pictures = {"methods": figures.sample_grid(y, None, clean, others=first)}
@@ -224,9 +185,6 @@ def _samples(model, found, num_samples):
     ]
 
 
-def _predicted_means(model, found):
-    """Returns a list of the predicted means `(H, W, C)`, or None if the model predicts none."""
-    if model.mean is None:
-        return None
-    given = zip(found["observation"], found["mask"], strict=True)
-    return [model.mean(y[None], mask[None])[0] for y, mask in given]
+def _first(model, found):
+    """Returns the image that a model without z gives for each, a list of `(H, W, C)`."""
+    return [samples[0] for samples in _samples(model, found, 1)]

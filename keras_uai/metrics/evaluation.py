@@ -1,7 +1,6 @@
 """Evaluation of one predictor on damaged images whose true values are known, in one loop."""
 
 import itertools
-import json
 import math
 import os
 import time
@@ -9,7 +8,6 @@ import warnings
 
 import numpy as np
 
-from keras_uai import files
 from keras_uai.metrics import checks, distances, extractors, predictors, statistics
 from keras_uai.metrics.batches import image_seeds, unpacked
 from keras_uai.metrics.progress import bar
@@ -96,8 +94,6 @@ def run(
     found = Evaluation(predictor, num_samples, extractor, feature_crop, clean_features)
     if path and os.path.exists(path):
         found.load(path, settings)
-    if found.is_finished:
-        return found
     saved = time.monotonic()
     measurement = measurement or predictor.measurement
     with bar(progress, None if max_images is None else max_images - len(found)) as advance:
@@ -110,7 +106,6 @@ def run(
                 saved = time.monotonic()
     if not len(found):
         raise ValueError("`dataset` must hold at least one image. Received: no batch")
-    found.is_finished = True
     if path:
         found.save(path, settings)
     return found
@@ -124,7 +119,6 @@ class Evaluation:
         features: dict of lists of arrays `(n, D)`: `"sample"` (the first one), `"mean"` (of all, if
             there are several) and `"clean"`.
         seconds: time spent on sampling.
-        is_finished: whether all images were evaluated.
     """
 
     def __init__(self, predictor, num_samples, extractor, feature_crop, clean_features):
@@ -136,7 +130,6 @@ class Evaluation:
         kinds = ["sample"] + ["mean"] * (self.num_samples > 1) + ["clean"] * clean_features
         self.features = {kind: [] for kind in kinds} if extractor else {}
         self.seconds = 0.0
-        self.is_finished = False
         self._sizes = set()
         self._images = []  # of each feature vector
 
@@ -165,13 +158,13 @@ class Evaluation:
             )
         mean = samples.mean(axis=1, dtype="float32")
         images = {"sample": samples[:, 0], "mean": mean, "clean": clean}
+        windows = statistics.windows(batch["mask"], len(self), self.feature_crop, known)
         for kind, features in self.features.items():
             whole = images[kind] if known is None else np.where(known > 0.5, images[kind], clean)
-            crop = self.feature_crop
-            rows, parts = statistics.parts(whole, batch["mask"], len(self), crop, known)
+            parts = np.stack([whole[window] for window in windows])
             features.append(statistics.extract(self.extractor, parts))
-        self._sizes |= {part.shape for part in parts}
-        self._images += rows
+        self._sizes.add(parts.shape[1:])
+        self._images += [len(self) + image for image, *_ in windows]
 
     def statistics(self, kind="sample"):
         """Returns `Statistics` of the features `"sample"`, `"mean"` or `"clean"`."""
@@ -228,27 +221,18 @@ class Evaluation:
         """Writes the state, whole or not at all."""
         header = {
             "settings": settings or {},
-            "is_finished": self.is_finished,
             "seconds": self.seconds,
             "sizes": sorted(self._sizes),
         }
         arrays = {f"scores/{name}": v for name, v in self.scores.image_table().items()}
         arrays |= {f"features/{kind}": np.concatenate(v) for kind, v in self.features.items()}
         arrays["images"] = np.array(self._images, "int64")
-        arrays["header"] = np.frombuffer(json.dumps(header).encode(), "uint8")
-        files.atomic_write(path, lambda file: np.savez(file, **arrays))
+        statistics.save_arrays(path, header, arrays)
 
     def load(self, path, settings):
         """Reads the state that `save` wrote; raises a ValueError if it is of other settings."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-            header = json.loads(arrays.pop("header").tobytes().decode())
-        except (OSError, KeyError, ValueError) as error:
-            raise ValueError(
-                "The file must be the state of an evaluation: remove it, and begin anew. "
-                f"Received: {path} ({error})"
-            ) from error
+        kind = "the state of an evaluation: remove it, and begin anew"
+        header, arrays = statistics.load_arrays(path, kind, "images")
         if wrong := statistics.differences(header["settings"], settings or {}):
             raise ValueError(
                 "An evaluation with other settings was begun here. Choose another folder (--out), "
@@ -257,6 +241,6 @@ class Evaluation:
         table = {n.removeprefix("scores/"): v for n, v in arrays.items() if n.startswith("scores/")}
         self.scores.extend(table, self.num_samples)
         self.features = {kind: [arrays[f"features/{kind}"]] for kind in self.features}
-        self.is_finished, self.seconds = header["is_finished"], header["seconds"]
+        self.seconds = header["seconds"]
         self._sizes = {tuple(size) for size in header["sizes"]}
         self._images = arrays["images"].tolist()

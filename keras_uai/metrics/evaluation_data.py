@@ -1,5 +1,6 @@
 """The images of an evaluation, damaged: from flags and a run's settings to batches."""
 
+import functools
 import os
 
 import numpy as np
@@ -13,7 +14,7 @@ from keras_uai.metrics.batches import Repeatable, holdout, image_seeds, unpacked
 DATA = ("data", "split_seed", "image_size", "center_crop", "channels", "measurement", "mask_from")
 HOLDOUT = 0.2  # share of the observed pixels hidden if no image is clean
 DIFFERENT = 0.1  # mean difference at observed pixels above which two images show different scenes
-_UNDAMAGED = measurements.DropPixel(0.0)
+UNDAMAGED = "DropPixel(0.0)"
 
 
 class EvaluationData:
@@ -21,11 +22,9 @@ class EvaluationData:
 
     Args:
         options: dict of the flags `data`, `data_dir`, `split`, `split_seed`, `image_size`,
-            `center_crop`, `channels`, `measurement`, `mask_from`, `never_fill`, `clean_data`,
-            `holdout` and `images`; None or absent if not given.
+            `center_crop`, `channels`, `measurement`, `mask_from`, `clean_data`, `holdout` and
+            `images`; None or absent if not given.
         model: `Predictor`, whose settings and measurement are the defaults; or None.
-        clean_only: bool, whether to load clean images without damage.
-        scored: bool, whether to hide some observed pixels of images that are not known clean.
 
     Attributes:
         values: the `ValueScaling` of the images.
@@ -34,7 +33,7 @@ class EvaluationData:
         identity: the entries of the provenance that name the images.
     """
 
-    def __init__(self, options, model=None, clean_only=False, scored=True):
+    def __init__(self, options, model=None):
         settings = model.settings if model else {}
         given = {n: settings.get(n) if options.get(n) is None else options[n] for n in DATA}
         if not given["data"]:
@@ -42,39 +41,43 @@ class EvaluationData:
         if model and given["image_size"] is None and None not in (model.image_shape or (None,)):
             given["image_size"] = tuple(model.image_shape[:-1])
         self.given = given
-        self.options = options
         has_holes = str(given["data"]).endswith((".npy", ".npz"))  # NaN
         self.is_damaged = given["mask_from"] is not None or (
-            has_holes and given["measurement"] is None and not clean_only
+            has_holes and given["measurement"] is None
         )
-        self.measurement = _UNDAMAGED if clean_only else self._measurement(model)
+        self.measurement = self._measurement(model)
         self.clean_data = options.get("clean_data")
         if self.clean_data is not None:
             self._check_clean_data()
         knows_clean = not self.is_damaged or self.clean_data is not None
-        default = HOLDOUT if scored and not knows_clean else None
-        self.holdout = options.get("holdout") or default
-        self.has_whole_images = knows_clean and self.holdout is None
-        self.seed = given["split_seed"] or 0
+        self.holdout = options.get("holdout")
+        if self.holdout is None and not knows_clean:
+            self.holdout = HOLDOUT
+        self.has_whole_images = knows_clean and not self.holdout
+        name, split, seed = given["data"], options["split"], given["split_seed"] or 0
+        self.arguments = {
+            **{name: given[name] for name in ("image_size", "center_crop", "channels")},
+            "split": split,
+            "seed": seed,
+            "limit": options.get("images"),
+            "data_dir": options.get("data_dir"),
+        }
         self.values = model.values if model else None
         if self.values is None:
-            arguments = {**self._arguments(), "mask_from": given["mask_from"]}
-            self.values = datasets.scan_values(given["data"], **arguments)
-        name = given["data"]
+            masks = {"mask_from": given["mask_from"]}
+            self.values = datasets.scan_values(given["data"], **self.arguments, **masks)
         name = name if name in datasets.NAMES else os.path.basename(os.path.abspath(name))
-        self.identity = {"dataset": name, "split": options["split"], "seed": self.seed}
-        self._loaded = None
+        self.identity = {"dataset": name, "split": split, "seed": seed}
 
     def provenance(self):
         """Returns all that determines the images and their damage."""
         found = statistics.content(self.batches())
         damage = None if self.is_damaged else repr(self.measurement)
-        return {**self.identity, **found, "measurement": damage, "holdout": self.holdout}
+        hidden = {"holdout": self.holdout or None}
+        return {**self.identity, **found, "measurement": damage, **hidden}
 
     def batches(self):
         """Returns an iterable of batches for `keras_uai.metrics.evaluate`."""
-        if self._loaded is None:
-            self._loaded = self._load()
         if self.holdout:
             return holdout(self._loaded, self.measurement, self.holdout)
         return self._loaded
@@ -91,7 +94,7 @@ class EvaluationData:
                 images.extend(batch.get(name, ()))
         if not found["mask"]:
             raise ValueError(
-                f"`--first` must be less than the number of {self.options['split']} images. "
+                f"`--first` must be less than the number of {self.arguments['split']} images. "
                 f"Received: --first={first}"
             )
         found["seeds"] = image_seeds(seed, first + np.arange(len(found["mask"])))
@@ -111,33 +114,17 @@ class EvaluationData:
             )
         return found
 
-    def _arguments(self):
-        return {
-            **{name: self.given[name] for name in ("image_size", "center_crop", "channels")},
-            "split": self.options["split"],
-            "seed": self.seed,
-            "limit": self.options.get("images"),
-            "data_dir": self.options.get("data_dir"),
-        }
-
-    def _load(self):
-        arguments = {
-            **self._arguments(),
-            "values": self.values,
-            "never_fill": self.options.get("never_fill"),
-            "batch_size": 64,
-            "shuffle": False,
-            "index": self.clean_data is not None,
-        }
+    @functools.cached_property
+    def _loaded(self):
+        arguments = {**self.arguments, "values": self.values, "batch_size": 64, "shuffle": False}
+        arguments["index"] = self.clean_data is not None
         data = self.given["data"]
-        if not self.is_damaged or self.measurement is _UNDAMAGED:
+        if not self.is_damaged:
             return datasets.load(data, **arguments, measurement=self.measurement, clean=True)
         found = datasets.load(data, **arguments, mask_from=self.given["mask_from"])
         if self.clean_data is not None:
-            options = {"measurement": _UNDAMAGED, "clean": True}
-            found = Repeatable(
-                _pairs, found, datasets.load(self.clean_data, **arguments, **options)
-            )
+            clean = datasets.load(self.clean_data, **arguments, measurement=UNDAMAGED, clean=True)
+            found = Repeatable(_pairs, found, clean)
         if self.measurement is None:
             self.measurement = measurements.Empirical.from_dataset(found)
         return found
@@ -173,18 +160,17 @@ def _pairs(damaged, clean):
     )
     index, image = next(images, (np.inf, None))
     for batch in damaged:
+        batch = {name: checks.to_numpy(value) for name, value in batch.items()}
         rows, found = [], []
-        for row, wanted in enumerate(checks.to_numpy(batch["index"])):
+        for row, wanted in enumerate(batch.pop("index")):
             while index < wanted:
                 index, image = next(images, (np.inf, None))
             if index == wanted:
+                _check_same_scene(batch["observation"][row], batch["mask"][row], image)
                 rows.append(row)
                 found.append(image)
         if rows:
-            batch = {n: checks.to_numpy(v)[rows] for n, v in batch.items() if n != "index"}
-            for y, mask, x in zip(batch["observation"], batch["mask"], found, strict=True):
-                _check_same_scene(y, mask, x)
-            yield {**batch, "clean": np.stack(found)}
+            yield {**{n: v[rows] for n, v in batch.items()}, "clean": np.stack(found)}
 
 
 def _check_same_scene(y, mask, x):

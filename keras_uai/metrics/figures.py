@@ -134,27 +134,6 @@ def calibration_plot(results):
     return np.array(canvas.buffer_rgba())[..., :3]
 
 
-def cutter(text):
-    """Returns a function that cuts the same part out of each image of a list.
-
-    Args:
-        text: "ROW,COLUMN,HEIGHT,WIDTH" in pixels, or None for whole images.
-
-    Returns:
-        `images -> images`; images are `(..., H, W, C)`. None stays None.
-    """
-    if not text:
-        return lambda images: images
-    try:
-        row, column, height, width = (int(n) for n in text.split(","))
-    except ValueError:
-        raise ValueError(
-            f"`--view` must be four numbers, ROW,COLUMN,HEIGHT,WIDTH. Received: --view={text}"
-        ) from None
-    window = (..., slice(row, row + height), slice(column, column + width), slice(None))
-    return lambda images: None if images is None else [image[window] for image in images]
-
-
 def colour_map(values):
     """Returns values in [0, 1] (others are clipped) as colours from black over red to yellow.
 

@@ -75,22 +75,22 @@ def of_model(model, name=None, digest="unknown", settings=None):
 
 def baseline(name):
     """Returns a baseline of `keras_uai.metrics.baselines`, by its name, as a predictor."""
-    fill = baselines.get(name)
-
-    def sample(y, mask=None, num_samples=1, seed=0):
-        return np.repeat(fill(y, mask)[:, None], num_samples, axis=1)
-
-    return Predictor(sample, name, name, stochastic=False)
+    return Predictor(_repeated(baselines.get(name)), name, name, stochastic=False)
 
 
 def predicted_mean(predictor):
     """Returns the mean that a model predicts in one pass, as a deterministic predictor."""
     predictor = get(predictor)
+    return dataclasses.replace(predictor, sample=_repeated(predictor.mean), stochastic=False)
 
-    def sample(y, mask, num_samples=1, seed=0):
-        return np.repeat(np.asarray(predictor.mean(y, mask))[:, None], num_samples, axis=1)
 
-    return dataclasses.replace(predictor, sample=sample, stochastic=False)
+def _repeated(fill):
+    """Returns a sampler, all of whose samples are `fill(y, mask)`."""
+
+    def sample(y, mask=None, num_samples=1, seed=0):
+        return np.repeat(np.asarray(fill(y, mask))[:, None], num_samples, axis=1)
+
+    return sample
 
 
 def load(path, sampler=None):

@@ -30,6 +30,32 @@ _DISTANCES = {
 RESULTS = "results.json"
 
 
+def describe(result):
+    """Returns a description of the evaluation: images, damage, samples, extractor, seeds."""
+    data, extractor = result["data"], result["extractor"]
+    text = (
+        f"{data['images']:,} images of {data['dataset']} ({data['split']}, seed {data['seed']}), "
+        f"{data['image_size']}, {data['measurement'] or 'damaged as they are'}"
+    )
+    if data["holdout"]:
+        text += f"; scored on about {data['holdout']:.0%} of the observed pixels, which were hidden"
+    text += f"; {result['num_samples']} samples an image, seed {result['seed']}."
+    if extractor:
+        what = f"{data['images']:,} reconstructions"
+        if extractor["images"] != data["images"]:
+            what = f"{extractor['images']:,} windows of {extractor['crop']} pixels around damage"
+        text += (
+            f" Distances: {extractor['extractor']} (weights {extractor['weights']}, resize "
+            f"{extractor['resize']}), {what} against the clean images."
+        )
+        if extractor["images"] <= extractor["dimensions"]:
+            text += (
+                f" So few images have no full covariance in {extractor['dimensions']:,} dimensions:"
+                " the Fréchet distance is too large, and compares only with one of as many images."
+            )
+    return f"{text} ± is half of the 95% interval over images."
+
+
 def table(result):
     """Formats a result as Markdown: a line on what was measured, and a row a method.
 

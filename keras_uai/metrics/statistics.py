@@ -7,7 +7,6 @@ Features of these are of windows around their damage.
 import dataclasses
 import functools
 import hashlib
-import itertools
 import json
 import os
 import re
@@ -73,9 +72,7 @@ class Statistics:
 
     def save(self, path):
         """Writes an `.npz` file for `Statistics.load`, whole or not at all."""
-        header = np.frombuffer(json.dumps(self.provenance, sort_keys=True).encode(), "uint8")
-        arrays = {"header": header, "features": self.features}
-        files.atomic_write(path, lambda file: np.savez(file, **arrays))
+        save_arrays(path, self.provenance, {"features": self.features})
 
     @classmethod
     def load(cls, path, expected=None):
@@ -85,22 +82,13 @@ class Statistics:
             ValueError: if the file is another one, or its provenance differs from the dict
                 `expected`.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                found = json.loads(file["header"].tobytes().decode())
-                features = file["features"]
-        except (OSError, KeyError, ValueError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise ValueError(
-                f"The file must be one of tools/reference_statistics. Received: {path} ({error})"
-            ) from error
+        found, arrays = load_arrays(path, "one of tools/reference_statistics", "features")
         if wrong := differences(found, expected or {}):
             raise ValueError(
                 "The statistics must be made of the same images in the same way: make them again "
                 f"with tools/reference_statistics. Received: {path}, in which {'; '.join(wrong)}"
             )
-        return cls(found, features)
+        return cls(found, arrays["features"])
 
 
 def compute(extractor, batches, *, crop=None, progress=False, **known):
@@ -119,10 +107,10 @@ def compute(extractor, batches, *, crop=None, progress=False, **known):
     """
     features, sizes = [], set()
     with bar(progress and extractor.name) as advance:
-        for number, images in _parts(batches, crop):
-            features.append(extract(extractor, images))
-            sizes |= {image.shape for image in images}
-            advance(number)
+        for count, parts in _parts(batches, crop):
+            features.append(extract(extractor, parts))
+            sizes.add(parts.shape[1:])
+            advance(count)
     if not features:
         raise ValueError("Statistics need at least 2 images. Received: no image")
     features = np.concatenate(features)
@@ -133,12 +121,10 @@ def compute(extractor, batches, *, crop=None, progress=False, **known):
 def content(batches, crop=None):
     """Returns `images`, `image_size` and `content`, a digest of the pixels; see `compute`."""
     sha, count, sizes = hashlib.sha256(), 0, set()
-    for _, images in _parts(batches, crop):
-        count += len(images)
-        for image in images:
-            sizes.add(image.shape)
-            steps = np.rint((image.astype("float64") + 1.0) * 127.5)
-            sha.update(steps.astype("int32").tobytes())
+    for _, parts in _parts(batches, crop):
+        count += len(parts)
+        sizes.add(parts.shape[1:])
+        sha.update(np.rint((parts.astype("float64") + 1.0) * 127.5).astype("int32").tobytes())
     if not count:
         raise ValueError("Statistics need at least 2 images. Received: no image")
     return {"images": count, "image_size": size_text(sizes), "content": sha.hexdigest()[:12]}
@@ -176,56 +162,73 @@ def differences(provenance, expected):
     ]
 
 
+def save_arrays(path, header, arrays):
+    """Writes a JSON-able dict and named arrays as `.npz`, whole or not at all."""
+    header = np.frombuffer(json.dumps(header, sort_keys=True).encode(), "uint8")
+    files.atomic_write(path, lambda file: np.savez(file, header=header, **arrays))
+
+
+def load_arrays(path, kind, required):
+    """Returns `(header, arrays)` that `save_arrays` wrote.
+
+    Raises:
+        ValueError: if the file is no such file, or has no array `required`; it says that the file
+            must be `kind`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        header = json.loads(arrays.pop("header").tobytes())
+        if required not in arrays:
+            raise KeyError(required)
+    except FileNotFoundError:
+        raise
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f"The file must be {kind}. Received: {path} ({error})") from error
+    return header, arrays
+
+
 # -- features --------------------------------------------------------------------------------------
 
 
-def windows(mask, index, crop, known=None):
-    """Returns the parts of an image that features are extracted from, as pairs of slices.
+def windows(masks, first, crop, known=None):
+    """Returns the parts of images that features are extracted from.
 
-    They are a function of the mask `(H, W, M)` and of `index`, the image's position in its data
-    set, so that all methods are compared on the same ones.
+    They are a function of the masks `(N, H, W, M)` and of the images' positions in their data set,
+    so that all methods are compared on the same ones.
 
     Args:
+        first: position of the first image.
         crop: side of the windows in pixels, for images of more than `WHOLE_UP_TO` (and `crop`)
             pixels; they are centred on missing pixels chosen at random. None: images stay whole.
-        known: like `mask`, 1 where the pixels are to be scored; None for everywhere.
+        known: like `masks`, 1 where the pixels are to be scored; None for everywhere.
+
+    Returns:
+        List of indices `(image, rows, columns)` into `(N, H, W, C)`; the parts have one size.
     """
-    height, width = mask.shape[:2]
+    height, width = masks.shape[1:3]
     if not crop or max(height, width) <= max(crop, WHOLE_UP_TO):
-        return [(slice(None), slice(None))]
-    missing = (mask <= 0.5).any(axis=-1)
+        return [(image, slice(None), slice(None)) for image in range(len(masks))]
+    missing = (masks <= 0.5).any(axis=-1)
     if known is not None:
         missing &= (known > 0.5).all(axis=-1)
-    centres = np.flatnonzero(missing) if missing.any() else np.arange(missing.size)
-    chosen = np.random.default_rng((_STREAM, index)).choice(centres, WINDOWS)
-    rows, columns = np.divmod(chosen, width)
-    tops = np.clip(rows - crop // 2, 0, max(height - crop, 0)).tolist()
-    lefts = np.clip(columns - crop // 2, 0, max(width - crop, 0)).tolist()
-    return [
-        (slice(top, top + crop), slice(left, left + crop))
-        for top, left in zip(tops, lefts, strict=True)
-    ]
-
-
-def parts(images, masks, first, crop, known=None):
-    """Returns the windows of images `(N, H, W, C)`, of which the first has the index `first`: a
-    list of the image of each, and a list of arrays `(h, w, C)`.
-    """
-    rows, found = [], []
-    for i, image in enumerate(images):
-        for window in windows(masks[i], first + i, crop, None if known is None else known[i]):
-            rows.append(first + i)
-            found.append(image[window])
-    return rows, found
+    found = []
+    for image, holes in enumerate(missing):
+        centres = np.flatnonzero(holes) if holes.any() else np.arange(holes.size)
+        chosen = np.random.default_rng((_STREAM, first + image)).choice(centres, WINDOWS)
+        rows, columns = np.divmod(chosen, width)
+        tops = np.clip(rows - crop // 2, 0, max(height - crop, 0)).tolist()
+        lefts = np.clip(columns - crop // 2, 0, max(width - crop, 0)).tolist()
+        for top, left in zip(tops, lefts, strict=True):
+            found.append((image, slice(top, top + crop), slice(left, left + crop)))
+    return found
 
 
 def extract(extractor, images):
-    """Returns the features `(N, D)` of a list of images `(h, w, C)` that may differ in size."""
+    """Returns the features `(N, D)` of images `(N, h, w, C)`, a portion at a time."""
     features = []
-    for _, group in itertools.groupby(images, key=np.shape):
-        group = list(group)
-        for start in range(0, len(group), extractor.chunk):
-            features.append(extractor(np.stack(group[start : start + extractor.chunk])))
+    for start in range(0, len(images), extractor.chunk):
+        features.append(extractor(images[start : start + extractor.chunk]))
     return np.concatenate(features)
 
 
@@ -235,7 +238,7 @@ def size_text(sizes):
 
 
 def _parts(batches, crop):
-    """Yields the number of images of each batch, and their parts."""
+    """Yields the number of images of each batch, and their parts `(n, h, w, C)`."""
 
     def observed(batch):
         """Images without observations count as observed everywhere."""
@@ -247,6 +250,7 @@ def _parts(batches, crop):
 
     position = 0
     for batch in unpacked(map(observed, batches)):
-        images = batch["clean"]
-        yield len(images), parts(images, batch["mask"], position, crop, batch["known"])[1]
+        images, mask = batch["clean"], batch["mask"]
+        found = windows(mask, position, crop, batch["known"])
+        yield len(images), np.stack([images[part] for part in found])
         position += len(images)

@@ -10,7 +10,7 @@ from keras_uai.training import runner
 
 _UNSET = (
     "data_dir", "split_seed", "image_size", "center_crop", "channels", "measurement", "mask_from",
-    "clean_data", "holdout", "model", "sampler", "data", "command", "view",
+    "clean_data", "holdout", "model", "sampler", "data", "command",
 )  # fmt: skip
 _EVALUATE = {
     **dict.fromkeys(_UNSET),

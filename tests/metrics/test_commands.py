@@ -1,5 +1,6 @@
 """The commands from options to files: numbers, resumption, whole images, damaged images."""
 
+import functools
 import json
 
 import numpy as np
@@ -108,9 +109,12 @@ def test_a_model_beside_them(options, model):
     assert "`tools/evaluate`" in report.table(result)
 
 
-def test_figures(options, model, tmp_path):
+@pytest.mark.usefixtures("model")
+def test_figures(options, monkeypatch, tmp_path):
+    monkeypatch.setattr(predictors, "load", functools.cache(predictors.load))
     out = str(tmp_path / "figure.png")
-    figure = {**options, "uncertainty": True, "clean": True, "out": out, "images": None}
+    shown = {"first": 0, "images": 8, "names": None, "uncertainty": True, "clean": True}
+    figure = {**options, **shown, "model": [options["model"]], "out": out}
     assert commands.draw_figure({**figure, "baselines": ["telea"]}) == out
     assert rows(read(out)) == 1 + 3 + 2 + 1 + 1  # y, three samples, mean and std, telea, x
     bare = {**figure, "uncertainty": False, "clean": False, "images": 2, "baselines": None}
@@ -120,17 +124,11 @@ def test_figures(options, model, tmp_path):
     commands.draw_figure({**bare, "first": 1, "images": 1})
     step = 96 + figures.GAP
     assert np.array_equal(read(out)[:, -step:][:96], whole_picture[:, -step:][:96])
-    commands.draw_figure({**bare, "images": 1, "view": "4,2,8,8"})
-    view = read(out)[figures.GAP :, -step:][:96, :96]
-    y = whole_picture[figures.GAP :, -2 * step : -step][:96, :96]
-    assert np.array_equal(view[::12, ::12], y[::6, ::6][4:12, 2:10])
-    several = {**bare, "model": [options["model"]] * 2, "names": ["one", "two"], "num_samples": 2}
+    several = {**bare, "model": figure["model"] * 2, "names": ["one", "two"], "num_samples": 2}
     commands.draw_figure(several)
     assert rows(read(out)) > 4  # two samples of two images, and names
     with pytest.raises(ValueError, match="2 models, --names=one"):
         commands.draw_figure({**several, "names": ["one"]})
-    with pytest.raises(ValueError, match=r"ROW,COLUMN,HEIGHT,WIDTH. Received: --view=1,2"):
-        commands.draw_figure({**bare, "view": "1,2"})
 
 
 def test_whole_images_of_different_sizes(options, tmp_path):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from keras_uai.measurements import DropPixel, Empirical
 from keras_uai.metrics.batches import image_seeds, unpacked
-from keras_uai.metrics.evaluation_data import HOLDOUT, EvaluationData
+from keras_uai.metrics.evaluation_data import HOLDOUT, UNDAMAGED, EvaluationData
 from keras_uai.metrics.predictors import Predictor
 
 OPTIONS = {
@@ -68,13 +68,13 @@ def test_options_come_first_then_the_runs_settings_then_the_model(clean):
     run = {"data": clean, "split_seed": 4, "measurement": "DropPixel(0.5)", "image_size": 16}
     data = EvaluationData(OPTIONS, predictor(run, DropPixel(0.75)))
     assert data.measurement == DropPixel(0.5)
-    assert data.seed == 4
+    assert data.arguments["seed"] == 4
     assert data.given["image_size"] == 16
     data = EvaluationData(
         {**OPTIONS, "measurement": "DropPixel(0.9)", "split_seed": 0}, predictor(run)
     )
     assert data.measurement == DropPixel(0.9)
-    assert data.seed == 0
+    assert data.arguments["seed"] == 0
     data = EvaluationData({**OPTIONS, "data": clean}, predictor(None, DropPixel(0.75)))
     assert data.measurement == DropPixel(0.75)
     assert data.given["image_size"] == (8, 8)
@@ -109,27 +109,21 @@ def test_batches_and_their_provenance(clean):
         data.shown(6, 1)
 
 
-def test_fields_with_holes_and_pixels_never_to_be_filled(tmp_path):
+def test_fields_with_holes(tmp_path):
     fields = np.random.default_rng(0).normal(280, 5, (10, 16, 24, 1)).astype("float32")
     fields[:, :8, :4] = np.nan
-    land = np.zeros((16, 24), bool)
-    land[12:] = True
     np.save(tmp_path / "fields.npy", fields)
-    np.save(tmp_path / "land.npy", land)
-    options = {"data": str(tmp_path / "fields.npy"), "never_fill": str(tmp_path / "land.npy")}
-    data = EvaluationData({**OPTIONS, **options})
+    data = EvaluationData({**OPTIONS, "data": str(tmp_path / "fields.npy")})
     assert not data.values.is_bounded
     batch = whole(data)
-    assert not batch["known"][:, 12:].any()
     assert not batch["known"][:, :8, :4].any()
     observed = batch["mask"] > 0.5
     values = data.values.decode(batch["observation"])[observed]
     assert values == pytest.approx(fields[observed], abs=1e-3)
 
 
-def test_clean_images_alone_need_no_measurement(clean):
-    data = EvaluationData({**OPTIONS, "data": clean}, clean_only=True)
-    batch = whole(data)
+def test_undamaged_images(clean):
+    batch = whole(EvaluationData({**OPTIONS, "data": clean, "measurement": UNDAMAGED}))
     assert np.array_equal(batch["observation"], batch["clean"])
     assert batch["mask"].all()
 
@@ -145,7 +139,8 @@ def test_damaged_images_are_scored_on_held_out_pixels(folder, tmp_path):
     assert (batch["mask"] <= batch["known"]).all()
     hidden = 1 - batch["mask"].sum() / batch["known"].sum()
     assert 0.05 < hidden < 0.4
-    as_they_are = EvaluationData({**OPTIONS, "data": folder, "mask_from": "alpha"}, scored=False)
+    given = {"data": folder, "mask_from": "alpha", "holdout": 0.0}
+    as_they_are = EvaluationData({**OPTIONS, **given})
     assert not as_they_are.has_whole_images
     shown = whole(as_they_are)
     assert set(shown) == {"observation", "mask"}

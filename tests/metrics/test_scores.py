@@ -202,7 +202,7 @@ def test_bad_input_is_named():
         ((x, samples[:, :, :3], mask), r"`x` must have shape \(2, 3, 4, 1\)"),
         ((x, samples + np.inf, mask), "`samples` must be finite"),
         ((x, samples, mask[:, :2]), r"`mask` must have shape \(2, 4, 4, 1\)"),
-        ((x, samples, mask + 0.5), "1 .observed. and 0 .missing. only.*0.5"),
+        ((x, samples, mask + 0.5), "must hold 1 where a value is observed.*0.5"),
         ((x, samples, mask, mask + 2), "`known` must hold 1"),
     ]
     for arguments, message in cases:

@@ -132,23 +132,24 @@ def test_anything_else_has_a_file_of_its_own(tmp_path):
 
 
 def test_windows_are_around_damage_and_functions_of_image_and_position():
-    mask = np.ones((300, 200, 1), "float32")
-    mask[5, 150] = mask[299, 3] = 0
-    windows = statistics.windows(mask, 3, 64)
-    assert windows == statistics.windows(mask, 3, 64)
-    assert windows != statistics.windows(mask, 4, 64)
-    assert len(windows) == statistics.WINDOWS
-    assert all((mask[window] == 0).any() for window in windows)
-    assert {mask[window].shape for window in windows} == {(64, 64, 1)}
-    assert {(w[0].start, w[1].start) for w in windows} <= {(0, 118), (236, 0)}
-    known = np.ones_like(mask)
-    known[299] = 0  # never to be filled
-    assert {w[0].start for w in statistics.windows(mask, 3, 64, known)} == {0}
-    undamaged = statistics.windows(np.ones_like(mask), 0, 64)
-    assert len({w[0].start for w in undamaged}) > 1
-    whole = [(slice(None), slice(None))]
+    masks = np.ones((2, 300, 200, 1), "float32")
+    masks[:, 5, 150] = masks[:, 299, 3] = 0
+    found = statistics.windows(masks, 3, 64)
+    first, second = found[: statistics.WINDOWS], found[statistics.WINDOWS :]
+    assert len(second) == statistics.WINDOWS
+    assert [(1, *window[1:]) for window in first] != second
+    assert second == [(1, *window[1:]) for window in statistics.windows(masks[1:], 4, 64)]
+    assert all((masks[window] == 0).any() for window in found)
+    assert {masks[window].shape for window in found} == {(64, 64, 1)}
+    assert {(rows.start, columns.start) for _, rows, columns in found} <= {(0, 118), (236, 0)}
+    known = np.ones_like(masks)
+    known[:, 299] = 0  # never to be filled
+    assert {rows.start for _, rows, _ in statistics.windows(masks, 3, 64, known)} == {0}
+    undamaged = statistics.windows(np.ones_like(masks), 0, 64)
+    assert len({rows.start for _, rows, _ in undamaged}) > 1
     for size, crop in (((16, 16), 64), ((128, 20), 64), ((200, 300), None)):
-        assert statistics.windows(np.zeros((*size, 1)), 0, crop) == whole
+        (whole,) = statistics.windows(np.zeros((1, *size, 1)), 0, crop)
+        assert np.zeros((1, *size))[whole].shape == size
 
 
 def test_statistics_of_images_of_any_sizes():
@@ -158,8 +159,8 @@ def test_statistics_of_images_of_any_sizes():
     assert found.provenance["image_size"] == "8x8x3"
     assert found.features.shape == (3 * statistics.WINDOWS, 8 * 8 * 3)
     for i, rows in enumerate(np.split(found.features.reshape(-1, 8, 8, 3), 3)):
-        windows = statistics.windows(x[i][0, ..., :1] > 0, i, 8)
-        assert np.array_equal(rows, np.stack([x[i][0][window] for window in windows]).astype("f4"))
+        windows = statistics.windows(x[i][..., :1] > 0, i, 8)
+        assert np.array_equal(rows, np.stack([x[i][window] for window in windows]).astype("f4"))
     large = pixels()
     large.network = lambda images: images.mean(axis=(1, 2))
     assert statistics.compute(large, x).provenance["image_size"] == "mixed"

@@ -3,7 +3,6 @@
 import hashlib
 import os
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -59,7 +58,7 @@ class Extractor:
             raise ValueError(
                 f"The extractor {self.name!r} takes images of {self.channels} channels, or of one, "
                 f"which it repeats. Received: images of shape {images.shape}. Choose the channels "
-                "to compare, or an extractor made for such images (Extractor.from_model)."
+                "to compare, or make an Extractor of a network for such images."
             )
         if self.size is not None and images.shape[1:3] != (self.size, self.size):
             size = (self.size, self.size)
@@ -75,41 +74,6 @@ class Extractor:
             )
         return features
 
-    @classmethod
-    def from_model(cls, model, name=None, size=None, antialias=True):
-        """Makes an extractor of a Keras model that takes images in [-1, 1].
-
-        Args:
-            model: `keras.Model` or path of one saved as `.keras`, from images `(N, H, W, C)` to
-                features; a spatial output is averaged over positions.
-            name: name in metrics and provenance. Default: the model's.
-            size: side that images are resized to. Default: that of the model's input.
-        """
-        if not isinstance(model, keras.Model):
-            model = keras.saving.load_model(model, compile=False)
-        shape = model.input_shape
-        if not isinstance(shape, tuple) or len(shape) != 4 or not shape[3] or shape[1] != shape[2]:
-            raise ValueError(
-                "An extractor's model must have one input of square images (N, H, W, C). "
-                f"Received: model {model.name!r} with input_shape={shape}"
-            )
-        sha = hashlib.sha256()
-        for array in model.get_weights():
-            sha.update(f"{array.dtype.str}{array.shape}".encode())
-            sha.update(np.ascontiguousarray(array).tobytes())
-        digest = sha.hexdigest()[:12]
-        network = inference(model)
-        return cls(name or model.name, network, size or shape[1], antialias, digest, shape[-1])
-
-
-def inference(model):
-    """Returns a function of images that runs a model in inference mode, compiled once."""
-    if keras.backend.backend() != "tensorflow":
-        return model.predict_on_batch
-    import tensorflow as tf
-
-    return tf.function(lambda images: model(images, training=False), reduce_retracing=True)
-
 
 def file_digest(path):
     """Returns twelve hexadecimal digits that change with any byte of a file or folder."""
@@ -120,6 +84,5 @@ def file_digest(path):
     for one in paths:
         sha.update(os.path.relpath(one, path).encode())
         with open(one, "rb") as file:
-            while block := file.read(1 << 20):
-                sha.update(block)
+            sha.update(file.read())
     return sha.hexdigest()[:12]

@@ -9,7 +9,7 @@ channels before the classifier, averaged over positions.
 import keras
 from keras import layers
 
-from keras_uai.metrics.extractors.base import Extractor, file_digest, inference
+from keras_uai.metrics.extractors.base import Extractor, file_digest
 from keras_uai.metrics.extractors.torch_weights import read_state_dict
 
 SIZE = 224
@@ -35,8 +35,16 @@ def extractor():
     path = weights_path()
     model = network()
     load(model, read_state_dict(path))
-    digest = file_digest(path)
-    return Extractor("efficientnet_lite0", inference(model), SIZE, digest=digest)
+    return Extractor("efficientnet_lite0", inference(model), SIZE, digest=file_digest(path))
+
+
+def inference(model):
+    """Returns a function of images that runs a model in inference mode, compiled once."""
+    if keras.backend.backend() != "tensorflow":
+        return model.predict_on_batch
+    import tensorflow as tf
+
+    return tf.function(lambda images: model(images, training=False), reduce_retracing=True)
 
 
 def weights_path():

@@ -35,7 +35,7 @@ def test_it_knows_a_cat_and_a_coffee(tensors, name, classes):
     """ImageNet's cats are classes 281 to 285; 967 is espresso."""
     model = efficientnet_lite0.network(classes=1000)
     efficientnet_lite0.load(model, tensors)
-    logits = base.inference(model)(picture(name)).numpy()[0]
+    logits = efficientnet_lite0.inference(model)(picture(name)).numpy()[0]
     assert logits.argmax() in classes
 
 
