@@ -1,12 +1,16 @@
 """Tiny exports for all tests of serving: of a model of any size, and of one with a fixed layout."""
 
 import functools
+import subprocess
+import sys
 
+import keras
 import numpy as np
 import pytest
 
 from keras_uai.models import UAI
 from keras_uai.serving import Limits
+from tests.testing import ROOT
 
 #: Small enough to be reached.
 LIMITS = Limits(max_samples=4, max_pixels=4_000, max_answer_pixels=40_000)
@@ -17,6 +21,7 @@ def tiny_model(shape=(None, None, 3), measurement="DropPixel(0.5)", **changes):
     small = {"width": 8, "max_width": 8, "levels": 2, "attention_level": None}
     generator = small | {"input_fill": "push_pull", "predicts_mean": True, "noise_channels": 1}
     generator |= changes.pop("generator", {})
+    keras.utils.set_random_seed(0)
     model = UAI(
         shape, measurement, latent_dim=6, generator=generator, discriminator=small,
         encoder={"width": 8, "max_width": 8, "levels": 2}, **changes,
@@ -27,6 +32,17 @@ def tiny_model(shape=(None, None, 3), measurement="DropPixel(0.5)", **changes):
             noise = 0.1 * rng.normal(size=weight.shape)
             weight.assign(weight + (np.abs(noise) if "variance" in weight.path else noise))
     return model
+
+
+@pytest.fixture(autouse=True)
+def _same_start():
+    """Takes the place of the fixture of all tests: models are seeded where they are made.
+
+    TensorFlow would optimize the shared models' functions again after each new seed.
+    """
+    policy = keras.config.dtype_policy()
+    yield
+    keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -59,11 +75,23 @@ def fixed():
 
 
 @pytest.fixture(scope="package")
-def exported_fixed(fixed, tmp_path_factory):
-    """The folder of the versions of its export."""
-    folder = tmp_path_factory.mktemp("exports") / "fixed"
-    fixed.export(folder / "1", limits=LIMITS)
-    return folder
+def exporting(fixed, tmp_path_factory):
+    """`(process, folder)` of tools/export with kernels in float16."""
+    where = tmp_path_factory.mktemp("exports")
+    fixed.save(where / "fixed.keras")
+    flags = [f"--{name}={value}" for name, value in vars(LIMITS).items()]
+    flags += ["--model=fixed.keras", "--out=models/fixed", "--weights=float16"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools/export", *flags],
+        cwd=where, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    return done, where / "models" / "fixed"
+
+
+@pytest.fixture(scope="package")
+def exported_fixed(exporting):
+    """The folder of the versions of the export of `fixed`."""
+    return exporting[1]
 
 
 def session_call(folder):
@@ -100,5 +128,5 @@ def session_call(folder):
 
 @pytest.fixture(scope="package")
 def serve(exported):
-    """The signatures of the export, in a session that outlives a test's new seed."""
+    """The signatures of the export, in a session."""
     return session_call(exported / "1")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_uai.serving import Limits
-from tests.serving.conftest import session_call
+from keras_uai.serving import Limits, RefusedError
+from keras_uai.serving.transports import SavedModel
 from tests.serving.photographs import batch, decode, encode, pixels
 
 tf = pytest.importorskip("tensorflow")
@@ -72,13 +72,13 @@ def test_rows(serve, change, message):
 
 
 def test_a_fixed_layout_is_kept_in_the_graph(exported_fixed):
-    serve = session_call(exported_fixed / "1")
+    model = SavedModel(exported_fixed / "1")
     rows = {"mask_bytes": [b"", b""], **ROWS}
     good, other = (encode(pixels((height, 16))) for height in (16, 15))
-    found = serve("image_bytes", image_bytes=[good, good], **rows)
+    found = model.call("image_bytes", {"image_bytes": [good, good], **rows}, None)
     assert decode(found["mean_bytes"][1]).shape == (16, 16, 3)
-    message = "must have the size of the model, (16, 16)"
-    refused(serve, "image_bytes", message, image_bytes=[good, other], **rows)
+    with pytest.raises(RefusedError, match=r"must have the size of the model, \(16, 16\)"):
+        model.call("image_bytes", {"image_bytes": [good, other], **rows}, None)
 
 
 def test_refused_requests_are_not_begun(serve):

@@ -55,17 +55,17 @@ def test_missing_values_may_be_marked_in_many_ways(client):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float64"])
 def test_dtype_units_and_bits_are_kept(client, tiny, dtype):
-    y, mask = batch(1)
+    y, mask = batch(3)
     scale = {"uint8": 127.5, "uint16": 32767.5}.get(dtype)
-    image = (np.rint((y + 1) * scale) if scale else y * 0.999).astype(dtype)[0]
-    found = client.inpaint(image, mask[0], 3, seed=1)
+    images = (np.rint((y + 1) * scale) if scale else y * 0.999).astype(dtype)
+    image = images[0]
+    found = client.inpaint(image, mask[0], 4, seed=1)
     assert found.samples.dtype == found.mean.dtype == dtype
     seen = mask[0, ..., 0] > 0.5
     for sample in (*found.samples, found.mean):
         same_bits(sample[seen], image[seen])
-    wanted = tiny.inpaint(
-        (image / scale - 1 if scale else image)[None].astype("float32"), mask, 3, 1
-    )
+    y = (images / scale - 1 if scale else images).astype("float32")
+    wanted = tiny.inpaint(y, mask, 4, seed=1)
     std = wanted[0].std(0, ddof=1) * (scale or 1)
     np.testing.assert_allclose(found.std, std, rtol=1e-3, atol=0.01)
     samples = np.rint((wanted[0] + 1) * scale) if scale else wanted[0]

@@ -1,17 +1,18 @@
 """Exports appear whole or not at all, where servers look for them, with all that servers need."""
 
 import pathlib
-import subprocess
-import sys
 import types
 
 import keras
+import numpy as np
 import pytest
 
 from keras_uai import presets
 from keras_uai.serving import Limits, assets, exporting, signatures
+from keras_uai.serving.transports import SavedModel
 from tests.serving.conftest import tiny_model
-from tests.testing import ROOT, same_bits
+from tests.serving.photographs import batch
+from tests.testing import same_bits
 
 tf = pytest.importorskip("tensorflow")
 
@@ -133,8 +134,6 @@ def test_every_tensor_has_the_batch_first(exported):
 def test_warm_up_requests_are_answered(exported_fixed):
     from tensorflow_serving.apis import prediction_log_pb2
 
-    from keras_uai.serving.transports import SavedModel
-
     path = exported_fixed / "1/assets.extra/tf_serving_warmup_requests"
     assert path.stat().st_size < 10_000
     model = SavedModel(exported_fixed / "1")
@@ -153,21 +152,20 @@ def test_warm_up_requests_are_answered(exported_fixed):
 # -- tools/export ---------------------------------------------------------------------------------
 
 
-def test_the_tool(tmp_path, tiny):
-    tiny.save(tmp_path / "tiny.keras")
-    folder = tmp_path / "models/faces"
-    flags = [f"--model={tmp_path / 'tiny.keras'}", f"--out={folder}", "--weights=float16"]
-    done = subprocess.run(
-        [sys.executable, ROOT / "tools/export", *flags, "--max_samples=3"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+def test_the_tool_and_float16_kernels(exporting, fixed):
+    done, folder = exporting
     assert done.returncode == 0, done.stderr
     assert "Written: " in done.stdout
     assert "docker run" in done.stdout
     loaded = tf.saved_model.load(str(folder / "1"))
     assert sum(v.shape.rank > 1 for v in loaded.stored) > 5
     assert all(v.dtype == ("float16" if v.shape.rank > 1 else "float32") for v in loaded.stored)
-    assert "3 samples an image" in (folder / "1/README.md").read_text()
+    y, mask = batch(2, (16, 16))
+    rows = {"seed": np.array([1, 2]), "num_samples": np.int32([2, 2])}
+    found = SavedModel(folder / "1").call("serving_default", {"y": y, "mask": mask, **rows}, None)
+    wanted = fixed.inpaint(y, mask, 2, [1, 2])
+    np.testing.assert_allclose(found["samples"], wanted, atol=5e-3)
+    assert np.abs(found["samples"] - wanted).max() > 0
 
 
 @pytest.mark.usefixtures("quick")

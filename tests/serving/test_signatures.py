@@ -14,23 +14,11 @@ from tests.testing import same_bits
 tf = pytest.importorskip("tensorflow")
 
 
-def served(model, signature, weights="float32", **arrays):
-    """The answer of a signature that is not written to disk."""
-    from keras_uai.serving import signatures
-
-    contract = Contract.of(model, Limits())
-    module, functions = signatures.build(model, contract, weights)
-    del module
-    specs = functions[signature].input_signature
-    feed = {spec.name: tf.constant(arrays[spec.name], spec.dtype) for spec in specs}
-    return {name: value.numpy() for name, value in functions[signature](**feed).items()}
-
-
 def test_samples_mean_and_std_are_the_models(tiny, serve):
     y, mask = batch(3)
-    seeds, num_samples = [5, -6, 2**40], [3, 1, 2]
+    seeds, num_samples = [5, -6, 2**40], [4, 1, 2]
     found = serve("serving_default", y=y, mask=mask, seed=seeds, num_samples=num_samples)
-    samples = tiny.inpaint(y, mask, 3, seeds)
+    samples = tiny.inpaint(y, mask, 4, seeds)
     np.testing.assert_allclose(found["samples"], samples, atol=1e-5)
     np.testing.assert_allclose(found["mean"], tiny.predict_mean(y, mask), atol=1e-5)
     wanted = [samples[0].std(0, ddof=1), np.zeros((20, 30, 3)), samples[2, :2].std(0, ddof=1)]
@@ -95,25 +83,20 @@ def test_the_contract_is_told(tiny, serve):
     assert Contract.from_json(Contract.of(tiny).to_json()) == Contract.of(tiny)
 
 
-ROWS = {"seed": [1, 2], "num_samples": [3, 2]}
+def test_the_ema_generator_is_exported_and_without_a_mean_gives_its_samples_mean():
+    from keras_uai.serving import signatures
 
-
-def test_a_generator_without_a_mean_gives_its_samples_mean():
-    model = tiny_model((None, None, 1), generator={"predicts_mean": False})
+    model = tiny_model((None, None, 1), generator={"predicts_mean": False}, ema_decay=0.9)
+    for weight in model.generator.weights:
+        weight.assign(0.0 * weight)
     y, mask = batch(2, channels=1)
-    found = served(model, "serving_default", y=y, mask=mask, **ROWS)
+    feed = {"y": y, "mask": mask, "seed": [1, 2], "num_samples": [3, 2]}
+    _module, functions = signatures.build(model, Contract.of(model, Limits()))
+    function = functions["serving_default"]
+    specs = function.input_signature
+    found = function(**{spec.name: tf.constant(feed[spec.name], spec.dtype) for spec in specs})
     samples = model.inpaint(y, mask, 3, [1, 2])
     np.testing.assert_allclose(found["samples"], samples, atol=1e-5)
     wanted = [samples[0].mean(0), samples[1, :2].mean(0)]
     np.testing.assert_allclose(found["mean"], wanted, atol=1e-5)
-
-
-def test_the_ema_generator_is_exported_and_float16_kernels_cost_little():
-    model = tiny_model(ema_decay=0.9)
-    for weight in model.generator.weights:
-        weight.assign(0.0 * weight)
-    y, mask = batch(2)
-    found = served(model, "serving_default", "float16", y=y, mask=mask, **ROWS)["samples"]
-    wanted = model.inpaint(y, mask, 3, [1, 2])
-    np.testing.assert_allclose(found, wanted, atol=5e-3)
-    assert np.abs(found - wanted).max() > 0
+    assert samples.std(axis=1).max() > 0.01  # not the zeros of the other generator
