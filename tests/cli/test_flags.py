@@ -1,5 +1,6 @@
 """Flag files within flag files, renamed flags, and commands that end in one line or in their help."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ from keras_uai.cli import flags, main
 from keras_uai.training.settings import PLACES, SETTINGS
 from tests.testing import ROOT
 
-RUN = os.path.join("experiments", "run.py")
+RUN = "experiments/run.py"
 
 
 @pytest.fixture
@@ -42,74 +43,126 @@ def test_a_missing_file_is_named_with_the_file_that_names_it(files):
 
 # -- commands --------------------------------------------------------------------------------------
 
+MISTAKES = [
+    ((RUN, "--flagfile=nowhere.flags"), "error: There is no flag file nowhere.flags"),
+    ((RUN, "--data=drawn_faces", "photos"), "error: All arguments must be flags. Received: ph"),
+    ((RUN, "--data=nowhere", "--measurement=DropPixel(0.9)", "--steps=1"), "error: "),
+    ((RUN, "--average_decay=0.9"), "error: The flag is now --ema_decay. Received: --average_"),
+    ((RUN, "--nofit_look"), "error: The flag is now --calibrate_spread"),
+    ((RUN, "--energy_patches=2"), "error: There is no such flag any more"),
+    (("tools/evaluate", "--model=nowhere"), "error: A model must be a preset's name"),
+    (("tools/evaluate", "--baselines=nearest"), "error: `--data` must name"),
+]
+INVALID = ("--batch_size=0", "--model=GAN", "--steps=many", "--minutes=-1")
+HELPFUL = sorted(set(main.COMMANDS) - {"train", "presets"})
+CONSOLE = "keras_uai/cli/main.py"
+COMMANDS = [
+    *(command for command, _ in MISTAKES),
+    *((RUN, flag) for flag in INVALID),
+    *((f"tools/{name}", "--help") for name in HELPFUL),
+    (RUN, "--help"),
+    (CONSOLE,),
+    (CONSOLE, "presets"),
+]
 
-def run(*command, cwd):
-    return subprocess.run(
-        [sys.executable, *command], cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+#: Runs each command in a fork of a process that has imported the package, which takes seconds.
+FORKS = """
+import json, os, runpy, sys
+import keras_uai.cli.main, keras_uai.metrics.commands, keras_uai.training.runner
+
+for folder, (program, *arguments) in json.load(sys.stdin):
+    child = os.fork()
+    if child:
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        open(folder + ".code", "w").write(str(code))
+        continue
+    os.chdir(folder)
+    for number, ending in ((1, ".out"), (2, ".err")):
+        os.dup2(os.open(folder + ending, os.O_WRONLY | os.O_CREAT), number)
+    sys.argv = [program, *arguments]
+    sys.path.insert(0, os.path.dirname(program))
+    try:
+        runpy.run_path(program, run_name="__main__")
+    except SystemExit as end:
+        sys.stdout.flush()
+        os._exit(end.code)  # at once: the interpreter's own end takes another second
+"""
 
 
-def test_every_setting_is_a_flag(tmp_path):
-    done = run(ROOT / RUN, "--help", cwd=tmp_path)
-    found = set(re.findall(r"^  --(?:\[no\])?(\w+):", done.stdout, re.M))
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    """`outcome(*command)`: exit code, standard output and error of one of `COMMANDS`."""
+    folders = {command: tmp_path_factory.mktemp("command") for command in COMMANDS}
+    given = [(str(path), (str(ROOT / name), *rest)) for (name, *rest), path in folders.items()]
+    code = [sys.executable, "-c", FORKS]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(code, input=json.dumps(given), text=True, check=True, env=environment)
+
+    def find(*command):
+        folder = folders[command]
+        assert os.listdir(folder) == []  # nothing is written
+        code, out, error = (
+            folder.with_suffix(end).read_text() for end in (".code", ".out", ".err")
+        )
+        return int(code), out, error
+
+    return find
+
+
+def test_every_setting_is_a_flag(outcome):
+    _, out, _ = outcome(RUN, "--help")
+    found = set(re.findall(r"^  --(?:\[no\])?(\w+):", out, re.M))
     assert {*SETTINGS, *PLACES} - found == set()
-    assert "Trains and scores a model" in done.stdout
-    assert "Default: validation." in " ".join(done.stdout.split())
+    assert "Trains and scores a model" in out
+    assert "Default: validation." in " ".join(out.split())
 
 
-@pytest.mark.parametrize("name", sorted(set(main.COMMANDS) - {"train", "presets"}))
-def test_every_command_has_its_help(name, tmp_path):
-    done = run(ROOT / "tools" / name, "--help", cwd=tmp_path)
-    assert f"tools/{name}" in done.stdout
-    assert re.search("--(out|references):", done.stdout)
-    assert done.stderr == ""
+def test_every_command_has_its_help(outcome):
+    for name in HELPFUL:
+        _, out, error = outcome(f"tools/{name}", "--help")
+        assert f"tools/{name}" in out
+        assert re.search("--(out|references):", out)
+        assert error == ""
 
 
-def test_the_console_command(tmp_path):
+def test_the_console_command(outcome):
     """keras-uai lists its commands, and runs them by name."""
-    done = run("-m", "keras_uai.cli.main", cwd=tmp_path)
-    assert done.returncode == 2
-    assert all(f"  {name} " in done.stderr for name in main.COMMANDS)
-    done = run("-m", "keras_uai.cli.main", "presets", cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    names = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+    code, _, error = outcome(CONSOLE)
+    assert code == 2
+    assert all(f"  {name} " in error for name in main.COMMANDS)
+    code, out, error = outcome(CONSOLE, "presets")
+    assert code == 0, error
+    names = {line.split()[0]: line.split()[1] for line in out.splitlines()}
     assert names["faces_32_drop_pixel"] == "fixed"
 
 
+def test_mistakes_end_in_one_line(outcome):
+    for command, message in MISTAKES:
+        code, _, error = outcome(*command)
+        assert code == 2
+        (line,) = [line for line in error.splitlines() if line.startswith("error: ")]
+        assert line.startswith(message)
+        assert "Traceback" not in error
+
+
+def test_invalid_values_are_named_with_their_flag(outcome):
+    for flag in INVALID:
+        code, _, error = outcome(RUN, flag)
+        assert code == 1
+        assert f"flag {flag}" in error
+        assert "Traceback" not in error
+
+
 def test_dry_run_prints_the_settings_and_writes_nothing(tmp_path):
+    """In a process of its own: the start-up messages of the backend are hidden."""
     flagfile = ROOT / "experiments/flagfiles/drawn_faces_drop_pixel_32.flags"
-    done = run(ROOT / RUN, f"--flagfile={flagfile}", "--dry_run", "--seed=7", cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, ROOT / RUN, f"--flagfile={flagfile}", "--dry_run", "--seed=7"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert '"data": "drawn_faces"' in done.stdout
     assert '"seed": 7' in done.stdout
-    assert done.stderr == ""  # the backend's start-up messages are hidden
+    assert done.stderr == ""
     assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("program", "arguments", "message"),
-    [
-        (RUN, ["--flagfile=nowhere.flags"], "error: There is no flag file nowhere.flags"),
-        (RUN, ["--data=drawn_faces", "photos"], "error: All arguments must be flags. Rec"),
-        (RUN, ["--data=nowhere", "--measurement=DropPixel(0.9)", "--steps=1"], "error: "),
-        (RUN, ["--average_decay=0.9"], "error: The flag is now --ema_decay. Received: --average_"),
-        (RUN, ["--nofit_look"], "error: The flag is now --calibrate_spread"),
-        (RUN, ["--energy_patches=2"], "error: There is no such flag any more"),
-        ("tools/evaluate", ["--model=nowhere"], "error: A model must be a preset's name"),
-    ],
-)
-def test_mistakes_end_in_one_line(tmp_path, program, arguments, message):
-    done = run(ROOT / program, *arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize("flag", ["--batch_size=0", "--model=GAN", "--steps=many", "--minutes=-1"])
-def test_invalid_values_are_named_with_their_flag(tmp_path, flag):
-    done = run(ROOT / RUN, flag, cwd=tmp_path)
-    assert done.returncode == 1
-    assert f"flag {flag}" in done.stderr
-    assert "Traceback" not in done.stderr

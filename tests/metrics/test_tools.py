@@ -1,4 +1,4 @@
-"""The tools as a user runs them: flags in, a table or one line of error out."""
+"""The tool as a user runs it: flags in, a table out."""
 
 import os
 import subprocess
@@ -41,12 +41,3 @@ def test_evaluate(clean, tmp_path):  # noqa: F811
         "state",
         "table.md",
     ]
-
-
-def test_errors_of_users_are_one_line(tmp_path):
-    done = run("evaluate", "--baselines=nearest", cwd=tmp_path)
-    assert done.returncode == 2
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert line.startswith("error: `--data` must name")
-    assert "Traceback" not in done.stderr
-    assert not list(tmp_path.iterdir())
