@@ -61,6 +61,13 @@ def check_mask(mask, shape, mask_channels=1, name="mask"):
     return np.array(np.broadcast_to(is_observed(found, name), wanted), "float32")
 
 
+def is_given(values):
+    """Returns bool of the shape of an array: True where a value is neither NaN nor masked."""
+    given = np.ma.getdata(values)
+    known = ~np.isnan(given) if given.dtype.kind == "f" else True
+    return known & ~np.ma.getmaskarray(values)
+
+
 def is_observed(mask, name="mask"):
     """Returns a mask's values as booleans, True = observed; see `check_mask`."""
     mask = np.asarray(mask)
@@ -102,11 +109,8 @@ def check_images(
     """
     values = value_scaling.get(values)
     _check_shape(y, image_shape, name)
-    given = np.ma.getdata(y)
-    seen = ~np.ma.getmaskarray(y)
+    given, seen = np.ma.getdata(y), is_given(y)
     floats = given.dtype.kind == "f"
-    if floats:
-        seen &= ~np.isnan(given)
     missing_known = not seen.all()
     seen = seen if mask_channels > 1 else seen.all(axis=-1, keepdims=True)
     if mask is not None:

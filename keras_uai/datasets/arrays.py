@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from keras_uai.checks import is_observed
+from keras_uai.checks import is_given, is_observed
 from keras_uai.datasets.sources import Source
 
 EXTENSIONS = (".npy", ".npz")
@@ -58,9 +58,7 @@ class ArraySource(Source):
     def _seen(self, index):
         """Bool `(H, W, C)`, True = observed."""
         image = self.images[index]
-        seen = ~np.ma.getmaskarray(image)
-        if image.dtype.kind == "f":
-            seen &= ~np.isnan(np.ma.getdata(image))
+        seen = is_given(image)
         if self.masks is not None:
             mask = is_observed(self.masks[index])
             if mask.shape[:2] != image.shape[:2] or mask.shape[-1] not in (1, image.shape[-1]):
@@ -68,7 +66,7 @@ class ArraySource(Source):
                     "A mask must have its image's height and width, and 1 channel or the image's. "
                     f"Received: shape {mask.shape}, image {index} of shape {image.shape}"
                 )
-            seen &= mask
+            seen = seen & mask
         return seen
 
     def decode(self, job):
@@ -85,10 +83,10 @@ class ArraySource(Source):
                 f"Observed values must be finite. Received: infinite values in {self.label(index)}"
             )
         if not self.has_masks:
-            return want.apply(image)
+            return want.apply(image), None
         if want.center_crop is not None or want.image_size is not None:
             image = np.where(seen, image, image.dtype.type(0))
-        return want.apply(image, seen)
+        return want.apply(image), want.apply(seen)
 
 
 def _as_list(arrays, name):

@@ -2,22 +2,20 @@
 
 Every factor of a face is drawn independently of all others, so a hidden eye or mouth really is
 ambiguous: nothing else in the image says what colour the eyes have or whether the mouth smiles.
-(One eye does tell the other.) A face is a function of its index, anti-aliased, and the same face at
-every size.
+(One eye does tell the other.) A face is a function of its index, and the same face at every size.
+Shapes are painted by their signed distance, on a batch of images at once.
 """
 
 import numpy as np
 
 from keras_uai.checks import check_integer
 from keras_uai.datasets import hashing
-from keras_uai.datasets.painter import Painter
 from keras_uai.datasets.sources import Preparation, Source, check_channels
 from keras_uai.files import to_channels
 
 NAME = "drawn_faces"
 COUNT = 10_000
 SIZE = 32  # default, in pixels
-MIN_SIZE = 16
 
 _SEED = 20_191  # the faces are fixed: `load(seed=...)` changes masks, splits and orders only
 
@@ -69,7 +67,6 @@ POSE = {
     "shift_x": (-0.1, 0.1),
     "shift_y": (-0.06, 0.06),
 }
-_STREAMS = {name: stream for stream, name in enumerate((*FACTORS, *POSE))}
 
 
 def factors(indices):
@@ -82,16 +79,12 @@ def factors(indices):
         dict: for each name of `FACTORS` int64 `(N,)`, the position in its tuple of values; for each
         name of `POSE` float32 `(N,)`.
     """
-    found = {}
-    for name, values in FACTORS.items():
-        u = hashing.uniform(_SEED, _STREAMS[name], indices)
-        if name == "eyes":
-            found[name] = (u < _CLOSED).astype("int64")
-        else:
-            found[name] = (u * len(values)).astype("int64")
+    names = (*FACTORS, *POSE)
+    u = {name: hashing.uniform(_SEED, stream, indices) for stream, name in enumerate(names)}
+    found = {name: (u[name] * len(values)).astype("int64") for name, values in FACTORS.items()}
+    found["eyes"] = (u["eyes"] < _CLOSED).astype("int64")
     for name, (low, high) in POSE.items():
-        u = hashing.uniform(_SEED, _STREAMS[name], indices)
-        found[name] = (low + (high - low) * u).astype("float32")
+        found[name] = (low + (high - low) * u[name]).astype("float32")
     return found
 
 
@@ -108,7 +101,7 @@ def draw(indices, image_size=SIZE):
     Raises:
         ValueError: `image_size` is too small, or no integer.
     """
-    size = check_integer("drawn faces", "image_size", image_size, MIN_SIZE)
+    size = check_integer("drawn faces", "image_size", image_size, 16)
     indices = np.asarray(indices, "int64")
     images = np.empty((len(indices), size, size, 3), "uint8")
     chunk = max(1, 2**16 // size**2)  # what fits a processor's cache
@@ -126,25 +119,82 @@ class DrawnFacesSource(Source):
 
     def __init__(self, preparation):
         for argument in ("center_crop", "mask_from"):
-            value = getattr(preparation, argument)
-            if value is not None:
+            if (value := getattr(preparation, argument)) is not None:
                 raise ValueError(
                     "Drawn faces are clean, and drawn at any size. Received: "
                     f"{argument}={value!r}. Use {argument}=None"
                 )
         height, width = preparation.image_size or (SIZE, SIZE)
         if height != width:
-            raise ValueError(
-                f"Drawn faces are square. Received: image_size={preparation.image_size}"
-            )
+            raise ValueError(f"Drawn faces are square. Received: image_size={(height, width)}")
         draw([], height)  # checks it
-        self.preparation = Preparation(
-            height, channels=check_channels(preparation.channels) or 3, dtype="uint8"
-        )
+        channels = check_channels(preparation.channels) or 3
+        self.preparation = Preparation(height, channels=channels, dtype="uint8")
 
     def decode(self, job):
         images = draw([index for index, _ in job], self.preparation.image_size[0])
         return [(image, None) for image in to_channels(images, self.preparation.channels)]
+
+
+class Painter:
+    """A batch of square images being painted, back to front, with anti-aliased edges.
+
+    Coordinates of a shape: x to the right, y down, the image about [-1, 1] in both, before each
+    image is turned by `tilt` (radians), enlarged by `scale` and moved, all float32 `(N,)`.
+    """
+
+    def __init__(self, size, tilt, scale, shift_x, shift_y):
+        tilt, scale = tilt[:, None, None], scale[:, None, None]
+        self.grid = (np.arange(size, dtype="float32") + 0.5) * np.float32(2.0 / size) - 1.0
+        x = (self.grid[None, None, :] - shift_x[:, None, None]) / scale
+        y = (self.grid[None, :, None] - shift_y[:, None, None]) / scale
+        self.x = np.cos(tilt) * x + np.sin(tilt) * y
+        self.y = np.cos(tilt) * y - np.sin(tilt) * x
+        self.pixel = np.float32(2.0 / size) / scale  # the side of a pixel, in coordinates of shapes
+        self.planes = np.zeros((3, len(tilt), size, size), "float32")
+
+    def images(self):
+        """Returns uint8 `(N, size, size, 3)`."""
+        return np.moveaxis(np.rint(np.clip(self.planes, 0.0, 255.0)).astype("uint8"), 0, -1)
+
+    def paint(self, distance, color, amount):
+        """Paints where `distance(x, y)`, signed, is negative, softened over one pixel.
+
+        `color` is `(N, 3)` or `(3,)`, 0 to 255. The opacity `amount`, and numbers that say where a
+        shape lies, are floats or `(N, 1, 1)`.
+        """
+        cover = distance(self.x, self.y)
+        cover /= -self.pixel
+        cover += np.float32(0.5)
+        np.clip(cover, 0.0, 1.0, out=cover)
+        cover *= amount
+        color = np.broadcast_to(np.asarray(color, "float32"), (len(cover), 3))
+        for plane, value in zip(self.planes, color.T[..., None, None], strict=True):
+            plane += cover * (value - plane)
+
+    def ellipse(self, cx, cy, a, b, color, amount=1.0):
+        """An ellipse with half axes `a` and `b`."""
+        self.paint(lambda x, y: _to_ellipse(x - cx, y - cy, a, b), color, amount)
+
+    def arc(self, cx, cy, width, bend, thickness, color, amount=1.0):
+        """A stroke from (cx - width, cy) to (cx + width, cy) whose middle hangs `bend` lower."""
+
+        def distance(x, y):
+            t = (x - cx) / width
+            slope = (2.0 * bend / width) * t
+            along = (y - cy - bend * (1.0 - t * t)) / np.sqrt(1.0 + slope * slope)
+            beyond = np.maximum(np.abs(x - cx) - width, 0.0)
+            return np.sqrt(along * along + beyond * beyond) - thickness
+
+        self.paint(distance, color, amount)
+
+
+def _to_ellipse(x, y, a, b):
+    """Distance to an ellipse, f / |grad f| of f = k^2 - k: exact on the edge to first order."""
+    u, v = x / a, y / b
+    k = np.sqrt(u * u + v * v)
+    slope = np.sqrt((u / a) ** 2 + (v / b) ** 2)
+    return k * (k - 1.0) / np.maximum(slope, np.float32(1e-6))
 
 
 class _Faces(Painter):
@@ -181,8 +231,7 @@ class _Faces(Painter):
     def background(self):
         color = self.pick("background", BACKGROUNDS)
         light = 0.92 + self.vary(2, -0.25, 0.25) * self.grid[None, :, None]  # from top to bottom
-        for channel in range(3):
-            self.planes[channel] = color[:, channel, None, None] * light
+        self.planes[:] = color.T[..., None, None] * light
 
     def hair_behind(self):
         shade = self.hair * 0.82
@@ -245,11 +294,7 @@ class _Faces(Painter):
         """Hair on the upper head: above a line through `low` that falls away from the parting."""
 
         def distance(x, y):
-            u, v = x / 0.62, (y - 0.02) / 0.76
-            k = np.sqrt(u * u + v * v)
-            slope = np.sqrt((u / 0.62) ** 2 + (v / 0.76) ** 2)
-            outline = k * (k - 1.0) / np.maximum(slope, np.float32(1e-6))
             line = y - low + fall * np.abs(x - parting) - 0.10 * np.abs(x) ** 3
-            return np.maximum(outline, line)
+            return np.maximum(_to_ellipse(x, y - 0.02, 0.62, 0.76), line)
 
         self.paint(distance, self.hair, amount)

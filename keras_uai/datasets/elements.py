@@ -65,14 +65,16 @@ class Elements:
         if self.drop_remainder is None:
             self.drop_remainder = self.shuffle and count >= self.batch_size
         self.size = self._common_size()
-        self._runs = None if self.size else self._runs_of_one_size()
-        if self.repeat and self._runs:
+        if self.repeat and not self.size:
             raise ValueError(
                 "Images must have one size to be repeated. Received: repeat=True, images of "
                 "different sizes"
             )
-        self.explicit_mask = self._needs_mask()
+        self._limits = self._batch_limits()
         self._shuffled = functools.lru_cache(maxsize=4)(self._shuffle)
+        self.signature = self._signature()
+        #: Batches an epoch; None when repeated without end.
+        self.num_batches = None if self.repeat else len(self._limits)
 
     # -- form ------------------------------------------------------------------------------------
 
@@ -103,13 +105,20 @@ class Elements:
             )
         return None
 
-    def _runs_of_one_size(self):
-        """Batches of consecutive images of one size, as `(first, last + 1)` places."""
-        sizes = self.store.sizes(self.indices)
-        edges = np.flatnonzero((sizes[1:] != sizes[:-1]).any(axis=1)) + 1
+    def _batch_limits(self):
+        """The batches of an epoch, as `(first, last + 1)` places in its order.
+
+        In parts of several sizes a batch is a run of images of one size.
+        """
+        count, edges = len(self.indices), []
+        if self.size:
+            count -= count % self.batch_size if self.drop_remainder else 0
+        else:
+            sizes = self.store.sizes(self.indices)
+            edges = np.flatnonzero((sizes[1:] != sizes[:-1]).any(axis=1)) + 1
         return [
             (i, min(i + self.batch_size, last))
-            for first, last in zip([0, *edges], [*edges, len(sizes)], strict=True)
+            for first, last in zip([0, *edges], [*edges, count], strict=True)
             for i in range(first, last, self.batch_size)
         ]
 
@@ -123,15 +132,14 @@ class Elements:
         possible = np.arange(np.iinfo(self.store.dtype).max + 1, dtype=self.store.dtype)
         return bool((np.float32(self.tau) == self.values.encode(possible)).any())
 
-    @property
-    def signature(self):
+    def _signature(self):
         """`{name: (shape, dtype)}` of an element; None in a shape where batches differ."""
-        rows = self.batch_size if self.repeat or (self.drop_remainder and not self._runs) else None
-        size = self.size or (None, None)
+        full = self.repeat or (self.drop_remainder and self.size)
+        rows, size = self.batch_size if full else None, self.size or (None, None)
         image = ((rows, *size, self.store.channels), "float32")
         parts = {
             "observation": (True, image),
-            "mask": (self.explicit_mask, ((rows, *size, self.mask_channels), "float32")),
+            "mask": (self._needs_mask(), ((rows, *size, self.mask_channels), "float32")),
             "never_fill": (self.never_fill and not self.shuffle, ((rows, *size, 1), "float32")),
             "clean": (self.clean, image),
             "unpaired": (self.unpaired is not None, image),
@@ -140,16 +148,6 @@ class Elements:
         return {name: spec for name, (wanted, spec) in parts.items() if wanted}
 
     # -- order -----------------------------------------------------------------------------------
-
-    @property
-    def num_batches(self):
-        """Batches an epoch; None when repeated without end."""
-        if self.repeat:
-            return None
-        if self._runs:
-            return len(self._runs)
-        full, rest = divmod(len(self.indices), self.batch_size)
-        return full + bool(rest and not self.drop_remainder)
 
     def order(self, epoch):
         """Returns the indices in the order of an epoch: a permutation, by (seed, epoch)."""
@@ -165,12 +163,11 @@ class Elements:
 
         If repeated, batches are counted on over the ends of epochs.
         """
-        start = number * self.batch_size
         if self.repeat:
+            start = number * self.batch_size
             return _laps(self.order, len(self.indices), epoch, start, self.batch_size)
-        first, last = self._runs[number] if self._runs else (start, start + self.batch_size)
-        chosen = self.order(epoch)[first:last]
-        return chosen, np.full(len(chosen), epoch)
+        first, last = self._limits[number]
+        return self.order(epoch)[first:last], np.full(last - first, epoch)
 
     def unpaired_indices(self, epoch, number, count):
         """Returns `count` clean images that go with batch `number`, and the epoch of each.
@@ -235,9 +232,9 @@ class Elements:
         return self.values.encode(raw), mask, never
 
     def _places(self, stream, indices, epochs):
-        """Some triples of uniform numbers an image, `(B, attempts, 3)`: row, column, flip.
+        """Triples of uniform numbers, `(B, attempts, 3)`, by (seed, epoch, index).
 
-        They are functions of (seed, epoch, index).
+        They say where a crop's first row and column are, and whether it is flipped.
         """
         if self.crop_size is None and not self.random_horizontal_flip:
             return np.zeros((len(indices), 1, 3))
@@ -247,10 +244,7 @@ class Elements:
 
     def _window(self, size, crop, place):
         """The slices of a crop of an image, and the step -1 where it is flipped, else 1."""
-        firsts = [
-            int(u * (max(0, length - side) + 1))
-            for length, side, u in zip(size, crop, place, strict=False)
-        ]
+        firsts = (place[:2] * (np.maximum(0, size - crop) + 1)).astype(int)
         window = tuple(slice(first, first + side) for first, side in zip(firsts, crop, strict=True))
         return window, -1 if self.random_horizontal_flip and place[2] < 0.5 else 1
 

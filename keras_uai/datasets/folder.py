@@ -1,5 +1,6 @@
 """Image folders: the image files of a folder and of the folders in it."""
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
@@ -20,7 +21,8 @@ class FolderSource(EncodedSource):
 
     def __init__(self, folder, preparation, name=None):
         self.folder = os.path.abspath(os.path.expanduser(os.fspath(folder)))
-        self.name = name or f"the folder {damage.shown(self.folder)}"
+        self.place = damage.shown(self.folder)
+        self.name = name or f"the folder {self.place}"
         damage.parse(preparation.mask_from)
         check_channels(preparation.channels)
         if not os.path.isdir(self.folder):
@@ -72,27 +74,26 @@ class FolderSource(EncodedSource):
         self.masks = [os.path.join(root, masks[damage.stem(path)]) for path in self.paths]
 
     def _first_readable(self):
-        reason = None
+        reasons = []
         for index in range(self.size):
             try:
                 return self.label(index), files.decode_image(self.file(index))[0]
             except files.UnreadableImageError as error:
-                reason = reason or f"{self.label(index)}: {error}"
+                reasons.append(error)
         raise ValueError(
             f"An image of {self.name} must be readable. Received: {self.size} images that are not, "
-            f"such as {reason}"
+            f"such as {self.label(0)}: {reasons[0]}"
         )
 
-    def typical_size(self):
-        sizes = []
+    def pixels_per_image(self):
+        if self.preparation.image_size:
+            return super().pixels_per_image()
+        counts = []
         for index in range(0, self.size, -(-self.size // 16)):
-            try:
-                width, height, _, orientation = files.read_header(self.file(index))
-            except files.UnreadableImageError:
-                continue
-            turned = (width, height) if orientation > 4 else (height, width)
-            sizes.append(self.preparation.window(*turned))
-        return self.preparation.image_size or np.mean(sizes or [(1, 1)], axis=0)
+            with contextlib.suppress(files.UnreadableImageError):
+                width, height = files.read_header(self.file(index))[:2]
+                counts.append(np.prod(self.preparation.window(height, width)))
+        return np.mean(counts or [1])
 
     def label(self, index):
         return damage.shown(self.file(index))
@@ -104,16 +105,13 @@ class FolderSource(EncodedSource):
     def read(self, indices):
         return ((int(index), self.file(index)) for index in indices)
 
-    def identity(self):
-        return {**super().identity(), "source": damage.shown(self.folder)}
-
-    def fingerprint(self):
+    def state(self):
         digest = hashlib.sha256()
         for path in [self.file(i) for i in range(self.size)] + (self.masks or []):
             stat = os.stat(path) if os.path.exists(path) else None  # a link may lead nowhere
             digest.update(os.fsencode(path))
             digest.update(f"\0{stat and (stat.st_size, stat.st_mtime_ns)}\n".encode())
-        return {**super().fingerprint(), "files": digest.hexdigest()}
+        return {"files": digest.hexdigest()}
 
 
 def masks_beside(folder):

@@ -19,20 +19,17 @@ def resize(pixels, height, width):
     """Resizes `(H, W, C)` to `(height, width, C)`, antialiased.
 
     Shrinking takes the mean over the area that an output pixel covers; source pixels on its edge
-    count by their share. Enlarging interpolates linearly. Integers are rounded.
+    count by their share. Enlarging interpolates linearly. Integers are rounded. Masks, of bool, are
+    True (observed) only where every source pixel that is used is.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
-    found = _resample(_resample(pixels, height, 0), width, 1)
+    is_mask = pixels.dtype == bool
+    found = (~pixels).astype("uint8") if is_mask else pixels
+    found = _resample(_resample(found, height, 0), width, 1)
+    if is_mask:
+        return found == 0.0
     return (np.rint(found) if pixels.dtype.kind in "iu" else found).astype(pixels.dtype)
-
-
-def resize_observed(observed, height, width):
-    """Resizes bool `(H, W, M)`: True only where every source pixel that `resize` uses is True."""
-    if observed.shape[:2] == (height, width):
-        return observed
-    missing = (~observed).astype("uint8")
-    return _resample(_resample(missing, height, 0), width, 1) == 0.0
 
 
 def _resample(array, size, axis):

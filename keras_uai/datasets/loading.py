@@ -5,8 +5,8 @@ import keras
 from keras_uai import checks
 from keras_uai import values as value_scaling
 from keras_uai.datasets import opening, splits
-from keras_uai.datasets.batches import Batches
 from keras_uai.datasets.elements import Elements
+from keras_uai.datasets.engines import Batches, make_dataset
 from keras_uai.datasets.sources import check_size
 
 
@@ -160,11 +160,7 @@ def load(
         start_epoch=start_epoch,
         start_batch=start_batch,
     )
-    if keras.backend.backend() != "tensorflow":
-        return Batches(elements)
-    from keras_uai.datasets.pipeline import make_dataset
-
-    return make_dataset(elements)
+    return (make_dataset if keras.backend.backend() == "tensorflow" else Batches)(elements)
 
 
 def scan_values(source, split="train", **arguments):

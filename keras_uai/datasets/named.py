@@ -106,15 +106,16 @@ class RecordSource(EncodedSource):
 
     about = None  # a file that changes when the records do
 
+    def __init__(self, folder, preparation):
+        self.folder = self.place = os.path.abspath(folder)
+        self.preparation = preparation
+
     def label(self, index):
         return f"record {index} of {self.folder}"
 
-    def identity(self):
-        return {**super().identity(), "source": self.folder}
-
-    def fingerprint(self):
+    def state(self):
         stat = os.stat(os.path.join(self.folder, self.about))
-        return {**super().fingerprint(), "file": [stat.st_size, stat.st_mtime_ns]}
+        return {"file": [stat.st_size, stat.st_mtime_ns]}
 
 
 class TfdsSource(RecordSource):
@@ -124,7 +125,7 @@ class TfdsSource(RecordSource):
     about = "dataset_info.json"
 
     def __init__(self, folder, preparation):
-        self.folder, self.preparation = os.path.abspath(folder), preparation
+        super().__init__(folder, preparation)
         self.builder = _import_tfds().builder_from_directory(folder)
         self.size = self.builder.info.splits.total_num_examples
 
@@ -169,7 +170,7 @@ class LmdbSource(RecordSource):
     about = "data.mdb"
 
     def __init__(self, folder, preparation):
-        self.folder, self.preparation = os.path.abspath(folder), preparation
+        super().__init__(folder, preparation)
         self.size = _environment(self.folder).stat()["entries"]
         if not self.size:
             raise ValueError(f"The LMDB must hold records. Received: none in {self.folder}")

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_uai import checks, files, measurements
 from keras_uai import values as value_scaling
-from keras_uai.datasets import arrays, drawn_faces, folder, geometry, named, splits
+from keras_uai.datasets import arrays, drawn_faces, folder, named, splits
 from keras_uai.datasets.sources import Preparation
 from keras_uai.datasets.store import open_store
 
@@ -28,17 +28,16 @@ def make_source(
     **others,
 ):
     """Returns the source of a name, a folder or arrays; see `load`."""
-    dtype = None if values is None else value_scaling.get(values)
-    dtype = dtype.dtype if dtype is not None and dtype.is_bounded else None
+    scaling = None if values is None else value_scaling.get(values)
+    dtype = scaling.dtype if scaling and scaling.is_bounded else None
     preparation = Preparation(image_size, center_crop, channels, mask_from, dtype)
-    if isinstance(source, (list, tuple)) or hasattr(source, "ndim"):
-        return arrays.ArraySource(source, preparation, mask_channels)
-    if not isinstance(source, (str, os.PathLike)):
+    is_path = isinstance(source, (str, os.PathLike))
+    if not is_path and not isinstance(source, (list, tuple)) and not hasattr(source, "ndim"):
         raise ValueError(
             "`source` must be the name of a data set, a path, an array or a list of arrays. "
             f"Received: {source!r} (of type {type(source).__name__})"
         )
-    if os.fspath(source).lower().endswith(arrays.EXTENSIONS):
+    if not is_path or os.fspath(source).lower().endswith(arrays.EXTENSIONS):
         return arrays.ArraySource(source, preparation, mask_channels)
     if source == drawn_faces.NAME:
         return drawn_faces.DrawnFacesSource(preparation)
@@ -78,7 +77,7 @@ def open_split(
             )
         for height, width in np.unique(store.sizes(usable), axis=0).tolist():
             measurement.check(height, width)
-    elif store.mask_channels and not store.any_missing(usable):
+    elif store.mask_channels and all(store.mask(index).all() for index in usable):
         raise ValueError(
             f"No pixel of {len(usable)} images is missing. Received: {source.name}, "
             f"mask_from={source.preparation.mask_from!r}. Use the mask_from that these images have"
@@ -116,10 +115,7 @@ def read_never_fill(never_fill, store, usable):
     def prepared(index):
         never = np.asarray(never_fill if shared else never_fill[index])
         never = checks.is_observed(never, "never_fill").reshape(*never.shape[:2], 1)
-        window = store.source.preparation.window(*never.shape[:2])
-        size = store.source.preparation.image_size or window
-        # Never filled where any pixel under it is.
-        return ~geometry.resize_observed(~geometry.center_crop(never, *window), *size)
+        return ~store.source.preparation.apply(~never)  # where any pixel under it is
 
     for index in usable[:1]:
         never, size = prepared(0 if shared else int(index)), tuple(store.sizes(index).tolist())

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import math
 
 import numpy as np
 
@@ -34,10 +35,9 @@ class Preparation:
         if self.image_size is not None:
             size = check_size("image_size", self.image_size)
             object.__setattr__(self, "image_size", size)
-        if self.center_crop is not None:
-            check_integer("", "center_crop", self.center_crop, 1)
-        if self.channels is not None:
-            check_integer("", "channels", self.channels, 1)
+        for name in ("center_crop", "channels"):
+            if getattr(self, name) is not None:
+                check_integer("", name, getattr(self, name), 1)
 
     def window(self, height, width):
         """Returns height and width of the centred window that is kept of an image."""
@@ -47,14 +47,11 @@ class Preparation:
             return height, width
         return geometry.largest_window(height, width, self.image_size)
 
-    def apply(self, pixels, observed=None):
-        """Crops and resizes an image `(H, W, C)` and its mask, bool `(H, W, M)` or None."""
-        window = self.window(*pixels.shape[:2])
-        size = self.image_size or window
-        pixels = geometry.resize(geometry.center_crop(pixels, *window), *size)
-        if observed is not None:
-            observed = geometry.resize_observed(geometry.center_crop(observed, *window), *size)
-        return pixels, observed
+    def apply(self, image):
+        """Crops and resizes an image `(H, W, C)` or a mask, bool `(H, W, M)`."""
+        window = self.window(*image.shape[:2])
+        image = geometry.center_crop(image, *window)
+        return geometry.resize(image, *(self.image_size or window))
 
 
 class Source:
@@ -62,6 +59,7 @@ class Source:
 
     Attributes:
         name: string for messages.
+        place: where the images are, if not `name`; see `identity`.
         size: number of images listed, readable or not.
         preparation: the `Preparation`, with `channels` and `dtype` settled.
         mask_channels: number of channels of its masks.
@@ -71,6 +69,7 @@ class Source:
     """
 
     name = "images"
+    place = None
     size = 0
     mask_channels = 1
     is_stored = True
@@ -80,17 +79,21 @@ class Source:
     def has_masks(self):
         return self.preparation.mask_from is not None
 
-    def typical_size(self):
-        """Returns height and width of the images; the mean where they differ."""
-        return self.preparation.image_size
+    def pixels_per_image(self):
+        """Returns the number of pixels of an image; the mean of some where they differ."""
+        return math.prod(self.preparation.image_size)
 
     def identity(self):
         """A dict of JSON values: which images, prepared how. One cache folder on disk for each."""
-        return {"source": self.name, **dataclasses.asdict(self.preparation)}
+        return {"source": self.place or self.name, **dataclasses.asdict(self.preparation)}
 
     def fingerprint(self):
         """A dict of JSON values: all that determines the pixels, and must equal a cache's."""
-        return {"format": _FORMAT, "size": self.size, **self.identity()}
+        return {"format": _FORMAT, "size": self.size, **self.identity(), **self.state()}
+
+    def state(self):
+        """A dict of JSON values that change when the files do."""
+        return {}
 
     def label(self, index):
         """Returns the name of an image for messages."""
@@ -145,17 +148,17 @@ class EncodedSource(Source):
                 f"{self.first[1]} and this one with {channels}. Use channels=3 (gray becomes RGB) "
                 "or channels=1 (colour becomes gray)"
             )
-        if want.image_size and want.window(height, width)[0] < want.image_size[0]:
-            if not self._warned:
-                _LOG.warning(
-                    "%s: images smaller than image_size=%s are enlarged, such as %s",
-                    *(self.name, want.image_size, self.label(index)),
-                )
+        enlarged = want.image_size and want.window(height, width)[0] < want.image_size[0]
+        if enlarged and not self._warned:
             self._warned = True
-        pixels = _to_dtype(files.to_channels(pixels, want.channels), want.dtype)
+            _LOG.warning(
+                "%s: images smaller than image_size=%s are enlarged, such as %s",
+                *(self.name, want.image_size, self.label(index)),
+            )
+        pixels = want.apply(_to_dtype(files.to_channels(pixels, want.channels), want.dtype))
         if observed is None:
-            return want.apply(pixels)
-        pixels, observed = want.apply(pixels, observed[..., None])
+            return pixels, None
+        observed = want.apply(observed[..., None])
         return np.where(observed, pixels, 0), observed
 
 

@@ -45,9 +45,8 @@ def open_store(source, wanted, cache=None, strict=False):
         store.fill(wanted, strict)
         return store
     if cache is None:
-        preparation = source.preparation
-        a_pixel = preparation.channels * np.dtype(preparation.dtype).itemsize
-        needed, free = len(wanted) * a_pixel * np.prod(source.typical_size()), free_memory()
+        a_pixel = source.preparation.channels * np.dtype(source.preparation.dtype).itemsize
+        needed, free = len(wanted) * a_pixel * source.pixels_per_image(), free_memory()
         cache = "memory"
         if needed > free // 2:
             home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
@@ -95,10 +94,6 @@ class Store:
         """Returns bool `(h, W, M)`, True = observed, of some rows; only where there are masks."""
         shape = (*self.sizes(index), self.mask_channels)
         return unpack(self._record(index)[1], shape, rows)
-
-    def any_missing(self, indices):
-        """Returns whether any value of these images is missing; only where there are masks."""
-        return any(not self.mask(index).all() for index in indices)
 
     def _record(self, index):
         if self.folder is None:

@@ -30,7 +30,7 @@ def test_other_ratios_are_means_over_areas(source, size):
     observed = noise(1, source, source, 1) > 10
     fine = np.repeat(np.repeat(observed, size, 0), size, 1)
     expected = fine.reshape(size, source, size, source, 1).all(axis=(1, 3))
-    assert np.array_equal(geometry.resize_observed(observed, size, size), expected)
+    assert np.array_equal(geometry.resize(observed, size, size), expected)
 
 
 def test_shrinking_is_antialiased():
@@ -51,7 +51,7 @@ def test_missing_pixels_never_bleed_into_observed_ones(size):
     observed = noise(3, channels=1) > 12
     one = np.where(observed, noise(0), np.uint8(0))
     other = np.where(observed, noise(0), np.uint8(255))
-    kept = geometry.resize_observed(observed, size, size)
+    kept = geometry.resize(observed, size, size)
     assert kept.shape == (size, size, 1)
     kept = kept[..., 0]
     assert kept.any()

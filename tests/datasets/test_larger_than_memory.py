@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from keras_uai.datasets.batches import Batches
 from keras_uai.datasets.elements import Elements
+from keras_uai.datasets.engines import Batches
 from keras_uai.datasets.sources import Preparation, Source
 from keras_uai.datasets.store import open_store
 from keras_uai.measurements import DropPixel

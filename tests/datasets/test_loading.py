@@ -182,13 +182,10 @@ def test_the_same_without_tensorflow(folder, tmp_path):
 
 
 def test_tensorflow_is_imported_where_it_is_used():
-    """At the top of no module but the one that is imported when TensorFlow is there."""
     for module in (ROOT / "keras_uai" / "datasets").glob("*.py"):
         found = re.findall(r"^(?:import|from) ([\w.]+)", module.read_text(), re.MULTILINE)
-        if module.stem != "pipeline":
-            roots = {name.split(".")[0] for name in found}
-            assert not roots & {"tensorflow", "tensorflow_datasets", "lmdb", "tqdm", "jax"}
-            assert "keras_uai.datasets.pipeline" not in found
+        roots = {name.split(".")[0] for name in found}
+        assert not roots & {"tensorflow", "tensorflow_datasets", "lmdb", "tqdm", "jax"}
 
 
 @pytest.mark.parametrize(

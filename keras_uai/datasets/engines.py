@@ -1,13 +1,63 @@
-"""NumPy batches as a `keras.utils.PyDataset`, free of TensorFlow: the engine of other backends."""
+"""What feeds `Elements` to a model: a `tf.data.Dataset`, or a `keras.utils.PyDataset`."""
 
 import concurrent.futures
 import itertools
 import math
 import os
+import weakref
 
 import keras
+import numpy as np
 
 _AHEAD = 4  # batches made in advance
+
+
+def make_dataset(elements):
+    """Returns a `tf.data.Dataset` of `Elements`.
+
+    Only numbers of batches travel through tf.data; several batches are made at a time, in order.
+    Epochs are counted by the iterators that are used: the first has the order of
+    `elements.start_epoch`, the next the next. The cardinality is known, unless the first epoch is
+    a part of one (`start_batch`).
+    """
+    import tensorflow as tf
+
+    # TensorFlow keeps the functions of `numpy_function` for as long as the process lives. So they
+    # hold the images weakly, and the data set holds them: when it goes, they go.
+    reference = weakref.ref(elements)
+    epoch, first = elements.start_epoch, elements.start_batch
+    signature, num_batches = elements.signature, elements.num_batches
+    dtypes = [dtype for _, dtype in signature.values()]
+
+    def numbers():
+        """Yields epoch and number of each batch of the next epoch."""
+        nonlocal epoch, first
+        if num_batches is None:
+            yield from ((epoch, number) for number in itertools.count(first))
+        this, start, epoch, first = epoch, first, epoch + 1, 0
+        yield from ((this, number) for number in range(start, num_batches))
+
+    def arrays_of(*numbers):
+        return list(reference().make(*map(int, numbers)).values())
+
+    def make(epoch, number):
+        arrays = tf.numpy_function(arrays_of, [epoch, number], dtypes)
+        pairs = zip(signature.items(), arrays, strict=True)
+        return _plain({name: tf.ensure_shape(array, shape) for (name, (shape, _)), array in pairs})
+
+    number = tf.TensorSpec((), tf.int64)
+    dataset = tf.data.Dataset.from_generator(numbers, output_signature=(number, number))
+    cardinality = tf.data.INFINITE_CARDINALITY if num_batches is None else np.int64(num_batches)
+    if not elements.start_batch:
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(cardinality))
+    dataset = dataset.map(make, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.prefetch(tf.data.AUTOTUNE)
+    dataset._keras_uai_elements = elements
+    return dataset
+
+
+def _plain(element):
+    return element["observation"] if len(element) == 1 else element
 
 
 class Batches(keras.utils.PyDataset):
@@ -17,7 +67,6 @@ class Batches(keras.utils.PyDataset):
     these are whole batches; over several processes `fit` and `stream` take this process's part of
     each. Keras reorders the batches of an epoch by numbers of its own unless `fit` is told
     `shuffle=False`.
-
     """
 
     def __init__(self, elements):
@@ -77,8 +126,7 @@ class Batches(keras.utils.PyDataset):
             n: self._futures.get(n) or self._pool.submit(self.elements.make, *n)
             for n in ((epoch, n, share) for n in wanted)
         }
-        element = self._futures.pop((epoch, number, share)).result()
-        return element["observation"] if len(element) == 1 else element
+        return _plain(self._futures.pop((epoch, number, share)).result())
 
 
 def _share_of_process():
