@@ -2,7 +2,7 @@
 
 import os
 
-from keras_uai import backend
+from keras_uai import backend, files
 from keras_uai.callbacks.base import Periodic
 from keras_uai.metrics import figures
 from keras_uai.metrics.batches import image_seeds, unpacked
@@ -72,7 +72,8 @@ class ImageGrid(Periodic):
             return
         picture = self.draw()
         if self.directory is not None:
-            figures.save_png(picture, os.path.join(self.directory, f"epoch_{epoch + 1:04d}.png"))
+            name = f"epoch_{epoch + 1:04d}.png"
+            files.write_image(os.path.join(self.directory, name), picture)
         if self.log_dir is not None:
             tf = backend.tensorflow("Pictures for TensorBoard (log_dir) are written by TensorFlow")
             self._writer = self._writer or tf.summary.create_file_writer(os.fspath(self.log_dir))

@@ -14,6 +14,8 @@ mask of its own) without any observed value comes back as 0.
 
 import numpy as np
 
+RADIUS = 3  # pixels: the neighbourhood that `telea` and `navier_stokes` look at
+
 
 def mean_colour(y, mask=None):
     """Fills in the mean colour of the image's own observed pixels."""
@@ -34,17 +36,17 @@ def linear_interpolation(y, mask=None):
     return _each(y, mask, _linear_image)
 
 
-def telea(y, mask=None, radius=3):
+def telea(y, mask=None):
     """Fills in by Telea's fast marching (J. Graphics Tools 9(1), 2004), by OpenCV.
 
     Images in [-1, 1] are filled in 8 bits, other values in 16 bits over each channel's range.
     """
-    return _opencv(y, mask, "INPAINT_TELEA", radius)
+    return _opencv(y, mask, "INPAINT_TELEA")
 
 
-def navier_stokes(y, mask=None, radius=3):
+def navier_stokes(y, mask=None):
     """Fills in by Navier-Stokes equations (Bertalmio et al., CVPR 2001), by OpenCV; as `telea`."""
-    return _opencv(y, mask, "INPAINT_NS", radius)
+    return _opencv(y, mask, "INPAINT_NS")
 
 
 def biharmonic(y, mask=None):
@@ -127,7 +129,7 @@ def _linear_image(image, observed):
     return filled
 
 
-def _opencv(y, mask, flag, radius):
+def _opencv(y, mask, flag):
     import cv2
 
     def fill(image, observed):
@@ -140,7 +142,8 @@ def _opencv(y, mask, flag, radius):
         # OpenCV takes three channels of 8 bits, or one channel; inside, it fills each alone.
         width = 3 if is_image and image.shape[-1] == 3 else 1
         parts = np.split(levels, image.shape[-1] // width, axis=-1)
-        flags = (radius, getattr(cv2, flag))
-        return np.dstack([cv2.inpaint(part.copy(), missing, *flags) for part in parts]) * step + low
+        method = getattr(cv2, flag)
+        filled = [cv2.inpaint(part.copy(), missing, RADIUS, method) for part in parts]
+        return np.dstack(filled) * step + low
 
     return _each(y, mask, fill)

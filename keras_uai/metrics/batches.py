@@ -51,16 +51,14 @@ def unpacked(dataset, measurement=None, skip=0, max_images=None, needs_clean=Tru
 
 def _unpack(batch, measurement):
     y = checks.images("observation", batch["observation"], bounded=False)
-    mask = batch["mask"] if "mask" in batch else checks.to_numpy(measurement.recover(y))
+    mask = batch["mask"] if "mask" in batch else measurement.recover(y)
     found = {"observation": y, "mask": checks.mask("mask", mask, y.shape)}
-    known = np.ones((*y.shape[:3], 1))
-    if "known" in batch:
-        known = checks.mask("known", batch["known"], y.shape)
+    found["is_partial"] = "known" in batch
+    known = checks.mask("known", batch.get("known", np.ones((*y.shape[:3], 1))), y.shape)
     if "never_fill" in batch:
         known = known * (1.0 - checks.mask("never_fill", batch["never_fill"], y.shape))
-    found["is_partial"] = "known" in batch
-    if "clean" in batch:
-        clean = batch["clean"]
+    clean = batch.get("clean")
+    if clean is not None:
         if clean.shape != y.shape:
             raise ValueError(
                 "`observation` and `clean` must have the same shape. Received: observation of "

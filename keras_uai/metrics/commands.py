@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 import keras_uai
+from keras_uai import files
 from keras_uai.metrics import evaluation, extractors, figures, predictors, report, statistics
 from keras_uai.metrics.evaluation_data import UNDAMAGED, EvaluationData
 
@@ -123,7 +124,7 @@ def draw_figure(options):
             max_samples=shown,
             uncertainty=options["uncertainty"],
         )
-    figures.save_png(picture, options["out"])
+    files.write_image(options["out"], picture)
     return options["out"]
 
 

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from keras_uai.metrics.statistics import Statistics
+from keras_uai.metrics.statistics import Statistics, differences
 
 # Entries of the provenance that must be the same for two statistics to be compared.
 COMPARABLE = ("extractor", "weights", "resize", "image_size")
@@ -115,10 +115,7 @@ def check_comparable(a, b):
         {**{name: s.provenance.get(name) for name in COMPARABLE}, "dimensions": s.dimension}
         for s in (a, b)
     ]
-    wrong = [
-        f"{n} is {v!r} and {entries[1][n]!r}" for n, v in entries[0].items() if v != entries[1][n]
-    ]
-    if wrong:
+    if wrong := differences(*entries):
         raise ValueError(
             "Statistics must be made with the same extractor, weights and resize, from images of "
             f"the same size. Received: {'; '.join(wrong)}"

@@ -1,6 +1,5 @@
 """Evaluation of one predictor on damaged images whose true values are known, in one loop."""
 
-import itertools
 import math
 import os
 import time
@@ -203,18 +202,19 @@ class Evaluation:
             self.extractor.frechet_name: distances.frechet_distance,
             self.extractor.kernel_name: lambda a, b: distances.kernel_distance(a, b, None)[0],
         }
-        kinds = {"sample": "", "mean": "_of_mean"}
-        for (name, measure), kind in itertools.product(measures.items(), kinds):
+        for kind, suffix in {"sample": "", "mean": "_of_mean"}.items():
             if kind not in self.features:
                 continue
-            features, half = self.statistics(kind), math.nan
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of few images: the description says so
-                value = measure(features, reference)
-                if len(self) >= JACKKNIFE_FROM:
-                    error = distances.standard_error(measure, features, reference, self._images)
-                    half = NORMAL_95 * error
-            found[name + kinds[kind]] = {"value": value, "low": value - half, "high": value + half}
+            features = self.statistics(kind)
+            for name, measure in measures.items():
+                half = math.nan
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of few images: the description says so
+                    value = measure(features, reference)
+                    if len(self) >= JACKKNIFE_FROM:
+                        error = distances.standard_error(measure, features, reference, self._images)
+                        half = NORMAL_95 * error
+                found[name + suffix] = {"value": value, "low": value - half, "high": value + half}
         return found
 
     def save(self, path, settings):

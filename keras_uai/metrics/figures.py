@@ -7,8 +7,6 @@ enlarged by a whole factor.
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from keras_uai import files
-
 CELL = 96  # pixels; smaller images are enlarged by a whole factor until they are about as large
 GAP = 4  # pixels between images
 FONT_SIZES = (11, 17)  # pixels; beside small and large images
@@ -31,8 +29,8 @@ def sample_grid(
             quantile.
 
     Returns:
-        uint8 `(height, width, 3)`; `save_png` writes it. One channel is shown as gray, of two the
-        first as gray, of more than three the first three.
+        uint8 `(height, width, 3)`; `files.write_image` writes it. One channel is shown as gray, of
+        two the first as gray, of more than three the first three.
     """
     rows = {"y": y}
     if samples is not None:
@@ -155,8 +153,3 @@ def to_rgb(images):
     images = images[..., :3] if images.shape[-1] >= 3 else images[..., :1]
     eight_bits = np.clip(np.rint((images.astype("float64") + 1.0) * 127.5), 0, 255).astype("uint8")
     return np.repeat(eight_bits, 3 // images.shape[-1], axis=-1)
-
-
-def save_png(picture, path):
-    """Writes a uint8 picture `(height, width, 3)` as PNG; makes the folder where it is missing."""
-    files.write_image(path, picture)

@@ -47,29 +47,21 @@ def get(identifier):
     if isinstance(identifier, str):
         return baseline(identifier)
     if callable(getattr(identifier, "inpaint", None)):
-        return of_model(identifier)
+        predicts_mean = getattr(getattr(identifier, "generator", None), "predicts_mean", False)
+        return Predictor(
+            identifier.inpaint,
+            identifier.name,
+            stochastic=getattr(identifier, "stochastic", True),
+            mean=identifier.predict_mean if predicts_mean else None,
+            measurement=getattr(identifier, "measurement", None),
+            image_shape=getattr(identifier, "image_shape", None),
+            values=getattr(identifier, "values", None),
+        )
     if callable(identifier):
         return Predictor(identifier)
     raise ValueError(
         "A predictor must be a model with `inpaint`, the name of a baseline, or a function "
         f"(y, mask, num_samples, seed) -> samples. Received: {identifier!r}"
-    )
-
-
-def of_model(model, name=None, digest="unknown", settings=None):
-    """Returns a model of `keras_uai.models` as a predictor."""
-    sampler = getattr(model, "sampler", None)
-    predicts_mean = getattr(getattr(model, "generator", None), "predicts_mean", False)
-    return Predictor(
-        model.inpaint,
-        name or model.name,
-        digest if sampler is None else f"{digest} {sampler!r}",
-        getattr(model, "stochastic", True),
-        model.predict_mean if predicts_mean else None,
-        getattr(model, "measurement", None),
-        getattr(model, "image_shape", None),
-        getattr(model, "values", None),
-        settings or {},
     )
 
 
@@ -109,4 +101,7 @@ def load(path, sampler=None):
     found = presets.load_model(os.fspath(path))
     if sampler is not None:
         found.model.sampler = sampler
-    return of_model(found.model, found.name, found.digest, found.settings)
+    own = getattr(found.model, "sampler", None)
+    digest = found.digest if own is None else f"{found.digest} {own!r}"
+    known = {"name": found.name, "digest": digest, "settings": found.settings}
+    return dataclasses.replace(get(found.model), **known)

@@ -109,7 +109,7 @@ def write(folder, result, pictures):
     if calibrated := {name: value for name, value in found.items() if value}:
         pictures = {**pictures, "calibration": figures.calibration_plot(calibrated)}
     for name, picture in pictures.items():
-        figures.save_png(picture, os.path.join(folder, f"{name}.png"))
+        files.write_image(os.path.join(folder, f"{name}.png"), picture)
     return [os.path.join(folder, name) for name in (*texts, *(f"{n}.png" for n in pictures))]
 
 

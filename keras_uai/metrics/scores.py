@@ -40,7 +40,6 @@ from keras_uai.metrics.errors import SSIM_WINDOW, crps, psnr, ssim
 
 INTERVAL = 0.9  # nominal coverage of `coverage_90`
 _CHUNK = 1 << 18  # missing values handled at once, which bounds the memory
-_RESAMPLES_AT_ONCE = 250  # bounds the memory of the bootstrap: as many times images numbers
 
 # score: (sum to divide, divisor, whether a square root follows)
 _RATIOS = {
@@ -246,15 +245,13 @@ class Scores:
         not cover other training runs.
         """
         table = {name: column for name, column in self.image_table().items() if column.ndim == 1}
-        generator, count = np.random.default_rng(seed), len(self)
-        totals = {name: [] for name in table}
-        for _ in range(0, resamples, _RESAMPLES_AT_ONCE):
-            # Only the number of times that each image is drawn matters: (resamples, images).
-            size = min(resamples, _RESAMPLES_AT_ONCE)
-            draws = generator.multinomial(count, np.full(count, 1.0 / count), size=size)
-            for name, column in table.items():
-                totals[name].append(draws @ column)
-        totals = {name: np.concatenate(parts) for name, parts in totals.items()}
+        columns = np.stack(list(table.values()), axis=1)
+        generator = np.random.default_rng(seed)
+        shares = np.full(len(self), 1.0 / len(self))
+        # Only the number of times that each image is drawn matters.
+        draws = (generator.multinomial(len(self), shares) for _ in range(resamples))
+        totals = np.array([draw @ columns for draw in draws])
+        totals = dict(zip(table, totals.T, strict=True))
         return {name: _interval(_ratio(totals, name)) for name in self._names(totals)}
 
     def _names(self, totals):

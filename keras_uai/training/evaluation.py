@@ -4,7 +4,7 @@ import os
 
 import keras
 
-from keras_uai import callbacks, metrics
+from keras_uai import callbacks, files, metrics
 from keras_uai.metrics import commands
 from keras_uai.training import distribution
 
@@ -58,7 +58,7 @@ class Monitor(keras.callbacks.Callback):
         if self.grid is None:
             return None
         path = os.path.join(self.folder, f"{name}.png")
-        metrics.figures.save_png(self.grid.draw(), path)
+        files.write_image(path, self.grid.draw())
         return path
 
 

@@ -32,7 +32,7 @@ def data(model, keys=("observation", "mask", "clean"), batch=4):
 
 
 def fit(model, callbacks_, epochs=1, **kwargs):
-    y, _ = observations(model.measurement, 8)
+    y, _ = observations(model.measurement, 4)
     if not model.compiled:
         model.compile(**({"loss": "mse"} if isinstance(model, Toy) else {}), run_eagerly=True)
     target = {"y": y} if isinstance(model, Toy) else {}

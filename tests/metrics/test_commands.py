@@ -82,12 +82,20 @@ def test_baselines_alone(options, tmp_path):
     assert rows(read(tmp_path / "out" / "methods.png")) == 4  # y, two methods, x
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The path of a model, and a function that loads it once."""
+    path = tmp_path_factory.mktemp("saved") / "model.keras"
+    tiny_uai("DropPixel(0.5)", generator={"predicts_mean": True}).save(path)
+    return str(path), functools.cache(predictors.load)
+
+
 @pytest.fixture
-def model(options, tmp_path):
-    model = tiny_uai("DropPixel(0.5)", generator={"predicts_mean": True})
-    model.save(tmp_path / "model.keras")
-    options |= {"model": str(tmp_path / "model.keras"), "measurement": None}
-    return model
+def model(options, saved, monkeypatch):
+    path, load = saved
+    monkeypatch.setattr(predictors, "load", load)
+    options |= {"model": path, "measurement": None}
+    return load(path, None)
 
 
 def test_a_model_beside_them(options, model):
@@ -110,8 +118,7 @@ def test_a_model_beside_them(options, model):
 
 
 @pytest.mark.usefixtures("model")
-def test_figures(options, monkeypatch, tmp_path):
-    monkeypatch.setattr(predictors, "load", functools.cache(predictors.load))
+def test_figures(options, tmp_path):
     out = str(tmp_path / "figure.png")
     shown = {"first": 0, "images": 8, "names": None, "uncertainty": True, "clean": True}
     figure = {**options, **shown, "model": [options["model"]], "out": out}

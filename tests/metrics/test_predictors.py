@@ -5,20 +5,26 @@ import json
 import numpy as np
 import pytest
 
+from keras_uai.measurements import DropPixel
 from keras_uai.metrics import baselines, predictors
 from tests.testing import observations, tiny_uai
 
 SEEDS = np.array([5, 6])
 
 
-def given(model):
-    return observations(model.measurement, 2)
+@pytest.fixture(scope="module")
+def model():
+    return tiny_uai(generator={"predicts_mean": True}, sampler="TwoStage(4, 1.5)")
 
 
-def test_however_it_is_stored(tmp_path):
+@pytest.fixture(scope="module")
+def given():
+    return observations(DropPixel(0.5), 2)
+
+
+def test_however_it_is_stored(given, tmp_path):
     model = tiny_uai()
-    y, mask = given(model)
-    expected = model.inpaint(y, mask, 3, SEEDS)
+    expected = model.inpaint(*given, 3, SEEDS)
     model.save(tmp_path / "mine.keras")
     settings = {"data": "faces", "split_seed": 3}
     (tmp_path / "0003-uai").mkdir()
@@ -26,7 +32,7 @@ def test_however_it_is_stored(tmp_path):
     model.save(tmp_path / "0003-uai" / "model.keras")
     for path, name, known in (("mine.keras", "mine", {}), ("0003-uai", "0003-uai", settings)):
         found = predictors.load(tmp_path / path)
-        assert found.sample(y, mask, 3, SEEDS) == pytest.approx(expected, abs=1e-5)
+        assert found.sample(*given, 3, SEEDS) == pytest.approx(expected, abs=1e-5)
         assert found.measurement == model.measurement
         assert found.image_shape == (16, 16, 3)
         assert found.values == model.values
@@ -34,37 +40,32 @@ def test_however_it_is_stored(tmp_path):
         assert found.settings == known
 
 
-def test_a_predicted_mean():
-    model = tiny_uai(generator={"predicts_mean": True})
-    y, mask = given(model)
+def test_a_predicted_mean(model, given):
     found = predictors.predicted_mean(model)
-    samples = found.sample(y, mask, num_samples=1, seed=SEEDS)
-    assert np.array_equal(samples[:, 0], model.predict_mean(y, mask))
+    samples = found.sample(*given, num_samples=1, seed=SEEDS)
+    assert np.array_equal(samples[:, 0], model.predict_mean(*given))
     assert not found.stochastic
     assert predictors.get(model).stochastic
 
 
-def test_another_sampler(tmp_path):
+def test_another_sampler(model, given, tmp_path):
     """It is part of the digest, so that no scores of one stand for those of another."""
-    model = tiny_uai(generator={"predicts_mean": True}, sampler="TwoStage(4, 1.5)")
     model.save(tmp_path / "mine.keras")
     texts = (None, "OneStage()", "TwoStage(2, 3)")
     found = {text: predictors.load(tmp_path / "mine.keras", text) for text in texts}
     assert len({predictor.digest for predictor in found.values()}) == 3
-    y, mask = given(model)
-    for text, predictor in found.items():
+    for text in (None, "OneStage()"):
         model.sampler = text or "TwoStage(4, 1.5)"
-        expected = model.inpaint(y, mask, 2, 0)
-        assert predictor.sample(y, mask, 2, 0) == pytest.approx(expected, abs=1e-5)
+        expected = model.inpaint(*given, 2, 0)
+        assert found[text].sample(*given, 2, 0) == pytest.approx(expected, abs=1e-5)
     with pytest.raises(ValueError, match=r"Received: .*TwoStage\(x"):
         predictors.load(tmp_path / "mine.keras", "TwoStage(x")
 
 
-def test_a_baseline_and_a_function():
-    y, mask = given(tiny_uai())
+def test_a_baseline_and_a_function(given):
     found = predictors.baseline("nearest")
-    samples = found.sample(y, mask, 4, SEEDS)
-    assert np.array_equal(samples, np.repeat(baselines.nearest(y, mask)[:, None], 4, axis=1))
+    samples = found.sample(*given, 4, SEEDS)
+    assert np.array_equal(samples, np.repeat(baselines.nearest(*given)[:, None], 4, axis=1))
     assert not found.stochastic
     assert predictors.get(found) is found
 
