@@ -119,8 +119,8 @@ def draw_figure(options):
             y,
             _samples(model, found, max(shown, UNCERTAINTY_SAMPLES)),
             clean,
-            mean=model.mean and _first(predictors.predicted_mean(model), found),
-            others={name: _first(predictors.baseline(name), found) for name in others},
+            mean=model.mean and _one_sample(predictors.predicted_mean(model), found),
+            others={name: _one_sample(predictors.baseline(name), found) for name in others},
             max_samples=shown,
             uncertainty=options["uncertainty"],
         )
@@ -186,6 +186,6 @@ def _samples(model, found, num_samples):
     ]
 
 
-def _first(model, found):
-    """Returns the image that a model without z gives for each, a list of `(H, W, C)`."""
+def _one_sample(model, found):
+    """Returns a sample of each image, a list of `(H, W, C)`."""
     return [samples[0] for samples in _samples(model, found, 1)]

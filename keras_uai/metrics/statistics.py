@@ -111,8 +111,6 @@ def compute(extractor, batches, *, crop=None, progress=False, **known):
             features.append(extract(extractor, parts))
             sizes.add(parts.shape[1:])
             advance(count)
-    if not features:
-        raise ValueError("Statistics need at least 2 images. Received: no image")
     features = np.concatenate(features)
     found = {"image_size": size_text(sizes), **known, "images": len(features)}
     return Statistics({**extractor.provenance(), **found}, features)
@@ -125,8 +123,6 @@ def content(batches, crop=None):
         count += len(parts)
         sizes.add(parts.shape[1:])
         sha.update(np.rint((parts.astype("float64") + 1.0) * 127.5).astype("int32").tobytes())
-    if not count:
-        raise ValueError("Statistics need at least 2 images. Received: no image")
     return {"images": count, "image_size": size_text(sizes), "content": sha.hexdigest()[:12]}
 
 
@@ -254,3 +250,5 @@ def _parts(batches, crop):
         found = windows(mask, position, crop, batch["known"])
         yield len(images), np.stack([images[part] for part in found])
         position += len(images)
+    if not position:
+        raise ValueError("Statistics need at least 2 images. Received: no image")
