@@ -45,11 +45,6 @@ def read_header(file):
         return (*image.size, image.format, orientation if orientation in range(1, 9) else 1)
 
 
-def read_image(path):
-    """Reads an image file in its own bit depth; see `decode_image`."""
-    return decode_image(os.fspath(path))
-
-
 def decode_image(file):
     """Decodes an image in its own bit depth.
 

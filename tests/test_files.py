@@ -34,7 +34,7 @@ def test_lossless_round_trip(tmp_path, extension, dtype, channels):
             files.write_image(path, pixels)
         return
     files.write_image(path, pixels)
-    for found, alpha in (files.read_image(path), files.decode_image(path.read_bytes())):
+    for found, alpha in (files.decode_image(path), files.decode_image(path.read_bytes())):
         assert found.dtype == np.dtype(dtype)
         assert np.array_equal(found, pixels)
         assert alpha is None
@@ -158,7 +158,7 @@ def test_files_that_cannot_be_read(tmp_path, content, reason):
         files.decode_image(content)
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(files.UnreadableImageError, match=reason):
-        files.read_image(tmp_path / "x.png")
+        files.decode_image(tmp_path / "x.png")
 
 
 def test_a_broken_chunk_and_a_missing_file(tmp_path):
@@ -167,7 +167,7 @@ def test_a_broken_chunk_and_a_missing_file(tmp_path):
     with pytest.raises(files.UnreadableImageError):
         files.decode_image(bytes(file))
     with pytest.raises(files.UnreadableImageError, match="No such file"):
-        files.read_image(tmp_path / "nothing.png")
+        files.decode_image(tmp_path / "nothing.png")
 
 
 def test_channels():

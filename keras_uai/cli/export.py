@@ -6,6 +6,9 @@
 Beside it: warm-up requests, a batching configuration, and a README with the server's command.
 """
 
+import pathlib
+import shlex
+
 from absl.flags import DEFINE_bool, DEFINE_enum, DEFINE_integer, DEFINE_string
 
 from keras_uai.cli import flags
@@ -29,6 +32,18 @@ def define():
 
 def run(options):
     """Exports; returns the command that serves it."""
-    from keras_uai.serving import exporting
+    from keras_uai import presets
+    from keras_uai.serving import Limits, assets, exporting
 
-    return exporting.run(options)
+    path = pathlib.Path(exporting.next_version(options["out"]))
+    limits = {field: options[field] for field in Limits.__dataclass_fields__ if options[field]}
+    model = presets.load_model(options["model"]).model
+    given = {key: options[key] for key in ("weights", "overwrite", "name")}
+    exporting.export(model, path, limits=Limits(**limits), **given)
+    size = sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    command = assets.command(exporting.name_on_servers(path, options["name"]))
+    return (
+        f"Written: {path} ({size / 1e6:.1f} MB)\n"
+        f"Run a server (the contract is in {path}/README.md):\n\n"
+        f"cd {shlex.quote(str(path.parent))}\n{command}\n"
+    )

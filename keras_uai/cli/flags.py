@@ -77,7 +77,9 @@ def parse(argv):
     try:
         argv = expand(argv)
         for flag in argv:
-            name = flag.lstrip("-").partition("=")[0].removeprefix("no")
+            text = flag.removeprefix("--")
+            name = text.partition("=")[0].removeprefix("no")
+            name = text if text in RENAMED_FLAGS else name
             if flag.startswith("--") and name in RENAMED_FLAGS and name not in FLAGS:
                 new = RENAMED_FLAGS[name]
                 now = f"The flag is now --{new}" if new else "There is no such flag any more"

@@ -108,7 +108,9 @@ def read_never_fill(never_fill, store, usable):
     if isinstance(never_fill, (str, os.PathLike)):
         path = os.path.expanduser(os.fspath(never_fill))
         is_array = path.lower().endswith(".npy")
-        never_fill = np.load(path) if is_array else files.mask_from_pixels(*files.read_image(path))
+        never_fill = (
+            np.load(path) if is_array else files.mask_from_pixels(*files.decode_image(path))
+        )
     shared = hasattr(never_fill, "ndim") and never_fill.ndim == 2
 
     @functools.lru_cache(maxsize=256)

@@ -1,5 +1,6 @@
 """Model card of a preset, written from its metadata."""
 
+import re
 import textwrap
 
 _CARD = """\
@@ -30,10 +31,10 @@ Parameters: {sizes}; kernels are stored in {kernels}. `config.json` and `model.w
 Keras; neither holds code or a pickle. {serving}
 """
 _LIMITS = (
-    "Missing pixels are filled with plausible content, not with the true content. Samples differ "
-    "where the model is uncertain; none of them is evidence.",
-    "The model has learned from the data and the damage named below. On other subjects, other "
-    "framing or other damage its fills are worse.",
+    "Filled pixels are plausible, not true: a reconstruction is no evidence. Samples differ where "
+    "the model is uncertain.",
+    "The model was trained on the data and the damage below. Results are worse for other subjects, "
+    "other framing and other damage.",
 )
 _LAYOUTS = {
     "fixed": "Its images are aligned and of one size: files of another size are fitted with their "
@@ -67,7 +68,7 @@ def render(name, metadata, serving=True):
         kind={1: "grey", 3: "RGB"}.get(channels, f"{channels}-channel"),
         size="any size" if height is None else f"{height} x {width} pixels",
         layout=_LAYOUTS[metadata["layout"]],
-        description=metadata.get("description", ""),
+        description=re.sub(r"([^.])$", r"\1.", metadata.get("description", "")),
         limits="\n".join(f"- {line}" for line in (*_LIMITS, *metadata.get("limits", ()))),
         data=data.get("name", "not given"),
         licence=data.get("licence", "not given"),
@@ -116,7 +117,8 @@ def _wrapped(text):
     """Wraps prose and lists at spaces only: neither `--flags` nor hyphenated words are broken."""
     if text.startswith(("#", "|", "```")):
         return text
-    options = {"break_on_hyphens": False, "break_long_words": False, "subsequent_indent": ""}
-    lines = text.split("\n") if text.startswith("- ") else [" ".join(text.split())]
-    options["subsequent_indent"] = "  " if text.startswith("- ") else ""
-    return "\n".join(textwrap.fill(line, 100, **options) for line in lines)
+    is_list = text.startswith("- ")
+    lines = text.split("\n") if is_list else [" ".join(text.split())]
+    wrapper = textwrap.TextWrapper(100, break_on_hyphens=False, break_long_words=False)
+    wrapper.subsequent_indent = "  " if is_list else ""
+    return "\n".join(map(wrapper.fill, lines))

@@ -14,9 +14,12 @@ RENAMED = {
     "energy_spread": None,
 }
 
-#: Flags of all commands.
+#: Flags of all commands, or a flag with one value.
 RENAMED_FLAGS = {
     **RENAMED,
+    "preset=paper": "config=paper",
+    "preset=recommended": "config=recommended",
+    "split=withheld": "split=validation",
     "look": 'sampler, such as --sampler="TwoStage(4, 1.2)"',
     "fit_look": "calibrate_spread",
     "flip": "random_horizontal_flip",

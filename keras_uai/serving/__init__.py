@@ -2,8 +2,8 @@
 
 from keras_uai.serving.client import Client, Reconstruction
 from keras_uai.serving.contract import Contract, Limits
-from keras_uai.serving.errors import FailedError, RefusedError, UnavailableError
 from keras_uai.serving.exporting import export
+from keras_uai.serving.transports import FailedError, RefusedError, UnavailableError
 
 __all__ = [
     "Client",

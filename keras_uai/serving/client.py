@@ -12,7 +12,7 @@ from keras_uai import files
 from keras_uai.checks import check_integer, per_image_seeds
 from keras_uai.serving import images, transports
 from keras_uai.serving.contract import Contract
-from keras_uai.serving.errors import RefusedError, UnavailableError
+from keras_uai.serving.transports import RefusedError, UnavailableError
 
 BATCH = 32  # images of an array in one request, at most
 ALIGNMENT = 64  # pixels, of tiles: levels of the push-pull fill are aligned, too

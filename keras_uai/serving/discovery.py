@@ -15,7 +15,7 @@ class Input:
     path: str
     name: str  # of its results: a relative path with `/`, without extension
     mask_from: str  # "alpha", "sidecar", "nan" or "color:R,G,B"
-    mask: str | None  # path of its mask file
+    mask: str | None  # path of its mask file, which only "sidecar" reads
 
     def load(self):
         """Reads `(pixels (H, W, C), mask (H, W))`, the mask boolean, True = observed."""
@@ -56,13 +56,12 @@ def find(paths, mask="auto", leave_out=None):
             raise ValueError(f"{given} must be a file or folder. Received: {link}")
         for name in names:
             path, beside = os.path.join(root, *name.split("/")), masks.get(damage.stem(name))
+            source = mask
             if one_for_all:
-                one = Input(path, name, "sidecar", mask)
+                source, beside = "sidecar", mask
             elif mask == "auto":
-                one = Input(path, name, "sidecar" if beside else "alpha", beside)
-            else:
-                one = Input(path, name, mask, beside if mask == "sidecar" else None)
-            other = found.setdefault(name, one)
+                source = "sidecar" if beside else "alpha"
+            other = found.setdefault(name, Input(path, name, source, beside))
             if os.path.abspath(other.path) != os.path.abspath(path):
                 raise ValueError(
                     f"Two images must not have the same name, {name}: name a folder that holds "

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import re
-import shlex
 
 import keras
 
@@ -85,25 +84,8 @@ def export(
         module, functions = signatures.build(_float32(model), contract, weights)
         concrete = {name: function.get_concrete_function() for name, function in functions.items()}
         tf.saved_model.save(module, draft, signatures=concrete)
-        assets.write(pathlib.Path(draft), contract, _name(path, name), functions)
+        assets.write(pathlib.Path(draft), contract, name_on_servers(path, name), functions)
     return str(path)
-
-
-def run(options):
-    """Runs the command `export` with its flags, a dict; returns the text to print."""
-    from keras_uai import presets
-
-    path = pathlib.Path(next_version(options["out"]))
-    limits = {field: options[field] for field in Limits.__dataclass_fields__ if options[field]}
-    model = presets.load_model(options["model"]).model
-    given = {key: options[key] for key in ("weights", "overwrite", "name")}
-    export(model, path, limits=Limits(**limits), **given)
-    size = sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
-    return (
-        f"Written: {path} ({size / 1e6:.1f} MB)\n"
-        f"Run a server (the contract is in {path}/README.md):\n\n"
-        f"cd {shlex.quote(str(path.parent))}\n{assets.command(_name(path, options['name']))}\n"
-    )
 
 
 def next_version(path):
@@ -116,8 +98,8 @@ def next_version(path):
     return os.path.join(path, str(max(taken, default=0) + 1))
 
 
-def _name(path, name):
-    """A name that can stand in URLs and file names: `name`, or one from the path."""
+def name_on_servers(path, name=None):
+    """Returns a name for URLs and file names: `name`, or one from the path of the version."""
     folder = path.parent.parent if path.parent.name == "serving" else path.parent
     return re.sub(r"[^A-Za-z0-9_.-]", "_", name or folder.name).lstrip(".-") or "keras_uai"
 

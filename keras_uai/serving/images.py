@@ -37,8 +37,7 @@ class Prepared:
         elif self.image.dtype.kind in "iu":
             filled = np.rint(filled)
         filled = filled.astype(self.image.dtype)
-        if filled.shape[-1] != self.image.shape[-1]:
-            filled = files.to_channels(filled, self.image.shape[-1])
+        filled = files.to_channels(filled, self.image.shape[-1])
         axes = (slice(None), *[None] * (filled.ndim - 4))
         return np.where(self.seen[axes], self.image[axes], filled)
 

@@ -25,7 +25,7 @@ from keras_uai.metrics import figures
 from keras_uai.metrics.progress import bar
 from keras_uai.serving import discovery
 from keras_uai.serving.client import Client
-from keras_uai.serving.errors import FailedError, UnavailableError
+from keras_uai.serving.transports import FailedError, UnavailableError
 
 
 def run(options, paths):

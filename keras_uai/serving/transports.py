@@ -1,4 +1,4 @@
-"""Transports: the ways in which a client reaches a model."""
+"""Transports: the ways in which a client reaches a model, and how they fail."""
 
 import base64
 import http.client
@@ -11,12 +11,23 @@ import urllib.request
 import numpy as np
 
 from keras_uai import backend
-from keras_uai.serving import errors
 from keras_uai.serving.contract import Contract, predicts_mean
 
 _GRPC_TRANSIENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED")
 _GRPC_FAILED = ("INTERNAL", "UNKNOWN", "DATA_LOSS", "CANCELLED")
 _HTTP_TRANSIENT = (408, 429, 502, 503, 504)
+
+
+class RefusedError(ValueError):
+    """The model refuses the request. The same request is refused again."""
+
+
+class UnavailableError(ConnectionError):
+    """The model cannot be reached, or does not answer in time."""
+
+
+class FailedError(RuntimeError):
+    """The server failed on this request, or serves no model of keras_uai."""
 
 
 def connect(target):
@@ -58,7 +69,7 @@ class Transport:
     """A way to reach a model, whose address is `where`.
 
     `call(signature, inputs, timeout)` returns the outputs of a signature as arrays. It raises the
-    errors of `keras_uai.serving.errors`.
+    errors of this module.
     """
 
     remote = False  # whether requests travel to a server
@@ -112,7 +123,7 @@ class SavedModel(Transport):
 
         signatures = self._module.signatures
         if signature not in signatures:
-            raise errors.RefusedError(
+            raise RefusedError(
                 f"The SavedModel must be an export of keras_uai. Received: {self.where}, with the "
                 f"signatures {sorted(signatures)}"
             )
@@ -122,7 +133,7 @@ class SavedModel(Transport):
             feed = {name: tf.constant(inputs[name], spec.dtype) for name, spec in specs.items()}
             return {name: value.numpy() for name, value in function(**feed).items()}
         except tf.errors.OpError as error:
-            raise errors.RefusedError(errors.refusal(error.message)) from error
+            raise RefusedError(refusal(error.message)) from error
 
 
 class Grpc(Transport):
@@ -161,12 +172,12 @@ class Grpc(Transport):
         try:
             response = self._stub.Predict(request, timeout=timeout)
         except grpc.RpcError as error:
-            code, text = error.code().name, errors.refusal(error.details() or "")
+            code, text = error.code().name, refusal(error.details() or "")
             if code in _GRPC_TRANSIENT:
-                raise errors.UnavailableError(f"{code}: {text}") from error
+                raise UnavailableError(f"{code}: {text}") from error
             if code in _GRPC_FAILED:
-                raise errors.FailedError(f"The server failed with {code}: {text}") from error
-            raise errors.RefusedError(f"{text} ({code})") from error
+                raise FailedError(f"The server failed with {code}: {text}") from error
+            raise RefusedError(f"{text} ({code})") from error
         return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
 
     def close(self):
@@ -193,24 +204,32 @@ class Rest(Transport):
             with error:
                 text = f"{_error_text(error.read())} (HTTP {error.code})"
             if error.code in _HTTP_TRANSIENT:
-                raise errors.UnavailableError(text) from error
+                raise UnavailableError(text) from error
             if error.code >= 500:
-                raise errors.FailedError(f"The server failed: {text}") from error
-            raise errors.RefusedError(text) from error
+                raise FailedError(f"The server failed: {text}") from error
+            raise RefusedError(text) from error
         except (ValueError, TypeError, KeyError) as error:
-            raise errors.FailedError(
+            raise FailedError(
                 f"{self.where} does not answer as TensorFlow Serving does. Received: {error!r}"
             ) from error
         except (OSError, http.client.HTTPException) as error:
             # Refused, reset, cut short, too late: URLError and TimeoutError are OSErrors.
             reason = getattr(error, "reason", error)
-            raise errors.UnavailableError(f"{type(reason).__name__}: {reason}") from error
+            raise UnavailableError(f"{type(reason).__name__}: {reason}") from error
         return {name: _from_json(name, value) for name, value in outputs.items()}
+
+
+def refusal(message):
+    """Returns the readable part of an error message from a graph: its text and values."""
+    message = message.split("<stack traces unavailable>")[-1]
+    message = re.split(r"\n\t ?\[\[|\[\[?\{\{node", message)[0].strip()
+    _, assertion, text = message.partition("assertion failed: [")
+    return text.replace("Received:]", "Received:", 1) if assertion else message
 
 
 def _error_text(body):
     try:
-        return errors.refusal(str(json.loads(body)["error"]))
+        return refusal(str(json.loads(body)["error"]))
     except (ValueError, KeyError, TypeError):
         return body.decode("utf-8", "replace").strip()
 

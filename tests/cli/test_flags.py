@@ -49,6 +49,8 @@ MISTAKES = [
     ((RUN, "--data=nowhere", "--measurement=DropPixel(0.9)", "--steps=1"), "error: "),
     ((RUN, "--average_decay=0.9"), "error: The flag is now --ema_decay. Received: --average_"),
     ((RUN, "--nofit_look"), "error: The flag is now --calibrate_spread"),
+    ((RUN, "--preset=paper"), "error: The flag is now --config=paper. Received: --preset=paper"),
+    (("tools/evaluate", "--split=withheld"), "error: The flag is now --split=validation. Rec"),
     ((RUN, "--energy_patches=2"), "error: There is no such flag any more"),
     (("tools/evaluate", "--model=nowhere"), "error: A model must be a preset's name"),
     (("tools/evaluate", "--baselines=nearest"), "error: `--data` must name"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_uai import presets
+from keras_uai.cli import export
 from keras_uai.serving import Limits, assets, exporting, signatures
 from keras_uai.serving.transports import SavedModel
 from tests.serving.conftest import tiny_model
@@ -175,8 +176,8 @@ def test_the_next_version_and_the_name(tmp_path, tiny, monkeypatch):
     options |= {"weights": "float32", "overwrite": False}
     options |= dict.fromkeys(Limits.__dataclass_fields__)
     for version, name in (("1", None), ("2", "the other")):
-        text = exporting.run(options | {"name": name})
+        text = export.run(options | {"name": name})
         assert f"my faces, 32/serving/{version} (" in text
         assert f"-e MODEL_NAME={'the_other' if name else 'my_faces__32'}" in text
     with pytest.raises(ValueError, match=r"This version exists. Use .*/3"):
-        exporting.run(options | {"out": f"{options['out']}/2"})
+        export.run(options | {"out": f"{options['out']}/2"})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_uai.serving import Client, FailedError, RefusedError, UnavailableError, transports
-from keras_uai.serving.errors import refusal
+from keras_uai.serving.transports import refusal
 from tests.serving.servers import FailureError, grpc_server, rest_server
 
 SERVERS = {"grpc": grpc_server, "rest": rest_server}

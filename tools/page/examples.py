@@ -54,7 +54,7 @@ def _of_folder(source, count):
     images = []
     for name in names:
         try:
-            images.append(files.read_image(os.path.join(source, name)))
+            images.append(files.decode_image(os.path.join(source, name)))
         except files.UnreadableImageError as error:
             raise ValueError(f"An example cannot be read. Received: {name}: {error}") from error
     return images
