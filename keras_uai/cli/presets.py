@@ -12,8 +12,12 @@ def run(options):
     """Returns a line per preset."""
     from keras_uai import presets
 
-    lines = [
-        f"{name:30s}{presets.metadata(name).get('layout', 'fixed'):7s}{description}"
-        for name, description in presets.names().items()
-    ]
+    lines = []
+    for name, folder in presets.available().items():
+        try:
+            about = presets.metadata(folder)
+        except ValueError as error:
+            about = {"layout": "", "description": f"unreadable: {error}"}
+        description = about.get("description") or "no description"
+        lines.append(f"{name:30s}{about.get('layout', 'fixed'):7s}{description}")
     return "\n".join(lines) or "There are no presets."

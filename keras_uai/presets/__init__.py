@@ -6,8 +6,8 @@
 'my_presets/faces'
 """
 
-from keras_uai.presets.folders import available, find, metadata, names
+from keras_uai.presets.folders import available, find, metadata
 from keras_uai.presets.loading import Loaded, load, load_model
 from keras_uai.presets.saving import save
 
-__all__ = ["Loaded", "available", "find", "load", "load_model", "metadata", "names", "save"]
+__all__ = ["Loaded", "available", "find", "load", "load_model", "metadata", "save"]

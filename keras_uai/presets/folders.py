@@ -10,9 +10,10 @@ NAME/
 ```
 """
 
-import json
 import os
 import pathlib
+
+from keras_uai import files
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
@@ -62,22 +63,10 @@ def metadata(name_or_path):
     return read_json(path) if os.path.exists(path) else {}
 
 
-def names():
-    """Returns `{name: description}` of the available presets."""
-    found = {}
-    for name, folder in available().items():
-        try:
-            found[name] = metadata(folder).get("description") or "no description"
-        except ValueError as error:
-            found[name] = f"unreadable: {error}"
-    return found
-
-
 def read_json(path):
     """Returns the dict in a JSON file, or raises a ValueError that names the file."""
     try:
-        with open(path, encoding="utf-8") as file:
-            return dict(json.load(file))
+        return dict(files.read_json(path))
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(
             f"The file of a preset cannot be read: {error}. Received: {path}"

@@ -24,7 +24,6 @@ class Loaded:
     name: str  # in tables
     digest: str  # changes with the weights
     settings: dict  # data settings that it was trained with; {} where unknown
-    layout: str  # "fixed" (aligned images of one size) or "any" (photographs of any size)
 
 
 def load(name_or_path, cls=InpaintingModel, *, load_weights=True, compile=True, **overrides):
@@ -127,8 +126,7 @@ def load_model(path, compile=False):
     with open(file, "rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()[:12]
     name = os.path.basename(os.path.normpath(path)).removesuffix(".keras")
-    layout = "any" if model.image_shape[0] is None else "fixed"
-    return Loaded(model, name, digest, settings, layout)
+    return Loaded(model, name, digest, settings)
 
 
 def _keras_file(path, compile):

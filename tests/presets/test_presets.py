@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import h5py
@@ -11,6 +12,7 @@ import pytest
 
 import keras_uai
 from keras_uai import files, presets
+from keras_uai.cli import presets as command
 from keras_uai.measurements import DropPixel, Empirical
 from keras_uai.models import UAI, InpaintingModel
 from keras_uai.presets import weights
@@ -108,12 +110,12 @@ def test_a_model_of_version_0_1_is_refused_with_the_new_names(saved, tmp_path):
 
 
 def test_names(named, saved, monkeypatch, tmp_path):
-    assert presets.names()[named] == "A tiny one"
+    assert presets.metadata(named)["description"] == "A tiny one"
     assert isinstance(InpaintingModel.from_preset(saved[0] / named), UAI)
     with pytest.raises(ValueError, match=r"one of: .*tiny.*Received: 'tinny'"):
         presets.load("tinny")
     monkeypatch.setenv("KERAS_UAI_PRESETS", str(tmp_path))
-    assert named not in presets.names()
+    assert named not in presets.available()
     with pytest.raises(ValueError, match="must be a preset's folder"):
         presets.find(named)
 
@@ -131,12 +133,13 @@ def test_earlier_folders_win_and_broken_presets_say_so(saved, monkeypatch, tmp_p
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{")
     monkeypatch.setenv("KERAS_UAI_PRESETS", f"{tmp_path}{os.pathsep}{saved[0]}")
-    assert presets.names()["tiny"] == "Mine"
-    assert "no description" in presets.names()["broken"]
+    listed = command.run({})
+    assert re.search("tiny +fixed +Mine", listed)
+    assert re.search("broken +fixed +no description", listed)
     with pytest.raises(ValueError, match=r"cannot be read.*broken.config.json"):
         presets.load("broken")
     (tmp_path / "tiny" / "metadata.json").write_text("[1]")
-    assert "cannot be read" in presets.names()["tiny"]
+    assert re.search("tiny +unreadable: .*cannot be read", command.run({}))
 
 
 def test_float16_costs_little(model, tmp_path):
@@ -266,7 +269,7 @@ def test_presets_runs_and_files_are_loaded_alike(model, named, saved, tmp_path):
     }
     for path, (name, settings) in cases.items():
         found = presets.load_model(path)
-        assert (found.name, found.settings, found.layout) == (name, settings, "fixed")
+        assert (found.name, found.settings) == (name, settings)
         assert not found.model.compiled
         assert json.dumps(found.model.get_config()) == json.dumps(model.get_config())
         networks = (found.model.inference_generator, model.inference_generator)
