@@ -46,18 +46,16 @@ def _warm_up_requests(contract, name, functions):
     sides = [side or _WARM_UP_SIDE for side in contract.image_shape[:2]]
     file = files.encode_image(np.full(sides, 255, "uint8"))
     for signature, function in functions.items():
-        for num_samples in (1, min(10, contract.limits.max_samples)):
-            log = prediction_log_pb2.PredictionLog()
-            request = log.predict_log.request
-            request.model_spec.name = name
-            request.model_spec.signature_name = signature
-            for spec in function.input_signature:
-                value = {"mask": 1, "num_samples": num_samples}.get(spec.name, 0)
-                value = file if spec.dtype == tf.string else value
-                shape = [n or side for n, side in zip(spec.shape, (1, *sides, 1), strict=False)]
-                # One value is stored once, whatever the shape.
-                request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(value, spec.dtype, shape))
-            yield log
+        log = prediction_log_pb2.PredictionLog()
+        request = log.predict_log.request
+        request.model_spec.name = name
+        request.model_spec.signature_name = signature
+        for spec in function.input_signature:
+            value = file if spec.dtype == tf.string else int(spec.name in ("mask", "num_samples"))
+            shape = [n or side for n, side in zip(spec.shape, (1, *sides, 1), strict=False)]
+            # One value is stored once, whatever the shape.
+            request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(value, spec.dtype, shape))
+        yield log
 
 
 _BATCHING = """\

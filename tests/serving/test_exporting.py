@@ -146,8 +146,7 @@ def test_warm_up_requests_are_answered(exported_fixed):
         found = model.call(request.model_spec.signature_name, inputs, None)
         assert len(next(iter(found.values()))) == 1
         seen.append(request.model_spec.signature_name)
-    names = ["serving_default", "tile", "describe", "image_bytes"]
-    assert seen == [name for name in names for _ in range(2)]
+    assert seen == ["serving_default", "tile", "describe", "image_bytes"]
 
 
 # -- tools/export ---------------------------------------------------------------------------------
