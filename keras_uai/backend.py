@@ -18,11 +18,6 @@ def has_tensorflow():
     return importlib.util.find_spec("tensorflow") is not None
 
 
-def has_accelerator():
-    """Returns whether the backend sees a device other than processor cores."""
-    return bool(accelerators())
-
-
 def accelerators():
     """Returns the names of the devices that the backend sees beside processor cores."""
     if keras.backend.backend() == "tensorflow":

@@ -1,5 +1,7 @@
 """Value scaling: the user's numbers to network units near [-1, 1], and back."""
 
+import itertools
+
 import keras
 import numpy as np
 from keras import ops
@@ -63,16 +65,14 @@ class ValueScaling(Configurable):
         Raises:
             ValueError: if a channel has no observed value.
         """
-        masks = iter(masks) if masks is not None else None
+        masks = itertools.repeat(1.0) if masks is None else masks
         dtype, count, total, squares, shift = None, 0, 0.0, 0.0, None
-        for array in arrays:
+        for array, mask in zip(arrays, masks, strict=False):
             dtype = array.dtype if dtype is None else np.promote_types(dtype, array.dtype)
             if dtype.name in _MAX:
                 return cls(dtype.name)
             v = np.ma.getdata(array).astype("float64")
-            seen = np.isfinite(v) & ~np.ma.getmaskarray(array)
-            if masks is not None:
-                seen &= np.asarray(next(masks)) > 0.5
+            seen = np.isfinite(v) & ~np.ma.getmaskarray(array) & (np.asarray(mask) > 0.5)
             if shift is None:  # keeps the sums of squares small
                 shift = v[seen].mean() if seen.any() else 0.0
             v = np.where(seen, v - shift, 0.0)
@@ -90,7 +90,7 @@ class ValueScaling(Configurable):
         deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
         mean = mean + shift
         scale = np.where(deviation > 1e-6 * np.abs(mean), 2.0 * deviation, 1.0)
-        return cls(dtype.name, mean.tolist(), np.where(scale > 0, scale, 1.0).tolist())
+        return cls(dtype.name, mean.tolist(), scale.tolist())
 
     def encode(self, v):
         """Returns `v` `(..., C)` in network units, float32.
@@ -137,11 +137,6 @@ class ValueScaling(Configurable):
 
     def get_config(self):
         return {"dtype": self.dtype, "location": self.location, "scale": self.scale}
-
-    def __repr__(self):
-        if self.is_bounded:
-            return f"ValueScaling({self.dtype!r})"
-        return f"ValueScaling({self.dtype!r}, location={self.location}, scale={self.scale})"
 
 
 def get(identifier):

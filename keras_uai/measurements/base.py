@@ -88,6 +88,11 @@ class Measurement(Configurable):
         indices = ops.reshape(ops.convert_to_tensor(indices), (-1,))
         return self.sample(random.key(int(seed), indices), height, width)
 
+    def sample_several(self, keys, height, width):
+        """Draws masks `(N, T, height, width, mask_channels)` for keys `(N, T, 2)`."""
+        found = self.sample(ops.reshape(keys, (-1, 2)), height, width)
+        return ops.reshape(found, (-1, keys.shape[1], *found.shape[1:]))
+
     def __call__(self, x, mask):
         """Returns `F(x, mask)` of equation 1 for `(N, H, W, C)` and `(N, H, W, 1 or C)`.
 
@@ -119,6 +124,11 @@ class Measurement(Configurable):
 def per_image(values):
     """Reshapes a scalar, or one float per image `(N,)`, to broadcast against `(N, H, W, C)`."""
     return ops.reshape(ops.cast(values, "float32"), (-1, 1, 1, 1))
+
+
+def take_one(masks, index):
+    """Returns mask `index` `(N,)` of each image, of several `(N, T, H, W, M)`."""
+    return ops.take_along_axis(masks, index[:, None, None, None, None], axis=1)[:, 0]
 
 
 def get(identifier):

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_uai import random, rng_streams
-from keras_uai.measurements.base import Measurement, per_image
+from keras_uai.measurements.base import Measurement, per_image, take_one
 from keras_uai.measurements.splitting import TRIES
 
 #: First number of a packed header since 0.2. In 0.1 it is the number of masks, thus positive.
@@ -137,13 +137,11 @@ class Empirical(Measurement):
         again = ops.arange(1, TRIES)[None]
         tries = random.fold_in(random.fold_in(keys, rng_streams.SPLIT_RETRY)[:, None], again)
         first = random.fold_in(keys, rng_streams.SPLIT_PIXELS)[:, None]
-        tries = ops.reshape(ops.concatenate([first, tries], axis=1), (-1, 2))
-        fresh = self.sample(tries, height, width)
-        fresh = ops.reshape(fresh, (-1, TRIES, *fresh.shape[1:]))
+        fresh = self.sample_several(ops.concatenate([first, tries], axis=1), height, width)
         misses = ops.cast(mask, "float32")[:, None] * (1.0 - fresh)
         useful = ops.any(misses > 0, axis=(2, 3, 4))
-        chosen = ops.argmax(ops.cast(useful, "int32"), axis=1)[:, None, None, None, None]
-        fresh, misses = (ops.take_along_axis(v, chosen, axis=1)[:, 0] for v in (fresh, misses))
+        chosen = ops.argmax(ops.cast(useful, "int32"), axis=1)
+        fresh, misses = take_one(fresh, chosen), take_one(misses, chosen)
         share = ops.sum(misses, axis=(1, 2, 3)) / ops.maximum(1.0, ops.sum(mask, axis=(1, 2, 3)))
         rate = ops.cast(fraction, "float32") / ops.where(share > 0, share, 1.0)
         # 4 x 4 cells that cover about `rate` of the image

@@ -5,6 +5,7 @@ import numbers
 from keras import ops
 
 from keras_uai import random, rng_streams
+from keras_uai.measurements.base import take_one
 
 #: Number of fresh masks tried per image, and the largest share that one may hide.
 TRIES = 8
@@ -66,18 +67,15 @@ def _seen_twice(measurement, mask, keys, low):
     height, width = mask.shape[1:3]
     keys = random.fold_in(keys, rng_streams.SPLIT_BY_MEASUREMENT)
     tries = random.fold_in(keys[:, None], ops.arange(TRIES)[None])
-    fresh = measurement.sample(ops.reshape(tries, (-1, 2)), height, width)
-    fresh = ops.cast(fresh, mask.dtype)
-    again = ops.reshape(fresh, (-1, TRIES, *fresh.shape[1:])) * mask[:, None]
+    fresh = measurement.sample_several(tries, height, width)
+    again = ops.cast(fresh, mask.dtype) * mask[:, None]
     observed = ops.maximum(1.0, ops.sum(mask, axis=(1, 2, 3)))[:, None]
     left = ops.sum(again, axis=(2, 3, 4))
     hidden = 1.0 - left / observed
     usable = ops.logical_and(left < observed, hidden <= MOST_HIDDEN)
     # Accepted masks rank alike, above all others: `argmax` takes the first of the highest.
     rank = ops.where(usable, ops.minimum(hidden, low), -1.0)
-    best = ops.argmax(rank, axis=1)
-    again = ops.take_along_axis(again, best[:, None, None, None, None], axis=1)[:, 0]
-    return again, ops.any(usable, axis=1)
+    return take_one(again, ops.argmax(rank, axis=1)), ops.any(usable, axis=1)
 
 
 def check_split(split_ratio, split_by_measurement=0.0, context_dropout=0.0):

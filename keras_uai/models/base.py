@@ -197,7 +197,7 @@ class InpaintingModel(keras.Model):
         automatic = kwargs.get("jit_compile", "auto") == "auto"
         if automatic and keras.backend.backend() == "tensorflow":
             single = distribute.num_replicas() == 1
-            kwargs["jit_compile"] = "auto" if single and backend.has_accelerator() else False
+            kwargs["jit_compile"] = "auto" if single and backend.accelerators() else False
         optimizer = keras.optimizers.get(optimizer or paper_adam(1e-4))
         super().compile(optimizer=optimizer, **kwargs)
         second = keras.optimizers.get(discriminator_optimizer or paper_adam(4e-4))

@@ -91,7 +91,7 @@ def test_xla_is_for_accelerators(accelerator, monkeypatch):
         handed_on.append(arguments.get("jit_compile", "auto"))
         compile_model(model, **arguments)
 
-    monkeypatch.setattr(backend, "has_accelerator", lambda: accelerator)
+    monkeypatch.setattr(backend, "accelerators", lambda: ["GPU"] * accelerator)
     monkeypatch.setattr(keras.Model, "compile", spy)
     model = tiny_uai()
     model.compile()
