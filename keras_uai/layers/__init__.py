@@ -1,6 +1,7 @@
 """Layers of the networks (section 2.4), in `keras.ops`, for images of any height and width."""
 
 from keras_uai.layers.batch_normalization import BatchNormalization, freeze_batch_statistics
+from keras_uai.layers.learned_features import LearnedFeatures
 from keras_uai.layers.modulation import GatedNoise, Modulation, make_normalization
 from keras_uai.layers.pixel_shuffle import PixelShuffle, PixelUnshuffle, SubpixelInitializer
 from keras_uai.layers.push_pull import PushPull, ResidualConditioning
@@ -16,6 +17,7 @@ from keras_uai.layers.spectral_normalization import (
 __all__ = [
     "BatchNormalization",
     "GatedNoise",
+    "LearnedFeatures",
     "Modulation",
     "PixelShuffle",
     "PixelUnshuffle",

@@ -41,12 +41,12 @@ class PushPull(keras.layers.Layer):
         mask = ops.cast(mask, "float32")
         pyramid = [(ops.cast(y, "float32") * mask, mask)]
         for _ in range(self.levels):
-            pyramid.append(_halve(*pyramid[-1]))
+            pyramid.append(halve(*pyramid[-1]))
         total, weight = (ops.sum(v, axis=(1, 2), keepdims=True) for v in pyramid[-1])
         filled = total / ops.maximum(weight, 1e-6)
         for i, (known, weight) in enumerate(reversed(pyramid)):
             if i:
-                filled = _double(filled, known)
+                filled = double(filled, known)
             filled = known + (1.0 - weight) * filled
         return ops.cast(filled, self.compute_dtype)
 
@@ -89,16 +89,16 @@ class ResidualConditioning(keras.layers.Layer):
         return {**super().get_config(), "levels": self.levels}
 
 
-def _halve(known, weight):
-    """The next coarser level: averages over observed cells, and 1 where there is any."""
+def halve(known, weight):
+    """Returns the next coarser level: averages over observed cells, and 1 where there is any."""
     known = ops.average_pool(known, 2, strides=2, padding="same")
     weight = ops.average_pool(weight, 2, strides=2, padding="same")
     observed = ops.minimum(1.0, 4.0 * weight)
     return known * (observed / ops.maximum(weight, 1e-6)), observed
 
 
-def _double(coarse, fine):
-    """`coarse` at twice its size by bilinear interpolation, cut to the size of `fine`."""
+def double(coarse, fine):
+    """Returns `coarse` at twice its size by bilinear interpolation, cut to the size of `fine`."""
     _, height, width, _ = ops.shape(coarse)
     size = (2 * height, 2 * width)
     if keras.backend.backend() == "tensorflow":

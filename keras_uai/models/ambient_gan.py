@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_uai import random, rng_streams
 from keras_uai.models.adversarial import AdversarialModel, adversarial_names
-from keras_uai.models.base import pair_std
+from keras_uai.models.logs import pair_std
 from keras_uai.models.unconditional import generate, generate_images
 
 

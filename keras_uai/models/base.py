@@ -353,54 +353,6 @@ class InpaintingModel(keras.Model):
         """Computes `G(y, z) * (1 - mask) + y` (equation 4): observed values come back bit-equal."""
         return ops.where(mask > 0.5, y, ops.cast(image, y.dtype))
 
-    def reconstruct(self, y, mask, keys, origin=None):
-        """Draws reconstructions as a graph.
-
-        Args:
-            y: `(N, H, W, C)` in network units, 0 where missing.
-            mask: `(N, H, W, M)`, 1 = observed.
-            keys: uint32 `(N, K, 2)`, one per sample.
-            origin: int32 `(N, 2)`: row and column of a tile in its image, or None.
-
-        Returns:
-            `(N, K, H, W, C)` in network units; observed values equal y's.
-        """
-        height, width = ops.shape(y)[1], ops.shape(y)[2]
-        generator = self.inference_generator
-        padded = [sampling.pad_to_multiple(v, generator.stride) for v in (y, mask)]
-        features = generator.observe(*padded)
-        images = self.sampler(generator, features, *padded, keys, origin, self.latents)
-        images = self.values.clip(images[:, :, :height, :width])
-        return self.composite(images, y[:, None], mask[:, None])
-
-    def sample(self, y, mask, seeds, num_samples, origin=None):
-        """Draws `num_samples` reconstructions of each image, as a graph: `(N, K, H, W, C)`.
-
-        Args:
-            y, mask, origin: As in `reconstruct`.
-            seeds: Integers `(N,)`. The same image and seed give the same samples in any batch.
-            num_samples: K, an integer or scalar tensor.
-        """
-        return self.reconstruct(y, mask, sampling.sample_keys(seeds, num_samples), origin)
-
-    def mean(self, y, mask):
-        """Predicts the mean `(N, H, W, C)`, as a graph; arguments as in `reconstruct`."""
-        if not self.stochastic:
-            return self.sample(y, mask, ops.zeros_like(y[:, 0, 0, 0]), 1)[:, 0]
-        self.check_predicts_mean()
-        generator = self.inference_generator
-        padded = [sampling.pad_to_multiple(v, generator.stride) for v in (y, mask)]
-        image = generator.observe(*padded)["mean"][:, : ops.shape(y)[1], : ops.shape(y)[2]]
-        return self.composite(self.values.clip(image), y, mask)
-
-    def check_predicts_mean(self):
-        """Raises a ValueError if the model has no mean of its own."""
-        if self.stochastic and not self.generator.predicts_mean:
-            raise ValueError(
-                "This generator predicts no mean (Generator(predicts_mean=True) does). "
-                "Use inpaint(y, num_samples=K).mean(axis=1)."
-            )
-
     def inpaint(self, y, mask=None, num_samples=10, seed=0, batch_size=32, tile="auto"):
         """Samples reconstructions of damaged images.
 
@@ -441,18 +393,9 @@ class InpaintingModel(keras.Model):
         batch = self.unpack(inputs)
         count = ops.shape(batch["y"])[0]
         keys = self.evaluation_keys(count, distribute.batch_slice(count)[0])
-        return self.reconstruct(batch["y"], batch["mask"], random.fold_in(keys, 0)[:, None])[:, 0]
-
-    def compute_scores(self, batch, keys):
-        """Computes `std` and, with clean images, `mse` and `mse_mean`, of two samples per image."""
-        y, mask = batch["y"], batch["mask"]
-        samples = self.reconstruct(y, mask, ops.stack([random.fold_in(keys, i) for i in (0, 1)], 1))
-        logs = {"std": pair_std(samples[:, 0], samples[:, 1], mask)}
-        if "clean" in batch:
-            mean = ops.mean(samples, axis=1)
-            logs["mse"] = ops.mean(ops.square(samples[:, 0] - batch["clean"]))
-            logs["mse_mean"] = ops.mean(ops.square(mean - batch["clean"]))
-        return logs
+        return self.inference.reconstruct(
+            batch["y"], batch["mask"], random.fold_in(keys, 0)[:, None]
+        )[:, 0]
 
     def calibrate_spread(self, dataset, **kwargs):
         """Fits the sampler's spread to observed pixels; see `sampling.calibrate_spread`."""
@@ -499,13 +442,6 @@ class InpaintingModel(keras.Model):
 def paper_adam(learning_rate):
     """Returns Adam as in section 3.3: beta_1 = 0, beta_2 = 0.99."""
     return keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=0.99)
-
-
-def pair_std(first, second, mask):
-    """Computes the root mean variance of missing values, estimated from two samples per image."""
-    missing = ops.broadcast_to(1.0 - mask, ops.shape(first))
-    total = ops.sum(0.5 * ops.square(first - second) * missing)
-    return ops.sqrt(total / ops.maximum(ops.sum(missing), 1.0) + 1e-12)
 
 
 def _variables(networks):

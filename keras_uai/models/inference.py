@@ -1,10 +1,11 @@
-"""Inference on NumPy arrays: compiled once, in chunks that bound memory, by tiles where needed."""
+"""Inference: reconstructions as a graph, and of NumPy arrays in chunks and tiles that bound memory."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_uai import checks, sampling
+from keras_uai import checks, random, sampling
+from keras_uai.models.logs import pair_std
 
 #: Pixels that are computed at a time: about a gigabyte of activations.
 PIXELS = 2**21
@@ -18,7 +19,10 @@ ROWS = 256
 
 
 class Inference:
-    """`inpaint` and `predict_mean` of a model.
+    """Reconstructs images with a model's inference generator and sampler.
+
+    `reconstruct`, `sample` and `mean` are graphs on tensors in network units, for exports and for
+    test steps. `inpaint` and `predict_mean` take arrays as users have them.
 
     Args:
         model: An `InpaintingModel`.
@@ -40,6 +44,72 @@ class Inference:
             self.functions[name] = trainer.compile_function(self.model, function)
         return self.functions[name]
 
+    # -- as a graph ------------------------------------------------------------------------------
+
+    def reconstruct(self, y, mask, keys, origin=None):
+        """Draws reconstructions.
+
+        Args:
+            y: `(N, H, W, C)` in network units, 0 where missing.
+            mask: `(N, H, W, M)`, 1 = observed.
+            keys: uint32 `(N, K, 2)`, one per sample.
+            origin: int32 `(N, 2)`: row and column of a tile in its image, or None.
+
+        Returns:
+            `(N, K, H, W, C)` in network units; observed values equal y's.
+        """
+        model = self.model
+        height, width = ops.shape(y)[1], ops.shape(y)[2]
+        generator = model.inference_generator
+        padded = [sampling.pad_to_multiple(v, generator.stride) for v in (y, mask)]
+        features = generator.observe(*padded)
+        images = model.sampler(generator, features, *padded, keys, origin, model.latents)
+        images = model.values.clip(images[:, :, :height, :width])
+        return model.composite(images, y[:, None], mask[:, None])
+
+    def sample(self, y, mask, seeds, num_samples, origin=None):
+        """Draws `num_samples` reconstructions of each image: `(N, K, H, W, C)`.
+
+        Args:
+            y, mask, origin: As in `reconstruct`.
+            seeds: Integers `(N,)`. The same image and seed give the same samples in any batch.
+            num_samples: K, an integer or scalar tensor.
+        """
+        return self.reconstruct(y, mask, sampling.sample_keys(seeds, num_samples), origin)
+
+    def mean(self, y, mask):
+        """Predicts the mean `(N, H, W, C)`; arguments as in `reconstruct`."""
+        model = self.model
+        if not model.stochastic:
+            return self.sample(y, mask, ops.zeros_like(y[:, 0, 0, 0]), 1)[:, 0]
+        self.check_predicts_mean()
+        generator = model.inference_generator
+        padded = [sampling.pad_to_multiple(v, generator.stride) for v in (y, mask)]
+        image = generator.observe(*padded)["mean"][:, : ops.shape(y)[1], : ops.shape(y)[2]]
+        return model.composite(model.values.clip(image), y, mask)
+
+    def scores(self, batch, keys):
+        """Computes `std` and, with clean images, `mse` and `mse_mean`, of two samples per image."""
+        y, mask = batch["y"], batch["mask"]
+        keys = ops.stack([random.fold_in(keys, i) for i in (0, 1)], 1)
+        samples = self.reconstruct(y, mask, keys)
+        logs = {"std": pair_std(samples[:, 0], samples[:, 1], mask)}
+        if "clean" in batch:
+            mean = ops.mean(samples, axis=1)
+            logs["mse"] = ops.mean(ops.square(samples[:, 0] - batch["clean"]))
+            logs["mse_mean"] = ops.mean(ops.square(mean - batch["clean"]))
+        return logs
+
+    def check_predicts_mean(self):
+        """Raises a ValueError if the model has no mean of its own."""
+        if self.model.stochastic and not self.model.generator.predicts_mean:
+            raise ValueError(
+                "This generator predicts no mean (Generator(predicts_mean=True) does). "
+                "Use inpaint(y, num_samples=K).mean(axis=1)."
+            )
+
+    # -- of arrays -------------------------------------------------------------------------------
+
     def inpaint(self, y, mask, num_samples, seed, batch_size, tile):
         """See `InpaintingModel.inpaint`."""
         count = checks.check_integer("inpaint", "num_samples", num_samples, 1)
@@ -58,55 +128,55 @@ class Inference:
         """See `InpaintingModel.predict_mean`."""
         if not self.model.stochastic:
             return self.inpaint(y, mask, 1, 0, batch_size, tile)[:, 0]
-        self.model.check_predicts_mean()
+        self.check_predicts_mean()
         given, y, mask = self._check(y, mask)
         out = np.empty(y.shape, given.dtype)
         for rows in self._rows(y, batch_size):
-            generator, padded = self._prepare(y[rows], mask[rows], tile)
-            if isinstance(generator, sampling.TiledGenerator):
-                mean = generator.observe(*padded)["mean"]
+            if tiles := self._tile(y.shape, tile):
+                generator, padded = self._tiled(y[rows], mask[rows], tiles)
+                mean = generator.observe(*padded)["mean"][:, : y.shape[1], : y.shape[2]]
             else:
-                mean = self.compiled("mean", self._mean)(*padded)
-            mean = ops.convert_to_numpy(mean)[:, : y.shape[1], : y.shape[2]]
+                mean = self.compiled("mean", self.mean)(y[rows], mask[rows])
+                mean = ops.convert_to_numpy(mean)
             out[rows] = self._restore(mean, given[rows], mask[rows])
         return out
-
-    def _mean(self, y, mask):
-        return self.model.inference_generator.observe(y, mask)["mean"]
 
     def _samples(self, y, mask, keys, tile):
         """Yields `(index of the first, samples (N, k, H, W, C))` for chunks of the samples."""
         model, latents = self.model, self.model.latents
-        generator, padded = self._prepare(y, mask, tile)
         height, width = y.shape[1:3]
-        if isinstance(generator, sampling.TiledGenerator):
-            features, draw = generator.observe(*padded), model.sampler
-            chunk = max(1, TILED_PIXELS // (len(y) * padded[0].shape[1] * padded[0].shape[2]))
-            arguments = (generator, features, *padded)
+        if tiles := self._tile(y.shape, tile):
+            pixels = TILED_PIXELS
+            generator, padded = self._tiled(y, mask, tiles)
+            features = generator.observe(*padded)
+
+            def draw(keys):
+                return model.sampler(generator, features, *padded, keys, None, latents)
         else:
-            observe = self.compiled("observe", generator.observe)
-            features = observe(*padded)
-            chunk = max(1, PIXELS // (len(y) * padded[0].shape[1] * padded[0].shape[2]))
-            draw = self.compiled(
-                "draw",
-                lambda features, y, mask, keys: model.sampler(
-                    generator, features, y, mask, keys, None, latents
-                ),
-            )
-            arguments = (features, *padded)
+            pixels = PIXELS
+            generator = model.inference_generator
+            padded = [sampling.pad_to_multiple(v, generator.stride) for v in (y, mask)]
+            features = self.compiled("observe", generator.observe)(*padded)
+
+            def draw(keys):
+                sampler = self.compiled("sampler", self._sampler)
+                return sampler(features, *padded, keys)
+
+        chunk = max(1, pixels // (len(y) * padded[0].shape[1] * padded[0].shape[2]))
         for first in range(0, keys.shape[1], chunk):
-            part = keys[:, first : first + chunk]
-            rest = (None, latents) if draw is model.sampler else ()
-            images = ops.convert_to_numpy(draw(*arguments, part, *rest))
+            images = ops.convert_to_numpy(draw(keys[:, first : first + chunk]))
             yield first, images[:, :, :height, :width]
 
-    def _prepare(self, y, mask, tile):
-        """Returns the generator to use, whole or tiled, and `[y, mask]` padded for it."""
+    def _sampler(self, features, y, mask, keys):
+        model = self.model
+        return model.sampler(
+            model.inference_generator, features, y, mask, keys, None, model.latents
+        )
+
+    def _tiled(self, y, mask, tile):
+        """Returns a generator that works by tiles, and `[y, mask]` padded for it."""
         generator = self.model.inference_generator
-        tiles = self._tile(y.shape, tile)
-        if tiles is None:
-            return generator, [sampling.pad_to_multiple(v, generator.stride) for v in (y, mask)]
-        tiled = sampling.TiledGenerator(generator, tiles, self.compiled)
+        tiled = sampling.TiledGenerator(generator, tile, self.compiled)
         least = tiled.tile + 2 * generator.receptive_radius
         least = least if keras.backend.backend() == "jax" else 0
         return tiled, [sampling.pad_to_multiple(v, generator.stride, least) for v in (y, mask)]

@@ -35,7 +35,7 @@ def test_step(model, state, data):
     with _scope(variables, _flat(state)) as scope:
         batch = model.unpack(data)
         images = batch["y"].shape[0]
-        logs = model.compute_scores(batch, model.evaluation_keys(images))
+        logs = model.inference.scores(batch, model.evaluation_keys(images))
         logs = model.update_metrics(logs, images)
     return logs, _like(state, _values(scope, variables))
 

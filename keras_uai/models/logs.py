@@ -1,6 +1,7 @@
-"""Running means of the numbers that a step logs."""
+"""The numbers that a step logs, and their running means."""
 
 import keras
+from keras import ops
 
 
 class RunningMeans:
@@ -31,3 +32,10 @@ class RunningMeans:
     def metrics(self):
         """List of `keras.metrics.Mean`."""
         return list(self.means.values())
+
+
+def pair_std(first, second, mask):
+    """Computes the root mean variance of missing values, estimated from two samples per image."""
+    missing = ops.broadcast_to(1.0 - mask, ops.shape(first))
+    total = ops.sum(0.5 * ops.square(first - second) * missing)
+    return ops.sqrt(total / ops.maximum(ops.sum(missing), 1.0) + 1e-12)

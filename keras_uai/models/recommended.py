@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_uai.measurements import Patch
+from keras_uai.measurements import Empirical, Patch
 from keras_uai.models.base import paper_adam
 from keras_uai.sampling import TwoStage
 
@@ -64,6 +64,13 @@ FEW_PATCHES_MODEL = {
 }
 MANY_PATCHES_MODEL = {"sampler": TwoStage(stride=4, inflation=2.2)}
 
+#: Damage as the data show it, such as scratches: holes like these are hidden, mostly whole.
+EMPIRICAL_MODEL = {
+    "split_ratio": (0.05, 0.5),
+    "split_by_measurement": 0.8,
+    "sampler": TwoStage(stride=2, inflation=1.2),
+}
+
 #: Adam of G, with a warm-up; D keeps the paper's betas.
 LEARNING_RATE = 1e-3
 DISCRIMINATOR_LEARNING_RATE = 1e-3
@@ -74,9 +81,14 @@ BATCH_SIZE = 16
 
 
 def arguments(measurement, overrides):
-    """Returns the arguments of `UAI` for `measurement`, with nested dicts of `overrides` merged."""
+    """Returns the arguments of `UAI` for `measurement`, with nested dicts of `overrides` merged.
+
+    A measurement of None stands for `Empirical` masks that are not yet known.
+    """
     specific = {}
-    if isinstance(measurement, Patch):
+    if measurement is None or isinstance(measurement, Empirical):
+        specific = EMPIRICAL_MODEL
+    elif isinstance(measurement, Patch):
         specific = FEW_PATCHES_MODEL if measurement.n < FEW_PATCHES else MANY_PATCHES_MODEL
     merged = {**MODEL, **specific}
     for name, value in overrides.items():

@@ -41,7 +41,7 @@ def test_step(model, data):
     if distribute.num_replicas() > 1:
         batch = tf.nest.map_structure(_at_least_one, batch)
         count = tf.maximum(count, 1)
-    logs = model.compute_scores(batch, model.evaluation_keys(count, first))
+    logs = model.inference.scores(batch, model.evaluation_keys(count, first))
     return _logs(model.update_metrics(logs, images))
 
 

@@ -8,8 +8,9 @@ from keras_uai import rng_streams as streams
 from keras_uai.checks import check_integer
 from keras_uai.layers import freeze_batch_statistics
 from keras_uai.models import recommended
-from keras_uai.models.base import InpaintingModel, pair_std
+from keras_uai.models.base import InpaintingModel
 from keras_uai.models.latent_distributions import gaussian
+from keras_uai.models.logs import pair_std
 
 
 @keras.saving.register_keras_serializable("keras_uai")

@@ -1,28 +1,13 @@
 """The discriminator D(y) (section 2.4: similar to SAGAN's)."""
 
+import inspect
+
 import keras
 from keras import layers
 
 from keras_uai.layers import SpectralDense
 from keras_uai.networks.residual_tower import residual_tower
 from keras_uai.networks.sizes import check_image_shape
-
-_CONFIG = (
-    "image_shape",
-    "mask_channels",
-    "width",
-    "max_width",
-    "levels",
-    "depth",
-    "space_to_depth",
-    "normalization",
-    "spectral_normalization",
-    "attention_level",
-    "efficient_resampling",
-    "input_fill",
-    "mask_input",
-    "name",
-)
 
 
 @keras.saving.register_keras_serializable("keras_uai")
@@ -65,46 +50,35 @@ class Discriminator(keras.Model):
         mask_input=False,
         name="discriminator",
     ):
-        image_shape = check_image_shape(image_shape)
-        inputs, x = residual_tower(
-            image_shape,
-            mask_channels,
-            width,
-            max_width,
-            levels,
-            depth,
-            space_to_depth,
-            normalization,
-            spectral_normalization,
-            attention_level,
-            efficient_resampling,
-            input_fill,
-            mask_input,
-        )
+        config = {
+            "image_shape": check_image_shape(image_shape),
+            "mask_channels": mask_channels,
+            "width": width,
+            "max_width": max_width,
+            "levels": levels,
+            "depth": depth,
+            "space_to_depth": space_to_depth,
+            "normalization": normalization,
+            "spectral_normalization": spectral_normalization,
+            "attention_level": attention_level,
+            "efficient_resampling": efficient_resampling,
+            "input_fill": input_fill,
+            "mask_input": mask_input,
+        }
+        inputs, x = residual_tower(**config)
         dense = SpectralDense if spectral_normalization else layers.Dense
         logit = dense(1, dtype="float32", name="head_logit")(x)
         logit = layers.Reshape((), dtype="float32", name="head_squeeze")(logit)
         super().__init__(inputs, logit, name=name)
-        self.image_shape = image_shape
-        self.mask_channels = mask_channels
-        self.width = width
-        self.max_width = max_width
-        self.levels = levels
-        self.depth = depth
-        self.space_to_depth = space_to_depth
-        self.normalization = normalization
-        self.spectral_normalization = spectral_normalization
-        self.attention_level = attention_level
-        self.efficient_resampling = efficient_resampling
-        self.input_fill = input_fill
-        self.mask_input = mask_input
+        for argument, value in config.items():
+            setattr(self, argument, value)
 
     def score(self, y, mask, training=False):
         """Returns the logits `(N,)` of `y`; `mask` is used if the network takes it."""
         return self([y, mask] if self.mask_input else [y], training=training)
 
     def get_config(self):
-        return {name: getattr(self, name) for name in _CONFIG}
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

@@ -1,26 +1,12 @@
 """The encoder E(y) (section 2.4: a plain residual network with batch norm and two dense layers)."""
 
+import inspect
+
 import keras
 from keras import layers
 
 from keras_uai.networks.residual_tower import residual_tower
 from keras_uai.networks.sizes import check_image_shape
-
-_CONFIG = (
-    "image_shape",
-    "mask_channels",
-    "latent_dim",
-    "width",
-    "max_width",
-    "levels",
-    "depth",
-    "space_to_depth",
-    "normalization",
-    "efficient_resampling",
-    "input_fill",
-    "mask_input",
-    "name",
-)
 
 
 @keras.saving.register_keras_serializable("keras_uai")
@@ -64,46 +50,35 @@ class Encoder(keras.Model):
         mask_input=False,
         name="encoder",
     ):
-        image_shape = check_image_shape(image_shape)
-        inputs, x = residual_tower(
-            image_shape,
-            mask_channels,
-            width,
-            max_width,
-            levels,
-            depth,
-            space_to_depth,
-            normalization,
-            False,
-            None,
-            efficient_resampling,
-            input_fill,
-            mask_input,
-        )
+        config = {
+            "image_shape": check_image_shape(image_shape),
+            "mask_channels": mask_channels,
+            "width": width,
+            "max_width": max_width,
+            "levels": levels,
+            "depth": depth,
+            "space_to_depth": space_to_depth,
+            "normalization": normalization,
+            "efficient_resampling": efficient_resampling,
+            "input_fill": input_fill,
+            "mask_input": mask_input,
+        }
+        inputs, x = residual_tower(**config, spectral_normalization=False, attention_level=None)
         mean = layers.Dense(latent_dim, dtype="float32", name="mean")(x)
         log_variance = layers.Dense(
             latent_dim, kernel_initializer="zeros", dtype="float32", name="log_variance"
         )(x)
         super().__init__(inputs, [mean, log_variance], name=name)
-        self.image_shape = image_shape
-        self.mask_channels = mask_channels
         self.latent_dim = latent_dim
-        self.width = width
-        self.max_width = max_width
-        self.levels = levels
-        self.depth = depth
-        self.space_to_depth = space_to_depth
-        self.normalization = normalization
-        self.efficient_resampling = efficient_resampling
-        self.input_fill = input_fill
-        self.mask_input = mask_input
+        for argument, value in config.items():
+            setattr(self, argument, value)
 
     def encode(self, y, mask, training=False):
         """Returns `(mean, log_variance)`, both `(N, latent_dim)` float32."""
         return self([y, mask] if self.mask_input else [y], training=training)
 
     def get_config(self):
-        return {name: getattr(self, name) for name in _CONFIG}
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

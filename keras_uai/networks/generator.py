@@ -1,11 +1,14 @@
 """The generator G(y, mask, z) (section 2.4: an image-to-image variant of SAGAN's generator)."""
 
+import inspect
+
 import keras
 import numpy as np
 from keras import layers, ops
 
 from keras_uai.layers import (
     GatedNoise,
+    LearnedFeatures,
     PixelShuffle,
     PixelUnshuffle,
     PushPull,
@@ -18,29 +21,6 @@ from keras_uai.layers import (
 )
 from keras_uai.networks.receptive_field import decoder_radius
 from keras_uai.networks.sizes import Levels, check_image_shape
-
-_CONFIG = (
-    "image_shape",
-    "mask_channels",
-    "latent_dim",
-    "width",
-    "max_width",
-    "levels",
-    "depth",
-    "space_to_depth",
-    "normalization",
-    "spectral_normalization",
-    "attention_level",
-    "efficient_resampling",
-    "input_fill",
-    "predicts_mean",
-    "residual_conditioning",
-    "noise_channels",
-    "min_noise_stride",
-    "modulation",
-    "conditional",
-    "name",
-)
 
 
 @keras.saving.register_keras_serializable("keras_uai")
@@ -396,7 +376,7 @@ class Generator(keras.Model):
             )
 
     def get_config(self):
-        return {name: getattr(self, name) for name in _CONFIG}
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -412,36 +392,3 @@ def repeat(features, count):
         xp = np if isinstance(value, np.ndarray) and isinstance(count, int) else ops
         repeated[name] = xp.repeat(value, count, axis=0)
     return repeated
-
-
-@keras.saving.register_keras_serializable("keras_uai")
-class LearnedFeatures(layers.Layer):
-    """Learned constants of `shapes` `(h, w, c)`, finest first, the same for every image of a batch.
-
-    At the start the coarsest are standard normal and the others 0, as in StyleGAN's constant input
-    (Karras et al. 2019).
-    """
-
-    def __init__(self, shapes, **kwargs):
-        super().__init__(**kwargs)
-        self.shapes = [tuple(shape) for shape in shapes]
-
-    def build(self, x_shape):
-        initializers = ["zeros"] * (len(self.shapes) - 1) + [
-            keras.initializers.RandomNormal(stddev=1.0)
-        ]
-        self.constants = [
-            self.add_weight(shape=(1, *shape), initializer=initializer, name=f"features_{shape[0]}")
-            for shape, initializer in zip(self.shapes, initializers, strict=True)
-        ]
-
-    def call(self, x):
-        """Returns the constants, repeated for each image of `x`."""
-        zero = ops.cast(ops.zeros_like(x[:, :1, :1, :1]), self.compute_dtype)
-        return [zero + ops.cast(c, self.compute_dtype) for c in self.constants]
-
-    def compute_output_shape(self, x_shape):
-        return [(x_shape[0], *shape) for shape in self.shapes]
-
-    def get_config(self):
-        return {**super().get_config(), "shapes": self.shapes}

@@ -3,6 +3,11 @@
 import numpy as np
 from keras import ops
 
+from keras_uai.layers import push_pull
+
+#: Rows of a large image that a fill computes at a time; an even number.
+ROWS = 256
+
 
 class TiledGenerator:
     """Runs a generator's convolutions on tiles and its global part on whole images.
@@ -37,23 +42,25 @@ class TiledGenerator:
         self.noise_channels = generator.noise_channels
         self.noise_strides = generator.noise_strides
         self.tile = -(-tile // self.stride) * self.stride
-        self._base = compile_function("base", generator.base)
-        self._finish = compile_function("finish", generator.finish)
         self._observer = compile_function("observer", self._observe_tile)
         self._decoder = compile_function("decoder", self._decode_tile)
 
     def observe(self, y, mask, training=False):
-        """Returns `base`, `mask` and, if the generator predicts one, `mean`, of whole images."""
-        y, mask = _numpy(y), _numpy(mask)
-        features = {"base": self._by_channel(self._base, y, mask), "mask": mask}
+        """Returns `base`, `mask` and, if the generator predicts one, `mean`, of whole images.
+
+        To save memory, y becomes `base` in place: its missing values are filled.
+        """
+        base, mask = np.require(_numpy(y), requirements="W"), _numpy(mask)
+        if self.generator.input_fill:
+            fill_by_strips(base, mask, self.generator.fill.levels, out=base)
+        features = {"base": base, "mask": mask}
         if self.generator.predicts_mean:
-            mean = np.empty(y.shape, "float32")
-            for i in range(len(y)):
-                for cut, store in self._tiles(y.shape):
-                    found = self._observer(*(cut(v[i : i + 1]) for v in features.values()))
+            mean = np.empty(base.shape, "float32")
+            for i in range(len(base)):
+                for cut, store in self._tiles(base.shape):
+                    found = self._observer(cut(base[i : i + 1]), cut(mask[i : i + 1]))
                     store(mean[i : i + 1], found["mean_residual"])
-            arrays = (mean, features["base"], mask)
-            features["mean"] = self._by_channel(self._finish, *arrays, out=mean)
+            features["mean"] = self._finish(mean, base, mask)
         return features
 
     def decode(self, features, style, noise, training=False, samples=1):
@@ -71,8 +78,7 @@ class TiledGenerator:
         origin = features["mean"] if self.generator.predicts_mean else base
         for j, image in enumerate(images):
             i = j // samples
-            rows = (image[None], origin[i : i + 1], mask[i : i + 1])
-            self._by_channel(self._finish, *rows, out=image[None])
+            self._finish(image[None], origin[i : i + 1], mask[i : i + 1])
         return images
 
     def _observe_tile(self, base, mask):
@@ -82,13 +88,18 @@ class TiledGenerator:
         levels = [features[f"stride_{stride}"] for stride in self.generator.pyramid.strides]
         return self.generator.decoder([*levels, style, *fields])
 
-    def _by_channel(self, function, *arrays, out=None):
-        """Applies a global function to one channel at a time, which bounds its memory."""
-        out = np.empty(arrays[0].shape, "float32") if out is None else out
-        for c in range(out.shape[-1]):
-            one = (v[..., c : c + 1] if v.shape[-1] > 1 else v for v in arrays)
-            out[..., c : c + 1] = _numpy(function(*one))
-        return out
+    def _finish(self, output, origin, mask):
+        """Does what `Generator.finish` does, in place and by channel, which bounds memory."""
+        generator = self.generator
+        for c in range(output.shape[-1]):
+            one = slice(c, c + 1)
+            if generator.residual_conditioning:
+                known = mask[..., one] if mask.shape[-1] > 1 else mask
+                levels = generator.conditioning.levels
+                output[..., one] -= fill_by_strips(output[..., one], known, levels)
+            if generator.input_fill or generator.predicts_mean:
+                output[..., one] += origin[..., one]
+        return output
 
     def _tiles(self, shape):
         """Yields `(cut, store)` of each tile of images `(N, H, W, C)`.
@@ -123,6 +134,34 @@ class TiledGenerator:
                     image[:, first:last, begin:end] = inside
 
                 yield cut, store
+
+
+def fill_by_strips(y, mask, levels, out=None):
+    """Computes `layers.PushPull(levels)` of a large image in strips of rows, which bounds memory.
+
+    Args:
+        y, mask: NumPy arrays; see `PushPull`.
+        levels: See `PushPull`.
+        out: Array for the result, which may be `y`. Default: a new one.
+    """
+    out = np.empty(y.shape, "float32") if out is None else out
+    height = y.shape[1]
+    if not levels or height <= ROWS:
+        out[...] = _numpy(push_pull.PushPull(levels)(y, mask))
+        return out
+    strips = [slice(first, min(first + ROWS, height)) for first in range(0, height, ROWS)]
+    halves = [push_pull.halve(y[:, rows] * mask[:, rows], mask[:, rows]) for rows in strips]
+    known, weight = (
+        np.concatenate([_numpy(v) for v in part], 1) for part in zip(*halves, strict=True)
+    )
+    coarse = fill_by_strips(known, weight, levels - 1, out=known)
+    for rows in strips:  # a fine row depends on two coarse rows: one more at either end
+        first = max(0, rows.start // 2 - 1)
+        cells = coarse[:, first : -(-rows.stop // 2) + 1]
+        fine = _numpy(push_pull.double(cells, y[:, 2 * first : rows.stop]))
+        fine = fine[:, rows.start - 2 * first :]
+        out[:, rows] = np.where(mask[:, rows] > 0.5, y[:, rows], fine)
+    return out
 
 
 def windows(size, tile, margin):

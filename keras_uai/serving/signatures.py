@@ -222,10 +222,10 @@ class _Graph:
         seed = tf.cast(tf.math.floormod(seed, 2**31), "int32")
         weights = [(variable, tf.cast(stored, "float32")) for variable, stored in self.stored]
         with keras.StatelessScope(state_mapping=weights):
-            samples = self.model.sample(y, mask, seed, most, origin)
+            samples = self.model.inference.sample(y, mask, seed, most, origin)
             mean, std = _moments(samples, num_samples)
             if predicts_mean(self.model):
-                mean = self.model.mean(y, mask)
+                mean = self.model.inference.mean(y, mask)
         return samples, mean, std
 
 

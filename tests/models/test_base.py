@@ -169,7 +169,7 @@ def test_scores_by_hand():
     x = images(4)
     keys = random.key(model.seed, rng_streams.EVALUATION, np.arange(4))
     keys = np.stack([array(random.fold_in(keys, i)) for i in (0, 1)], axis=1)
-    samples = array(model.reconstruct(y, mask, keys), "float64")
+    samples = array(model.inference.reconstruct(y, mask, keys), "float64")
     variance = samples.var(axis=1, ddof=1) * (1 - mask)
     expected = {
         "std": np.sqrt(variance.sum() / (3 * (1 - mask).sum())),

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_uai.measurements import DropPixel
 from keras_uai.models import UAI, inference
-from keras_uai.models.base import pair_std
+from keras_uai.models.logs import pair_std
 from keras_uai.values import ValueScaling
 from tests.testing import array, images, observations, same_bits, tiny, tiny_uai
 
@@ -56,14 +56,14 @@ def test_everything_that_reconstructs_keeps_observed_values(model, batch):
         model.predict_mean(y),
         model(y),
         model.predict(y, batch_size=3, verbose=0),
-        model.sample(*tensors, np.arange(7), 2),
-        model.mean(*tensors),
+        model.inference.sample(*tensors, np.arange(7), 2),
+        model.inference.mean(*tensors),
     ):
         assert_observed(x, y, mask)
         assert np.abs(x).max() <= 1.0
         assert array(x).dtype == np.float32
-    np.testing.assert_allclose(model.mean(*tensors), model.predict_mean(y), atol=1e-5)
-    graph = model.sample(*tensors, np.arange(3, 10), 2)
+    np.testing.assert_allclose(model.inference.mean(*tensors), model.predict_mean(y), atol=1e-5)
+    graph = model.inference.sample(*tensors, np.arange(3, 10), 2)
     np.testing.assert_allclose(graph, model.inpaint(y, num_samples=2, seed=3), atol=1e-5)
 
 
@@ -255,7 +255,7 @@ def test_the_mean_is_that_of_the_generator(model, batch):
 def test_a_mean_needs_a_generator_that_predicts_one():
     model = tiny_uai()
     y, mask = observations(model.measurement, 1)
-    for attempt in (model.predict_mean, lambda y: model.mean(y, mask)):
+    for attempt in (model.predict_mean, lambda y: model.inference.mean(y, mask)):
         with pytest.raises(ValueError, match=r"predicts_mean=True.*inpaint\(y, num_samples=K\)"):
             attempt(y)
 

@@ -81,7 +81,7 @@ def test_noise_takes_the_place_of_missing_pixels():
     inputs = []
     model.generator.observe = lambda y, mask, training=False: inputs.append(array(y)) or {"y": y}
     y, mask = observations(model.measurement, 50, (16, 16, 1))
-    model.reconstruct(y, mask, array(model.step_keys(50))[:, None])
+    model.inference.reconstruct(y, mask, array(model.step_keys(50))[:, None])
     image = inputs[-1]
     observed = mask == 1
     same_bits(image[observed], y[observed])

@@ -43,7 +43,7 @@ def test_an_observation_has_a_single_answer():
     for k in range(3):
         same_bits(samples[:, k], samples[:, 0])
     np.testing.assert_allclose(model.predict_mean(y, mask), samples[:, 0], atol=1e-6)
-    np.testing.assert_allclose(model.mean(y, mask), samples[:, 0], atol=1e-6)
+    np.testing.assert_allclose(model.inference.mean(y, mask), samples[:, 0], atol=1e-6)
     np.testing.assert_allclose(model.predict(y, verbose=0), samples[:, 0], atol=1e-6)
     model.compile()
     scores = model.evaluate({"observation": y, "clean": images(3)}, verbose=0, return_dict=True)

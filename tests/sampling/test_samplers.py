@@ -41,7 +41,9 @@ def test_one_stage_is_a_decoded_sample(model):
     keys = random.key(3, np.arange(4))
     _, image = drawn(model, y, mask, keys)
     wanted = np.where(mask == 1, y, np.clip(image, -1, 1))
-    np.testing.assert_allclose(model.reconstruct(y, mask, keys[:, None])[:, 0], wanted, atol=1e-5)
+    np.testing.assert_allclose(
+        model.inference.reconstruct(y, mask, keys[:, None])[:, 0], wanted, atol=1e-5
+    )
 
 
 def test_two_stages_predict_the_mean_given_y_and_the_sampled_pixels(model):
@@ -54,7 +56,9 @@ def test_two_stages_predict_the_mean_given_y_and_the_sampled_pixels(model):
     values = np.where(seen == 1, mean + 1.5 * (image - mean), 0).astype("float32")
     second = array(model.generator.observe(np.where(mask == 1, y, values), seen)["mean"])
     wanted = np.where(mask == 1, y, np.clip(second, -1, 1))
-    np.testing.assert_allclose(model.reconstruct(y, mask, keys[:, None])[:, 0], wanted, atol=1e-5)
+    np.testing.assert_allclose(
+        model.inference.reconstruct(y, mask, keys[:, None])[:, 0], wanted, atol=1e-5
+    )
     assert np.abs(wanted - np.clip(image, -1, 1)).max() > 0.1
 
 
@@ -97,7 +101,7 @@ def test_a_served_graph_takes_any_number_of_samples(model):
 
     @tf.function(autograph=False)
     def sample(y, mask, count):
-        return model.sample(y, mask, tf.range(2), count)
+        return model.inference.sample(y, mask, tf.range(2), count)
 
     three = array(sample(y, mask, tf.constant(3)))
     assert three.shape == (2, 3, 16, 16, 3)

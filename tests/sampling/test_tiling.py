@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 
 from keras_uai import models, sampling
+from keras_uai.layers import PushPull
 from keras_uai.models import inference
 from keras_uai.networks import Generator
+from keras_uai.sampling import tiling
 from keras_uai.sampling.tiling import windows
 from keras_uai.values import ValueScaling
 from tests.testing import array, noise, observations, same_bits
@@ -89,6 +91,20 @@ def test_padding():
     same_bits(graph(y), padded)
 
 
+@pytest.mark.parametrize("shape", [(1, 301, 77, 3), (2, 256, 128, 1), (1, 95, 60, 3)])
+@pytest.mark.parametrize("levels", [1, 3, 8])
+def test_a_fill_by_strips_is_the_fill(monkeypatch, shape, levels):
+    monkeypatch.setattr(tiling, "ROWS", 32)
+    y = noise(*shape)
+    for channels in {1, shape[-1]}:
+        mask = (np.random.default_rng(0).random((*shape[:3], channels)) > 0.95).astype("float32")
+        expected = array(PushPull(levels)(y, mask))
+        np.testing.assert_allclose(tiling.fill_by_strips(y, mask, levels), expected, atol=1e-6)
+        own = y.copy()
+        assert tiling.fill_by_strips(own, mask, levels, out=own) is own
+        np.testing.assert_allclose(own, expected, atol=1e-6)
+
+
 # -- equal to one piece ----------------------------------------------------------------------------
 
 
@@ -102,11 +118,13 @@ def test_tiles_equal_one_piece(model, sampler, height, width):
     y, mask = observations(model.measurement, 2, (height, width, 3))
     whole = model.inpaint(y, mask, num_samples=2, seed=3, tile=None)
     assert whole.std(1).mean() > 0.02
+    given = y.copy()
     for tile in (20, 34) if height > 100 else (4, 57):
         tiled = model.inpaint(y, mask, num_samples=2, seed=3, tile=tile)
         np.testing.assert_allclose(tiled, whole, atol=1e-5)
         mean = model.predict_mean(y, mask, tile=tile)
         np.testing.assert_allclose(mean, model.predict_mean(y, mask, tile=None), atol=1e-5)
+        same_bits(y, given)
 
 
 @pytest.mark.parametrize(
@@ -182,10 +200,12 @@ def test_a_window_of_a_served_graph_is_a_crop_of_the_whole(model):
     radius = model.generator.receptive_radius
     side = 2 * radius + 40
     y, mask = (tf.constant(v) for v in observations(model.measurement, 1, (side, side, 3)))
-    whole = array(model.sample(y, mask, [7], 2))
+    whole = array(model.inference.sample(y, mask, [7], 2))
     top, left, length = 16, 12, 2 * radius + 24
     cut = (slice(None), slice(top, top + length), slice(left, left + length))
-    part = array(model.sample(y[cut], mask[cut], [7], 2, np.array([[top, left]], "int32")))
+    part = array(
+        model.inference.sample(y[cut], mask[cut], [7], 2, np.array([[top, left]], "int32"))
+    )
     inner = slice(radius, radius + 24)
     expected = whole[(slice(None), *cut)][:, :, inner, inner]
     np.testing.assert_allclose(part[:, :, inner, inner], expected, atol=1e-5)

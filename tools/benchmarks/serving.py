@@ -93,9 +93,9 @@ def _cases(model, signatures, signatures_16):
     files = [_png(p, m) for p, m in zip(pixels, mask, strict=True)]
 
     def bare(y, mask, seeds, num_samples):
-        samples = model.sample(y, mask, seeds, num_samples)
+        samples = model.inference.sample(y, mask, seeds, num_samples)
         if model.generator.predicts_mean:
-            return samples, model.mean(y, mask)
+            return samples, model.inference.mean(y, mask)
         return samples
 
     compiled = tf.function(bare, autograph=False, reduce_retracing=True)
