@@ -16,19 +16,10 @@ from keras_uai import (
 from keras_uai import values as value_scaling
 from keras_uai.checks import check_integer
 from keras_uai.layers import advance_power_iterations
+from keras_uai.models import trainer
 from keras_uai.models.batches import check_sides, unpack
 from keras_uai.models.inference import Inference
 from keras_uai.models.logs import RunningMeans
-
-if keras.backend.backend() == "tensorflow":
-    from keras_uai.models import tensorflow_trainer as trainer
-elif keras.backend.backend() == "jax":
-    from keras_uai.models import jax_trainer as trainer
-else:
-    raise ImportError(
-        "keras_uai trains on the backends tensorflow and jax. "
-        f"Received: KERAS_BACKEND={keras.backend.backend()}"
-    )
 
 
 class InpaintingModel(keras.Model):

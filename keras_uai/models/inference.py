@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_uai import checks, random, sampling
+from keras_uai.models import trainer
 from keras_uai.models.logs import pair_std
 
 #: Pixels that are computed at a time: about a gigabyte of activations.
@@ -39,8 +40,6 @@ class Inference:
     def compiled(self, name, function):
         """Returns `function` compiled. Weights are read at each call; `name` identifies it."""
         if name not in self.functions:
-            from keras_uai.models.base import trainer
-
             self.functions[name] = trainer.compile_function(self.model, function)
         return self.functions[name]
 

@@ -17,6 +17,7 @@ NETWORK = {"width": 8, "max_width": 16, "space_to_depth": 4}
 
 def trained(model, y, mask, steps, batch_size=32):
     batch = {"observation": y, "mask": mask}
+    tf.random.set_seed(0)
     dataset = tf.data.Dataset.from_tensor_slices(batch).shuffle(len(y), seed=0)
     dataset = dataset.repeat().batch(batch_size)
     logs = model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0).history

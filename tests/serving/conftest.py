@@ -34,17 +34,6 @@ def tiny_model(shape=(None, None, 3), measurement="DropPixel(0.5)", **changes):
     return model
 
 
-@pytest.fixture(autouse=True)
-def _same_start():
-    """Takes the place of the fixture of all tests: models are seeded where they are made.
-
-    TensorFlow would optimize the shared models' functions again after each new seed.
-    """
-    policy = keras.config.dtype_policy()
-    yield
-    keras.config.set_dtype_policy(policy)
-
-
 @pytest.fixture(scope="package", autouse=True)
 def _loaded_once():
     """A SavedModel is loaded once in a process; loading and the first request take seconds."""
