@@ -33,9 +33,10 @@ RESULTS = "results.json"
 def describe(result):
     """Returns a description of the evaluation: images, damage, samples, extractor, seeds."""
     data, extractor = result["data"], result["extractor"]
+    size = "mixed sizes" if data["image_size"] == "mixed" else data["image_size"]
     text = (
         f"{data['images']:,} images of {data['dataset']} ({data['split']}, seed {data['seed']}), "
-        f"{data['image_size']}, {data['measurement'] or 'damaged as they are'}"
+        f"{size}, {data['measurement'] or 'damaged as they are'}"
     )
     if data["holdout"]:
         text += f"; scored on about {data['holdout']:.0%} of the observed pixels, which were hidden"

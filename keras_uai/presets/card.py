@@ -39,7 +39,7 @@ _LIMITS = (
 _LAYOUTS = {
     "fixed": "Its images are aligned and of one size: files of another size are fitted with their "
     "aspect kept, and the commands say so.",
-    "any": "It fills images of any size at their own resolution.",
+    "any": "They keep their own resolution.",
 }
 _TRAINING = {
     "images": "training images",

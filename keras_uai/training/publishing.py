@@ -6,7 +6,8 @@ import shlex
 
 from keras_uai import datasets, files, presets
 from keras_uai.metrics import commands, report
-from keras_uai.training import data, factory, run_folder
+from keras_uai.training import factory, run_folder
+from keras_uai.training.data import train_split
 from keras_uai.training.evaluation import FOLDER
 
 #: Licences of the named data sets.
@@ -65,7 +66,7 @@ def publish(
         "data": {"name": data_name or settings["data"], "licence": licence, "note": note},
         "limits": list(limits),
         "training": {
-            "split": data.train_split(settings),
+            "split": train_split(settings),
             **{name: scores[name] for name in ("steps", "images_seen", "minutes", "seed")},
             "command": portable(record.get("command")),
             **{name: record[name] for name in ("hardware", "versions")},
@@ -95,13 +96,16 @@ def _scores(path, run, evaluation, settings, named):
             f"Received: {evaluation}"
         )
     result = files.read_json(file)
+    data = result["data"]
     of_model = (commands.MODEL, commands.PREDICTED_MEAN)
     flags = {
         "preset": os.path.basename(os.path.abspath(path)),
         **({} if named else {"data": "FOLDER"}),
         **({"center_crop": settings["center_crop"]} if settings["center_crop"] else {}),
-        "split": result["data"]["split"],
-        "images": result["data"]["images"],
+        **({"mask_from": settings["mask_from"]} if settings["mask_from"] else {}),
+        **({"clean_data": "CLEAN"} if settings["mask_from"] and not data["holdout"] else {}),
+        "split": data["split"],
+        "images": data["images"],
         "num_samples": result["num_samples"],
         "seed": result["seed"],
         "extractor": (result["extractor"] or {}).get("extractor", "none"),
