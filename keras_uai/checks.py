@@ -88,7 +88,7 @@ def check_images(
     """Returns images and masks as networks take them.
 
     Args:
-        y: array `(N, H, W, C)`. Integers are scaled by `values`. Floats are in network units
+        y: array or tensor `(N, H, W, C)`. Integers are scaled by `values`. Floats are in network units
             ([-1, 1] for images). NaN is missing. A masked array's masked values are missing.
         mask: see `check_mask`. None: all that is not NaN or masked; without any of these, and with
             `tau`, all that differs from tau in some channel.
@@ -104,11 +104,12 @@ def check_images(
         `(N, H, W, mask_channels)`, 1 = observed.
 
     Raises:
-        ValueError: for wrong shapes, soft masks, or observed values that are not finite or out of
-            range.
+        ValueError: for wrong shapes, soft masks, observed values that are not finite or out of
+            range, or integers of which nothing tells what is missing.
     """
     values = value_scaling.get(values)
     _check_shape(y, image_shape, name)
+    y = np.asanyarray(y)  # tensors, too
     given, seen = np.ma.getdata(y), is_given(y)
     floats = given.dtype.kind == "f"
     missing_known = not seen.all()
@@ -120,6 +121,11 @@ def check_images(
     where = np.broadcast_to(seen, given.shape)
     if not (floats and network_units):
         _check_dtype(given, values, name)
+        if mask is None and not (floats or missing_known or tau is None):
+            raise ValueError(
+                f"Nothing is missing in `{name}`: integers need a mask (1 = observed, 0 = missing), "
+                f"or a masked array. Received: {given.dtype} without a mask"
+            )
         given = values.of(given.dtype).encode(np.where(where, given, given.dtype.type(0)))
     given = np.where(where, given, 0).astype("float32")
     if not np.isfinite(given).all():

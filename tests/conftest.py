@@ -22,3 +22,10 @@ def _same_start():
     policy = keras.config.dtype_policy()
     yield
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _free_memory():
+    """Ends the functions of a file's models with the file."""
+    yield
+    keras.utils.clear_session()

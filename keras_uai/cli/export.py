@@ -32,8 +32,12 @@ def define():
 
 def run(options):
     """Exports; returns the command that serves it."""
+    import tensorflow as tf
+
     from keras_uai import presets
     from keras_uai.serving import Limits, assets, exporting
+
+    tf.get_logger().setLevel("WARNING")  # it reports every renamed input
 
     path = pathlib.Path(exporting.next_version(options["out"]))
     limits = {field: options[field] for field in Limits.__dataclass_fields__ if options[field]}

@@ -206,7 +206,7 @@ class Inference:
         model = self.model
         channels = model.measurement.mask_channels
         tau = model.measurement.tau
-        given = np.ma.getdata(y)
+        given = np.ma.getdata(np.asanyarray(y))
         y, mask = checks.check_images(y, mask, model.image_shape, channels, model.values, tau=tau)
         return (given if given.dtype.kind in "iu" else given.astype("float32")), y, mask
 

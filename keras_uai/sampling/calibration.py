@@ -84,7 +84,8 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
     else:
         raise ValueError(
             f"No inflation from {MIN_INFLATION:g} to {MAX_INFLATION:g} gives samples a spread of "
-            f"{spread_skill:g} times their error; after little training they hardly differ. "
+            f"{spread_skill:g} times their error; after little training they hardly differ. Train "
+            "longer, or use the model as it is: its sampler is unchanged. "
             f"Received: {reached:.2g} times at inflation={inflation:.3g}"
         )
     model.sampler = sampler.with_inflation(inflation)

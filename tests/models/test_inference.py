@@ -67,6 +67,20 @@ def test_everything_that_reconstructs_keeps_observed_values(model, batch):
     np.testing.assert_allclose(graph, model.inpaint(y, num_samples=2, seed=3), atol=1e-5)
 
 
+def test_tensors_are_arrays(model):
+    y, mask = observations(model.measurement, 2, (13, 22, 3))
+    tensors = tf.constant(y), tf.constant(mask)
+    same_bits(model.predict_mean(*tensors), model.predict_mean(y, mask))
+
+
+def test_integers_without_a_mask_are_refused(model):
+    y = np.zeros((1, 13, 22, 3), "uint8")
+    with pytest.raises(ValueError, match=r"integers need a mask .* Received: uint8 without"):
+        model.inpaint(y)
+    masked = np.ma.masked_array(y, np.broadcast_to(np.arange(22)[:, None] < 5, y.shape))
+    assert model.inpaint(masked, num_samples=1).dtype == "uint8"
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_integers_come_back_in_their_dtype(model, dtype):
     """The samples are those of the encoded floats, decoded; observed values do not change."""
