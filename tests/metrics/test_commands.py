@@ -146,7 +146,7 @@ def test_whole_images_of_different_sizes(options, tmp_path):
     given = {"data": str(tmp_path / "photos"), "feature_crop": 16, "num_samples": 2}
     result, _ = commands.evaluate({**options, **given})
     assert (
-        "2 images of photos (all, seed 0), mixed, DropPixel(p=0.5, tau=0.0)"
+        "2 images of photos (all, seed 0), mixed sizes, DropPixel(p=0.5, tau=0.0)"
         in result["description"]
     )
     assert "16 windows of 16 pixels around damage" in result["description"]
