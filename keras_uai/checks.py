@@ -88,8 +88,8 @@ def check_images(
     """Returns images and masks as networks take them.
 
     Args:
-        y: array or tensor `(N, H, W, C)`. Integers are scaled by `values`. Floats are in network units
-            ([-1, 1] for images). NaN is missing. A masked array's masked values are missing.
+        y: array or tensor `(N, H, W, C)`. Integers are scaled by `values`. Floats are in network
+            units ([-1, 1] for images). NaN is missing. A masked array's masked values are missing.
         mask: see `check_mask`. None: all that is not NaN or masked; without any of these, and with
             `tau`, all that differs from tau in some channel.
         image_shape: `(H, W, C)`, H and W may be None.

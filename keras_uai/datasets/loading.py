@@ -160,7 +160,9 @@ def load(
         start_epoch=start_epoch,
         start_batch=start_batch,
     )
-    return (make_dataset if keras.backend.backend() == "tensorflow" else Batches)(elements)
+    if keras.backend.backend() == "tensorflow":
+        return make_dataset(elements)
+    return Batches(elements)
 
 
 def scan_values(source, split="train", **arguments):
