@@ -60,7 +60,7 @@ class Inference:
         model = self.model
         height, width = ops.shape(y)[1], ops.shape(y)[2]
         generator = model.inference_generator
-        padded = [sampling.pad_to_multiple(v, generator.stride) for v in (y, mask)]
+        padded = self._pad(y, mask)
         features = generator.observe(*padded)
         images = model.sampler(generator, features, *padded, keys, origin, model.latents)
         images = model.values.clip(images[:, :, :height, :width])
@@ -83,7 +83,7 @@ class Inference:
             return self.sample(y, mask, ops.zeros_like(y[:, 0, 0, 0]), 1)[:, 0]
         self.check_predicts_mean()
         generator = model.inference_generator
-        padded = [sampling.pad_to_multiple(v, generator.stride) for v in (y, mask)]
+        padded = self._pad(y, mask)
         image = generator.observe(*padded)["mean"][:, : ops.shape(y)[1], : ops.shape(y)[2]]
         return model.composite(model.values.clip(image), y, mask)
 
@@ -154,7 +154,7 @@ class Inference:
         else:
             pixels = PIXELS
             generator = model.inference_generator
-            padded = [sampling.pad_to_multiple(v, generator.stride) for v in (y, mask)]
+            padded = self._pad(y, mask)
             features = self.compiled("observe", generator.observe)(*padded)
 
             def draw(keys):
@@ -172,13 +172,18 @@ class Inference:
             model.inference_generator, features, y, mask, keys, None, model.latents
         )
 
+    def _pad(self, y, mask, least=0):
+        """Returns `[y, mask]` with sides that the generator takes, and of at least `least`."""
+        stride = self.model.inference_generator.stride
+        return [sampling.pad_to_multiple(v, stride, least) for v in (y, mask)]
+
     def _tiled(self, y, mask, tile):
         """Returns a generator that works by tiles, and `[y, mask]` padded for it."""
         generator = self.model.inference_generator
         tiled = sampling.TiledGenerator(generator, tile, self.compiled)
         least = tiled.tile + 2 * generator.receptive_radius
         least = least if keras.backend.backend() == "jax" else 0
-        return tiled, [sampling.pad_to_multiple(v, generator.stride, least) for v in (y, mask)]
+        return tiled, self._pad(y, mask, least)
 
     def _tile(self, shape, tile):
         """Returns the side of the tiles for images of this shape, or None."""
