@@ -5,9 +5,33 @@ import random
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import hypothesis
 import keras
 import numpy as np
 import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="Run the long versions of tests.")
+
+
+def pytest_configure(config):
+    """Sets the number of cases of a property: ten properties have 500; with `--long` 10,000."""
+    hypothesis.settings.register_profile(
+        "keras_uai",
+        max_examples=1000 if config.getoption("long") else 50,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    hypothesis.settings.load_profile("keras_uai")
+
+
+@pytest.fixture(scope="session")
+def long(request):
+    """Whether the long version of a test is to run."""
+    return request.config.getoption("long")
 
 
 @pytest.fixture(autouse=True)
