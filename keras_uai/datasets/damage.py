@@ -105,15 +105,15 @@ def split_listing(paths):
         NAME.mask.* or NAME_mask.* and an image NAME.* lies beside it. Only files with the extension
         of an image count.
     """
-    paths = [path for path in paths if path.lower().endswith(files.EXTENSIONS)]
-    stems = {stem(path) for path in paths}
+    found = [(stem(path), path) for path in paths if path.lower().endswith(files.EXTENSIONS)]
+    stems = {known for known, _ in found}
     images, masks = [], {}
-    for path in paths:
-        folder, _, name = stem(path).rpartition("/")
+    for known, path in found:
+        folder, _, name = known.rpartition("/")
         named = _SIDECAR.match(name)
         beside = os.path.join(folder, named["stem"]).replace(os.sep, "/") if named else None
-        if stem(path).startswith("masks/"):
-            inside = stem(path).removeprefix("masks/")
+        if known.startswith("masks/"):
+            inside = known.removeprefix("masks/")
             if inside not in stems and named:
                 inside = beside.removeprefix("masks/")
             masks.setdefault(inside, path)

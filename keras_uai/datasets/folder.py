@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import logging
 import mimetypes
 import os
@@ -107,10 +108,12 @@ class FolderSource(EncodedSource):
 
     def state(self):
         digest = hashlib.sha256()
-        for path in [self.file(i) for i in range(self.size)] + (self.masks or []):
-            stat = os.stat(path) if os.path.exists(path) else None  # a link may lead nowhere
-            digest.update(os.fsencode(path))
-            digest.update(f"\0{stat and (stat.st_size, stat.st_mtime_ns)}\n".encode())
+        for path in itertools.chain(map(self.file, range(self.size)), self.masks or ()):
+            found = None
+            with contextlib.suppress(OSError):  # a link may lead nowhere
+                stat = os.stat(path)
+                found = stat.st_size, stat.st_mtime_ns
+            digest.update(os.fsencode(path) + f"\0{found}\n".encode())
         return {"files": digest.hexdigest()}
 
 
@@ -122,7 +125,8 @@ def masks_beside(folder):
         the folder that holds both.
     """
     beside = os.path.join(os.path.dirname(folder), "masks")
-    return damage.split_listing([f"masks/{path}" for path in listing(beside)[0]])[1]
+    paths = listing(beside)[0] if os.path.isdir(beside) else []
+    return damage.split_listing([f"masks/{path}" for path in paths])[1]
 
 
 def listing(folder):
@@ -131,16 +135,24 @@ def listing(folder):
     Returns:
         `(images, others)`: sorted relative paths (with `/`) of the image files and of all others.
         Names that begin with a dot are left out of the images.
+
+    Raises:
+        OSError: one of the folders cannot be listed.
     """
+
+    def fail(error):
+        raise error
+
     images, others, seen = [], [], set()
-    for root, folders, names in os.walk(folder, followlinks=True):
+    for root, folders, names in os.walk(folder, onerror=fail, followlinks=True):
         if (real := os.path.realpath(root)) in seen:
             folders.clear()
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = os.path.relpath(root, folder).replace(os.sep, "/") + "/"
+        inside = inside.removeprefix("./")
         for name in names:
-            path = os.path.relpath(os.path.join(root, name), folder).replace(os.sep, "/")
             is_image = name.lower().endswith(files.EXTENSIONS) and not name.startswith(".")
-            (images if is_image else others).append(path)
+            (images if is_image else others).append(inside + name)
     return sorted(images), sorted(others)

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import os
 
 from keras_uai import files
@@ -43,14 +44,15 @@ def find(paths, mask="auto", leave_out=None):
     one_for_all = os.path.isfile(mask)
     if mask != "auto" and not one_for_all:
         damage.parse(mask)
-    found = {}
+    found, beside_files = {}, functools.cache(functools.partial(_masks_in, paths=paths))
     for given in map(os.fspath, paths):
         if os.path.isdir(given):
             root = given
             names, masks = _in_folder(given, leave_out)
         elif os.path.isfile(given):
-            root = os.path.dirname(given)
-            names, masks = _file(given, paths)
+            root, name = os.path.split(given)
+            masks, of_given = beside_files(os.path.abspath(root))
+            names = [] if name in of_given else [name]
         else:
             link = "a link to a missing file" if os.path.islink(given) else "nothing"
             raise ValueError(f"{given} must be a file or folder. Received: {link}")
@@ -86,22 +88,26 @@ def _in_folder(path, leave_out):
     names = folder.listing(root)[0]
     if leave_out is not None:
         hidden = os.path.join(os.path.realpath(leave_out), "")
-        names = [n for n in names if not os.path.realpath(os.path.join(root, n)).startswith(hidden)]
+        real = functools.cache(lambda inside: os.path.realpath(os.path.join(root, inside)))
+        names = [
+            name
+            for name in names
+            if not os.path.join(real(os.path.dirname(name)), "").startswith(hidden)
+        ]
     names, masks = damage.split_listing(names)
     if not masks:
         root, masks = os.path.dirname(root), folder.masks_beside(root)
     return names, {stem: os.path.join(root, mask) for stem, mask in masks.items()}
 
 
-def _file(path, paths):
-    """The same of a single file; no name if it is the mask of an image in `paths`."""
-    root, name = os.path.split(os.path.abspath(path))
-    names = [n for n in os.listdir(root) if os.path.isfile(os.path.join(root, n))]
+def _masks_in(root, paths):
+    """The masks of the files in a folder, and the names of those whose image is in `paths`."""
+    with os.scandir(root) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_file())
     inside = os.path.join(root, "masks")
     if os.path.isdir(inside):
         names += [f"masks/{n}" for n in folder.listing(inside)[0]]
-    masks = damage.split_listing(sorted(names))[1]
-    given = {damage.stem(os.path.abspath(p)) for p in paths}
-    of_given = any(m == name and damage.stem(f"{root}/{s}.png") in given for s, m in masks.items())
-    masks = {stem: os.path.join(root, mask) for stem, mask in masks.items()}
-    return [] if of_given else [name], masks
+    masks = damage.split_listing(names)[1]
+    given = {damage.stem(os.path.abspath(path)) for path in paths}
+    of_given = {m for s, m in masks.items() if damage.stem(os.path.join(root, f"{s}.png")) in given}
+    return {stem: os.path.join(root, mask) for stem, mask in masks.items()}, of_given
