@@ -1,10 +1,14 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all; JSON and arrays that may be damaged."""
 
 import contextlib
 import json
 import os
+import re
 import secrets
 import tempfile
+import zipfile
+
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -51,10 +55,61 @@ def write_json(path, value, **options):
     atomic_write(path, json.dumps(value, **{"indent": 1, **options}) + "\n")
 
 
-def read_json(path):
-    """Returns the value that a JSON file holds."""
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
+def read_json(path, *names):
+    """Returns the dict that a JSON file holds.
+
+    Raises:
+        ValueError: the file holds something else, or no entry of one of the `names`.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            value = json.load(file)
+        if not isinstance(value, dict) or not set(names) <= set(value):
+            raise ValueError("it is of another program or version")
+    except (ValueError, RecursionError) as error:
+        wanted = f" with {', '.join(names)}" if names else ""
+        raise ValueError(
+            f"The file cannot be read: it must hold a JSON object{wanted}. Restore or remove it. "
+            f"Received: {path}: {error}"
+        ) from error
+    return value
+
+
+def read_arrays(path):
+    """Returns the array of a `.npy` file, mapped into memory, or a dict of those of a `.npz` file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, of another kind, or larger than the free memory (`.npz`).
+    """
+    try:
+        with open(path, "rb") as file:
+            if file.read(2) != b"PK":
+                return np.load(path, mmap_mode="r", allow_pickle=False)
+            size = sum(part.file_size for part in zipfile.ZipFile(file).infolist())
+            if size > (free := free_memory()):
+                raise MemoryError(
+                    f"{size / 1e9:.1f} GB, with {free / 1e9:.1f} GB of memory free. A .npy file "
+                    "is read as needed"
+                )
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as found:
+                return dict(found)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # NumPy, zipfile and zlib have many kinds for damaged files
+        raise ValueError(
+            f"The file must hold arrays of numbers (.npy, .npz). Received: {path}: {error}"
+        ) from error
+
+
+def free_memory():
+    """Returns the free bytes of memory; 4 GiB where the system does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            return 1024 * int(re.search(r"MemAvailable:\s*(\d+)", file.read())[1])
+    except OSError:
+        return 4 * 2**30
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import os
 import warnings
 
@@ -12,9 +13,15 @@ from keras_uai.atomic import (  # noqa: F401  this module is the one to import
     atomic_folder,
     atomic_path,
     atomic_write,
+    free_memory,
+    read_arrays,
     read_json,
     write_json,
 )
+
+#: Larger images are refused by their header, before anything is decoded. A scan of 20,000 x 20,000
+#: pixels is read; of a gigapixel, parts are. Pillow's own limit, which this is, is a third of it.
+Image.MAX_IMAGE_PIXELS = 2**29
 
 #: Extensions of image files, lower case.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
@@ -49,7 +56,7 @@ def decode_image(file):
     """Decodes an image in its own bit depth.
 
     Palettes are looked up, CMYK and the like become RGB, and the camera's orientation (EXIF) is
-    applied.
+    applied. Images may have up to half a gigapixel (`PIL.Image.MAX_IMAGE_PIXELS`, 2**29).
 
     Args:
         file: path, or the encoded bytes.
@@ -123,9 +130,16 @@ def _opened(file):
     """Yields Pillow's image; everything that damaged files make Pillow raise becomes one error."""
     try:
         with Image.open(io.BytesIO(file) if _is_bytes(file) else file) as image:
+            if math.prod(image.size) > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise Image.DecompressionBombError  # Pillow itself: above twice as many
             yield image
     except UnreadableImageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise UnreadableImageError(
+            f"more than {Image.MAX_IMAGE_PIXELS:,} pixels. Cut it into parts, or raise "
+            "PIL.Image.MAX_IMAGE_PIXELS"
+        ) from error
     except Image.UnidentifiedImageError as error:
         raise UnreadableImageError("not an image that Pillow can identify") from error
     except Exception as error:

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from keras_uai import files
 from keras_uai.checks import is_given, is_observed
 from keras_uai.datasets.sources import Source
 
@@ -105,29 +106,26 @@ def _as_list(arrays, name):
 def _common_channels(images):
     if not images:
         raise ValueError("There must be images. Received: none")
-    channels = images[0].shape[-1]
+    channels = images[0].shape[-1:]
     for index, image in enumerate(images):
-        if image.ndim != 3 or 0 in image.shape or image.shape[-1] != channels:
+        if image.ndim != 3 or 0 in image.shape or image.shape[-1:] != channels:
             raise ValueError(
                 "Images must have shape (H, W, C) or (H, W), with the same C. Received: shape "
-                f"{image.shape}, image {index}, where the first has C={channels}"
+                f"{image.shape}, image {index}, where the first has {images[0].shape}"
             )
         if image.dtype.kind not in "iuf":
             raise ValueError(f"Images must hold numbers. Received: {image.dtype}, image {index}")
-    return channels
+    return channels[0]
 
 
 def _read(path):
     """Returns `(images, masks or None)` of a `.npy` or `.npz` file."""
     path = os.path.expanduser(os.fspath(path))
-    try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"The file must hold arrays. Received: {path}: {error}") from error
-    if isinstance(found, np.ndarray):
-        return found, None
-    with found:
-        arrays = dict(found)
+    if not os.path.isfile(path):
+        raise ValueError(f"The file must hold arrays. Received: {path}, which is no file")
+    arrays = files.read_arrays(path)
+    if isinstance(arrays, np.ndarray):
+        return arrays, None
     masks = arrays.pop("masks", None)
     if not arrays:
         raise ValueError(f"The file must hold images. Received: {path} with no array but masks")

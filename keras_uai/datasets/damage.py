@@ -58,6 +58,11 @@ def read_damaged(file, mask_from, mask=None):
                 "Images without masks must not have transparent pixels. Received: mask_from=None. "
                 'Use mask_from="alpha" (transparent = missing), or save it without an alpha channel'
             )
+        if pixels.dtype.kind == "f" and np.isnan(pixels).any():
+            raise ValueError(
+                "Images without masks must not have NaN. Received: mask_from=None. Use "
+                'mask_from="nan" (NaN = missing)'
+            )
         return pixels, None
     observed = np.ones(pixels.shape[:2], bool) if alpha is None else alpha >= 128
     if kind == "color":

@@ -67,7 +67,12 @@ def open_split(
     wanted = splits.indices(source.size, split, seed, limit)
     others = splits.indices(source.size, beside, seed, limit) if beside else wanted[:0]
     store = open_store(source, np.union1d(wanted, others), cache, strict)
-    usable = store.usable(wanted)
+    usable, others = store.usable(wanted), store.usable(others)
+    for name, found in ((split, usable), (beside, others)):
+        if name and not len(found):
+            raise ValueError(
+                f"An image of the split must be usable. Received: none of {name!r} of {source.name}"
+            )
     if measurement is not None:
         if measurement.mask_channels not in (1, store.channels):
             raise ValueError(
@@ -82,7 +87,7 @@ def open_split(
             f"No pixel of {len(usable)} images is missing. Received: {source.name}, "
             f"mask_from={source.preparation.mask_from!r}. Use the mask_from that these images have"
         )
-    return store, usable, store.usable(others) if beside else None
+    return store, usable, others if beside else None
 
 
 def scaling_of(store, values):
@@ -109,7 +114,9 @@ def read_never_fill(never_fill, store, usable):
         path = os.path.expanduser(os.fspath(never_fill))
         is_array = path.lower().endswith(".npy")
         never_fill = (
-            np.load(path) if is_array else files.mask_from_pixels(*files.decode_image(path))
+            files.read_arrays(path)
+            if is_array
+            else files.mask_from_pixels(*files.decode_image(path))
         )
     shared = hasattr(never_fill, "ndim") and never_fill.ndim == 2
 

@@ -7,6 +7,7 @@ import logging
 import math
 
 import numpy as np
+from PIL import Image
 
 from keras_uai import files
 from keras_uai.checks import check_integer
@@ -169,7 +170,10 @@ def check_size(name, value):
         raise ValueError(
             f"`{name}` must be an integer or a pair (height, width). Received: {name}={value!r}"
         )
-    return tuple(check_integer("", name, n, 1) for n in pair)
+    size = tuple(check_integer("", name, n, 1) for n in pair)
+    if math.prod(size) > (most := Image.MAX_IMAGE_PIXELS or math.inf):
+        raise ValueError(f"`{name}` must have at most {most:,} pixels. Received: {name}={value!r}")
+    return size
 
 
 def check_channels(value):

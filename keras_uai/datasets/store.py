@@ -11,7 +11,6 @@ import concurrent.futures
 import itertools
 import logging
 import os
-import re
 import threading
 import weakref
 
@@ -19,6 +18,7 @@ import filelock
 import numpy as np
 
 from keras_uai import files
+from keras_uai.atomic import free_memory
 from keras_uai.datasets.masks import unpack
 from keras_uai.datasets.sources import digest
 
@@ -101,8 +101,14 @@ class Store:
         offset, height, width = self.index[index]
         end = offset + height * width * self.channels * self.dtype.itemsize
         values = self._mapped[offset:end].view(self.dtype).reshape(height, width, -1)
-        bits = -(-height * width * (self.mask_channels or 0) // 8)
-        return values, self._mapped[end : end + bits]
+        return values, self._mapped[end : self._ends(self.index[index])]
+
+    def _ends(self, index):
+        """Where the records `(..., 3)` of an index end in the file."""
+        offset, height, width = np.moveaxis(index, -1, 0)
+        pixels = height * width
+        bits = -(-pixels * (self.mask_channels or 0) // 8)
+        return offset + pixels * self.channels * self.dtype.itemsize + bits
 
     def fill(self, wanted, strict=False):
         """Decodes those of `wanted` that are not decoded yet, and reports unusable images."""
@@ -123,13 +129,14 @@ class Store:
         """Reads the index of the folder; makes the folder anew where it holds other images."""
         fingerprint = digest(self.source.fingerprint())
         try:
-            index = np.load(self._path("index.npy"))
-            end = os.path.getsize(self._path("records.bin"))
+            index = np.array(files.read_arrays(self._path("index.npy")))
+            size = os.path.getsize(self._path("records.bin"))
             about = files.read_json(self._path("about.json"))
-            if digest(about) == fingerprint and index[:, 0].max() <= end:
+            fits = index.shape == self.index.shape and index.dtype == self.index.dtype
+            if fits and digest(about) == fingerprint and (self._ends(index) <= size).all():
                 self.index = index
                 return
-        except (OSError, ValueError, EOFError):
+        except (OSError, ValueError):
             pass
         if os.path.exists(self.folder):
             _LOG.warning("the cache %s does not fit the images: it is made anew", self.folder)
@@ -227,12 +234,3 @@ def folder_of(source, root):
     """Returns the folder under `root` for the images of a source, prepared as they are."""
     root = os.path.abspath(os.path.expanduser(os.fspath(root)))
     return os.path.join(root, f"images-{digest(source.identity())}")
-
-
-def free_memory():
-    """Returns the free bytes of memory; 4 GiB where the system does not tell."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            return 1024 * int(re.search(r"MemAvailable:\s*(\d+)", file.read())[1])
-    except OSError:
-        return 4 * 2**30

@@ -232,7 +232,14 @@ class Evaluation:
     def load(self, path, settings):
         """Reads the state that `save` wrote; raises a ValueError if it is of other settings."""
         kind = "the state of an evaluation: remove it, and begin anew"
-        header, arrays = statistics.load_arrays(path, kind, "images")
+        names = (
+            "settings",
+            "seconds",
+            "sizes",
+            "images",
+            *(f"features/{k}" for k in self.features),
+        )
+        header, arrays = statistics.load_arrays(path, kind, *names)
         if wrong := statistics.differences(header["settings"], settings or {}):
             raise ValueError(
                 "An evaluation with other settings was begun here. Choose another folder (--out), "

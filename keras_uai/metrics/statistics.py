@@ -164,22 +164,19 @@ def save_arrays(path, header, arrays):
     files.atomic_write(path, lambda file: np.savez(file, header=header, **arrays))
 
 
-def load_arrays(path, kind, required):
+def load_arrays(path, kind, *names):
     """Returns `(header, arrays)` that `save_arrays` wrote.
 
     Raises:
-        ValueError: if the file is no such file, or has no array `required`; it says that the file
-            must be `kind`.
+        ValueError: if the file is no such file, or has no array or entry of the header of one of
+            the `names`; it says that the file must be `kind`.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        header = json.loads(arrays.pop("header").tobytes())
-        if required not in arrays:
-            raise KeyError(required)
-    except FileNotFoundError:
-        raise
-    except (OSError, KeyError, ValueError) as error:
+        arrays = files.read_arrays(path)
+        header = json.loads(arrays["header"].tobytes())
+        if missing := set(names) - {*header, *arrays}:
+            raise ValueError(f"it has no {', '.join(sorted(missing))}")
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"The file must be {kind}. Received: {path} ({error})") from error
     return header, arrays
 

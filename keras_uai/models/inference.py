@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_uai import checks, random, sampling
+from keras_uai import checks, files, random, sampling
 from keras_uai.models import trainer
 from keras_uai.models.logs import pair_std
 
@@ -114,6 +114,13 @@ class Inference:
         count = checks.check_integer("inpaint", "num_samples", num_samples, 1)
         given, y, mask = self._check(y, mask)
         seeds = checks.per_image_seeds(seed, len(y))
+        needed, free = 4 * y.size * count, files.free_memory()
+        if needed > free:
+            raise ValueError(
+                f"`num_samples` must be less, or the images fewer: {needed / 1e9:,.1f} GB of samples "
+                f"do not fit into the free memory, {free / 1e9:.1f} GB. "
+                f"Received: num_samples={count}, images of shape {tuple(y.shape)}"
+            )
         keys = ops.convert_to_numpy(sampling.sample_keys(seeds, count))
         out = np.empty((len(y), count, *y.shape[1:]), given.dtype)
         for rows in self._rows(y, batch_size):

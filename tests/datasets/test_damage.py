@@ -66,6 +66,8 @@ def test_nan_of_floating_point_files(tmp_path):
     found, observed = damage.read_damaged(tmp_path / "a.tif", "nan")
     assert np.array_equal(found, pixels, equal_nan=True)
     assert np.array_equal(observed, ~np.isnan(pixels[..., 0]))
+    with pytest.raises(ValueError, match=r'must not have NaN.*mask_from="nan"'):
+        damage.read_damaged(tmp_path / "a.tif", None)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.webp"])

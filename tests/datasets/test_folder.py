@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_uai import files
-from keras_uai.datasets.folder import FolderSource
+from keras_uai.datasets.folder import FolderSource, listing
 from keras_uai.datasets.sources import Preparation
 from keras_uai.files import UnreadableImageError
 from tests.datasets.images import folder_of_noise, noise, save
@@ -178,6 +178,7 @@ FILES = {
         (["a", "a_mask"], {}, r'1 mask files.*a_mask\.png.*mask_from="sidecar"'),
         (["a"], {"image_size": 0}, "image_size=0"),
         (["a"], {"image_size": 32.0}, "image_size=32.0"),
+        (["a"], {"image_size": 10**9}, "at most 536,870,912 pixels. Received: image_size=10000"),
         (["a"], {"center_crop": True}, "center_crop=True"),
         (["a"], {"channels": 4}, "channels=4"),
         (["a"], {"mask_from": "beta"}, "mask_from='beta'"),
@@ -189,6 +190,12 @@ def test_errors(tmp_path, names, arguments, message):
         save(tmp_path / f"{name}.png", FILES[f"{name}.png"])
     with pytest.raises(ValueError, match=message):
         read(FolderSource(tmp_path, Preparation(**arguments)))
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path):
+    """Its images would be left out without a word."""
+    with pytest.raises(FileNotFoundError, match="missing"):
+        listing(tmp_path / "missing")
 
 
 def test_a_mask_of_another_size(tmp_path):

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from keras_uai.datasets import NAMES, load
+from keras_uai.datasets import NAMES, load, splits
 from keras_uai.measurements import DropPixel, Empirical
 from tests.datasets.images import folder_of_noise, noise, normalized, save
 from tests.testing import ROOT, run_on_jax
@@ -112,6 +112,15 @@ def test_unreadable_images_change_no_other(tmp_path, folder):
     assert np.array_equal(rest["observation"], whole["observation"].numpy()[keep])
     with pytest.raises(ValueError, match=r"0013\.png.*strict=False"):
         load(tmp_path, strict=True, **arguments)
+
+
+def test_a_part_without_a_usable_image(tmp_path):
+    folder_of_noise(tmp_path, 40, size=12)
+    for index in splits.indices(40, "damaged"):
+        (tmp_path / f"{index:04d}.png").write_bytes(b"")
+    for arguments in ({"split": "damaged", "unpaired": True}, {"split": "damaged"}):
+        with pytest.raises(ValueError, match=r"images of .* cannot be used|none of .damaged. of"):
+            load(tmp_path, measurement=DropPixel(0.5), **arguments)
 
 
 def test_drawn_faces(tmp_path, monkeypatch):

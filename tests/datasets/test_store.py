@@ -97,12 +97,22 @@ def test_a_cache_of_anything_else_is_rejected(folder, tmp_path, change, caplog):
     assert rejected == (not preparation)
 
 
-def test_a_damaged_cache_is_made_anew(folder, tmp_path, caplog):
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("index.npy", lambda data: b"cut"),
+        ("index.npy", lambda data: data[:-1]),
+        ("index.npy", lambda data: data.replace(b"(3, 3)", b"(9,)  ")),
+        ("records.bin", lambda data: data[:-1]),
+        ("about.json", lambda data: b"[1]"),
+    ],
+)
+def test_a_damaged_cache_is_made_anew(folder, tmp_path, caplog, name, damage):
     pixels = folder_of_noise(folder, 3)
     open_counting(folder, [0, 1, 2], tmp_path / "cache")
     gc.collect()
     (inside,) = (path for path in (tmp_path / "cache").iterdir() if path.is_dir())
-    (inside / "index.npy").write_bytes(b"cut")
+    (inside / name).write_bytes(damage((inside / name).read_bytes()))
     store = open_counting(folder, [0, 1, 2], tmp_path / "cache")
     assert np.array_equal(images(store, range(3)), pixels)
     assert "made anew" in caplog.text

@@ -45,6 +45,11 @@ def assert_observed(x, y, mask):
         assert seen.all() or (image[~seen] != 0).mean() > 0.5
 
 
+def test_absurd_numbers_of_samples_are_refused_at_once(model, batch):
+    with pytest.raises(ValueError, match=r"GB of samples do not fit .*num_samples=10000000000000"):
+        model.inpaint(batch[0], num_samples=10**13)
+
+
 # -- observed values -------------------------------------------------------------------------------
 
 
