@@ -16,7 +16,7 @@ def run(options):
     for name, folder in presets.available().items():
         try:
             about = presets.metadata(folder)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             about = {"layout": "", "description": f"unreadable: {error}"}
         description = about.get("description") or "no description"
         lines.append(f"{name:30s}{about.get('layout', 'fixed'):7s}{description}")

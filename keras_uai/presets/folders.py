@@ -10,6 +10,7 @@ NAME/
 ```
 """
 
+import difflib
 import os
 import pathlib
 
@@ -54,20 +55,17 @@ def find(name_or_path):
     raise ValueError(
         f"`name_or_path` must be a preset's folder or one of: {', '.join(known) or 'none'} (found "
         f"in {', '.join(search_path())}; {VARIABLE} adds folders). Received: {name!r}"
+        f"{did_you_mean(name)}"
     )
+
+
+def did_you_mean(name):
+    """Returns a sentence that names the preset with a similar name, or an empty string."""
+    close = difflib.get_close_matches(os.path.basename(name), available(), 1)
+    return f". Did you mean {close[0]}?" if close else ""
 
 
 def metadata(name_or_path):
     """Returns the dict in a preset's `metadata.json`; `{}` where the file is missing."""
     path = os.path.join(find(name_or_path), METADATA)
-    return read_json(path) if os.path.exists(path) else {}
-
-
-def read_json(path):
-    """Returns the dict in a JSON file, or raises a ValueError that names the file."""
-    try:
-        return dict(files.read_json(path))
-    except (OSError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"The file of a preset cannot be read: {error}. Received: {path}"
-        ) from error
+    return files.read_json(path) if os.path.exists(path) else {}

@@ -1,13 +1,14 @@
 """Loading of trained models, however they are stored."""
 
+import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import zipfile
 
 import keras
 
+from keras_uai import files
 from keras_uai.models import InpaintingModel
 from keras_uai.presets import folders, renamed, weights
 
@@ -47,8 +48,9 @@ def load(name_or_path, cls=InpaintingModel, *, load_weights=True, compile=True, 
             its weights do not fit the overrides.
     """
     folder = folders.find(name_or_path)
-    saved = folders.read_json(os.path.join(folder, folders.CONFIG))
-    config = dict(saved.get("config", {}))
+    path = os.path.join(folder, folders.CONFIG)
+    saved = files.read_json(path, "class_name", "config")
+    config = _dict(saved["config"], path)
     renamed.check_config(config, folder)
     found = keras.saving.get_registered_object(str(saved.get("class_name")))
     if not isinstance(found, type) or not issubclass(found, cls):
@@ -61,17 +63,17 @@ def load(name_or_path, cls=InpaintingModel, *, load_weights=True, compile=True, 
         config[name] = {**config[name], **value} if merge else value
     try:
         model = found.from_config(config)
-    except TypeError as error:  # an unknown argument
+        if compile and saved.get("compile_config"):
+            model.compile_from_config(saved["compile_config"])
+    except Exception as error:  # edited arguments fail in many ways, in Keras and its backends
         version = folders.metadata(folder).get("saved_with", {})
         raise ValueError(
             f"{found.__name__} does not take these arguments: {error}. Received: {folder}, saved "
             f"with {version}, and overrides {sorted(overrides)}"
         ) from error
-    if compile and saved.get("compile_config"):
-        model.compile_from_config(saved["compile_config"])
     if load_weights:
         path = os.path.join(folder, folders.WEIGHTS)
-        stored = weights.read(path)
+        stored = weights.read(path, saved.get("weights_sha256"))
         # The encoder is there if it was trained.
         names = ["generator", *model.inference_networks, *({"encoder"} & set(stored))]
         for name in names:
@@ -108,7 +110,7 @@ def load_model(path, compile=False):
                 f"The run has no {RUN_MODEL} yet: finish it (experiments/run.py --resume=FOLDER). "
                 f"Received: {path!r}"
             )
-        settings = folders.read_json(os.path.join(path, RUN_SETTINGS))["settings"]
+        settings = files.read_json(os.path.join(path, RUN_SETTINGS), "settings")["settings"]
         model = _keras_file(file, compile)
     elif os.path.isfile(path) and path.endswith(".keras"):
         file = path
@@ -121,18 +123,42 @@ def load_model(path, compile=False):
         raise ValueError(
             "A model must be a preset's name or folder, a run's folder (experiments/run.py), or a "
             f"saved model (*.keras). The presets are {', '.join(folders.available()) or 'none'}. "
-            f"Received: {path!r}"
+            f"Received: {path!r}{folders.did_you_mean(path)}"
         )
-    with open(file, "rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()[:12]
     name = os.path.basename(os.path.normpath(path)).removesuffix(".keras")
-    return Loaded(model, name, digest, settings)
+    return Loaded(model, name, weights.digest(file)[:12], _dict(settings, path))
+
+
+def _dict(value, path):
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"The settings of a model must be a JSON object. Received: {value!r} in {path}"
+        )
+    return value
+
+
+@contextlib.contextmanager
+def opened(path):
+    """Yields the archive of a `.keras` file, all of whose parts are whole.
+
+    Raises:
+        ValueError: the file is damaged, or cannot be used inside; the message names it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"its part {damaged} is damaged")
+            yield archive
+    except Exception as error:  # damaged files and edited arguments fail in many ways
+        raise ValueError(
+            f"The saved model must be whole, and of this version. Received: {path}: {error}"
+        ) from error
 
 
 def _keras_file(path, compile):
-    with zipfile.ZipFile(path) as archive:
-        renamed.check_config(json.loads(archive.read("config.json")).get("config", {}), path)
-    model = keras.saving.load_model(path, compile=compile)
+    with opened(path) as archive:
+        renamed.check_config(json.loads(archive.read("config.json"))["config"], path)
+        model = keras.saving.load_model(path, compile=compile)
     if not isinstance(model, InpaintingModel):
         raise ValueError(
             f"A model must be one of keras_uai.models. Received: {path!r}, a {type(model).__name__}"

@@ -58,8 +58,10 @@ def save(model, folder, metadata=None, *, serving=True, float16=True, overwrite=
     }
     options = {"indent": 2, "allow_nan": False, "ensure_ascii": False}
     with files.atomic_folder(folder) as draft:
+        path = os.path.join(draft, folders.WEIGHTS)
+        weights.write(path, networks, float16)
+        config["weights_sha256"] = weights.digest(path)
         files.write_json(os.path.join(draft, folders.CONFIG), config, **options)
-        weights.write(os.path.join(draft, folders.WEIGHTS), networks, float16)
         files.write_json(os.path.join(draft, folders.METADATA), metadata, **options)
         text = card.render(name, metadata, serving)
         files.atomic_write(os.path.join(draft, "README.md"), text)

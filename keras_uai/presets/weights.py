@@ -1,5 +1,7 @@
 """Weights of a preset as HDF5: `/network/path/of/variable`, without pickles."""
 
+import hashlib
+
 import h5py
 import keras
 import numpy as np
@@ -23,12 +25,24 @@ def write(path, networks, float16=True):
                 )
 
 
-def read(path):
-    """Returns what `write` stored as `{name of a network: {path of a variable: array}}`."""
+def digest(path):
+    """Returns the SHA-256 of a file in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read(path, expected=None):
+    """Returns what `write` stored as `{name of a network: {path of a variable: array}}`.
+
+    Raises:
+        ValueError: the file is damaged, or its `digest` is not the `expected` one.
+    """
     try:
+        if expected not in (None, digest(path)):
+            raise ValueError("it is not the file that was saved with its config.json")
         with h5py.File(path, "r") as file:
             return {name: _arrays(group) for name, group in file.items()}
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # HDF5 has many kinds for damaged files
         raise ValueError(f"The weights cannot be read: {error}. Received: {path}") from error
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_uai import backend, files
+from keras_uai.presets import loading
 from keras_uai.training import distribution, factory, run_folder
 
 
@@ -182,8 +183,10 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0, gr
     """
     state, group = None, group or distribution.SingleProcess()
     if checkpoint := folder and run_folder.last_checkpoint(folder):
-        model.load_weights(os.path.join(checkpoint, run_folder.MODEL))
-        state = files.read_json(os.path.join(checkpoint, run_folder.STATE))
+        path = os.path.join(checkpoint, run_folder.MODEL)
+        with loading.opened(path):
+            model.load_weights(path)
+        state = files.read_json(os.path.join(checkpoint, run_folder.STATE), "steps", "seconds")
     per_epoch = data.steps_per_epoch
     total = factory.total_steps(settings, per_epoch)
     budget = Budget(settings, total, group, state)

@@ -44,8 +44,10 @@ def publish(
                 "`run` must be a finished run (experiments/run.py --resume finishes it). "
                 f"Received: {run}, which has no {name}"
             )
-    record = files.read_json(os.path.join(run, run_folder.SETTINGS))
-    scores = files.read_json(os.path.join(run, run_folder.SCORES))
+    names = ("settings", "hardware", "versions")
+    record = files.read_json(os.path.join(run, run_folder.SETTINGS), *names)
+    length = ("steps", "images_seen", "minutes", "seed")
+    scores = files.read_json(os.path.join(run, run_folder.SCORES), *length)
     settings = record["settings"]
     named = settings["data"] in datasets.NAMES
     if not named:  # absolute paths are left out
@@ -67,7 +69,7 @@ def publish(
         "limits": list(limits),
         "training": {
             "split": train_split(settings),
-            **{name: scores[name] for name in ("steps", "images_seen", "minutes", "seed")},
+            **{name: scores[name] for name in length},
             "command": portable(record.get("command")),
             **{name: record[name] for name in ("hardware", "versions")},
             "settings": settings,
@@ -95,7 +97,8 @@ def _scores(path, run, evaluation, settings, named):
             f"`evaluation` must be a folder of tools/evaluate, with {report.RESULTS}. "
             f"Received: {evaluation}"
         )
-    result = files.read_json(file)
+    names = ("data", "description", "extractor", "methods", "num_samples", "seed", "versions")
+    result = files.read_json(file, *names)
     data = result["data"]
     of_model = (commands.MODEL, commands.PREDICTED_MEAN)
     flags = {
@@ -120,5 +123,5 @@ def _scores(path, run, evaluation, settings, named):
             method: {key: found[key] for key in keys if key in found}
             for method, found in result["methods"].items()
         },
-        **{n: result[n] for n in ("data", "extractor", "num_samples", "seed", "versions")},
+        **{n: result[n] for n in names if n not in ("description", "methods")},
     }

@@ -114,8 +114,14 @@ class Log:
         self.path = os.path.join(folder, LOG)
         self.rows = []
         if steps and os.path.exists(self.path):
-            with open(self.path, newline="", encoding="utf-8") as file:
-                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= steps]
+            try:
+                with open(self.path, newline="", encoding="utf-8") as file:
+                    self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= steps]
+            except (csv.Error, KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    "The log must have a number of steps in every row. Mend it, or move it away to "
+                    f"go on without its rows. Received: {self.path}: {error!r}"
+                ) from error
 
     def add(self, row):
         """Adds a dict with at least `"step"`. Floats keep seven digits, those of a float32."""

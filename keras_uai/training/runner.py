@@ -66,7 +66,11 @@ def _saved_settings(folder, given):
     path = os.path.join(folder, run_folder.SETTINGS)
     if not os.path.exists(path):
         raise ValueError(f"There is no run to resume: no file {path}. Received: --resume={folder}")
-    saved = configuration.resolve(files.read_json(path)["settings"])
+    saved = files.read_json(path, "settings")["settings"]
+    try:
+        saved = configuration.resolve(dict(saved))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The run's settings cannot be used: {error}. Received: {path}") from error
     if changed := configuration.differences(saved, given):
         lines = [f"  --{flag}: saved {old!r}, given {new!r}" for flag, old, new in changed]
         raise ValueError(

@@ -112,7 +112,7 @@ def test_a_model_of_version_0_1_is_refused_with_the_new_names(saved, tmp_path):
 def test_names(named, saved, monkeypatch, tmp_path):
     assert presets.metadata(named)["description"] == "A tiny one"
     assert isinstance(InpaintingModel.from_preset(saved[0] / named), UAI)
-    with pytest.raises(ValueError, match=r"one of: .*tiny.*Received: 'tinny'"):
+    with pytest.raises(ValueError, match=r"one of: .*tiny.*Received: 'tinny'. Did you mean tiny\?"):
         presets.load("tinny")
     monkeypatch.setenv("KERAS_UAI_PRESETS", str(tmp_path))
     assert named not in presets.available()
@@ -280,8 +280,10 @@ def test_presets_runs_and_files_are_loaded_alike(model, named, saved, tmp_path):
 
 
 def test_other_paths_and_other_models_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"A model must be a preset's name or .*'nowhere'"):
+    with pytest.raises(ValueError, match=r"A model must be a preset's name or .*'nowhere'$"):
         presets.load_model("nowhere")
+    with pytest.raises(ValueError, match=r"Did you mean faces_32_drop_pixel\?$"):
+        presets.load_model("saved_models/faces_32_drop_pixle")
     keras.Sequential([keras.Input((2,))]).save(tmp_path / "other.keras")
     with pytest.raises(ValueError, match=r"one of keras_uai.models.*a Sequential"):
         presets.load_model(tmp_path / "other.keras")

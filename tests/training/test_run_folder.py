@@ -64,6 +64,9 @@ def test_log_takes_new_columns_and_continues_from_a_step(tmp_path):
     assert pathlib.Path(log.path).read_text().splitlines()[-1] == "3,15,0.5,"
     assert len(log.rows) == 3
     assert run_folder.Log(folder).rows == []
+    pathlib.Path(log.path).write_bytes(b"epoch,step\n1\n\0")
+    with pytest.raises(ValueError, match=r"number of steps in every row.*Received: .*log.csv"):
+        run_folder.Log(folder, steps=10)
 
 
 class Saved:
