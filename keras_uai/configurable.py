@@ -2,6 +2,8 @@
 
 import ast
 
+_TOO_DEEP = (MemoryError, RecursionError)  # of Python's parser
+
 
 class Configurable:
     """Base class of immutable objects with a `get_config` of their constructor's arguments.
@@ -40,6 +42,6 @@ def from_text(text, *classes):
         cls = {cls.__name__: cls for cls in classes}[call.func.id]
         args = [ast.literal_eval(arg) for arg in call.args]
         kwargs = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-    except (SyntaxError, AttributeError, KeyError, ValueError) as error:
+    except (SyntaxError, AttributeError, LookupError, ValueError, TypeError, *_TOO_DEEP) as error:
         raise TypeError(str(error)) from error
     return cls(*args, **kwargs)

@@ -3,8 +3,7 @@
 import os
 import sys
 
-from absl import app
-from absl.flags import FLAGS, DEFINE_alias, DEFINE_enum, DEFINE_integer, DEFINE_string
+from absl.flags import FLAGS, DEFINE_alias, DEFINE_enum, DEFINE_integer, DEFINE_string, Error
 
 from keras_uai.presets.renamed import RENAMED_FLAGS
 
@@ -37,22 +36,27 @@ def define_data_flags(damage=True, images=None):
     DEFINE_integer("channels", None, "1 (grey) or 3 (RGB). Default: the images'.")
     if damage:
         DEFINE_string("measurement", None, 'Damage: "DropPixel(0.9)". Default: the model\'s.')
-        DEFINE_string("mask_from", None, "Masks of damaged images: alpha, sidecar, color:R,G,B.")
+        DEFINE_string(
+            "mask_from", None, "Masks of damaged images: alpha, sidecar, nan, color:R,G,B."
+        )
         DEFINE_string("clean_data", None, "Folder of the clean images, under the same names.")
 
 
-def expand(argv, folder="", within=None):
-    """Replaces each `--flagfile=PATH` by the flags in the file.
+def expand(argv, folder="", within=()):
+    """Replaces each `--flagfile=PATH` or `--flagfile PATH` by the flags in the file.
 
     A file has one flag per line; empty lines and lines from `#` or `//` on are ignored. A path
-    inside a file (`within`, of the `folder`) is relative to that file or, failing that, to the
-    working folder. A later flag overrides an earlier one.
+    inside a file (the last one of `within`, in the `folder`) is relative to that file or, failing
+    that, to the working folder. A later flag overrides an earlier one.
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ValueError: If a file names itself, also by way of others.
     """
-    result = []
-    for flag in argv:
+    result, flags = [], iter(argv)
+    for flag in flags:
+        if flag == "--flagfile":
+            flag += f"={next(flags, '')}"
         if not flag.startswith("--flagfile="):
             result.append(flag)
             continue
@@ -60,19 +64,22 @@ def expand(argv, folder="", within=None):
         beside = os.path.normpath(os.path.join(folder, path))
         path = beside if os.path.exists(beside) else path
         if not os.path.isfile(path):
-            where = f" (named in {within})" if within else ""
+            where = f" (named in {within[-1]})" if within else ""
             raise FileNotFoundError(f"There is no flag file {path}{where}. Received: {flag}")
-        with open(path, encoding="utf-8") as file:
+        if path in within:
+            raise ValueError(f"A flag file must not name itself. Received: {flag} in {within[-1]}")
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:  # as argv is
             lines = [line.strip() for line in file]
         lines = [line for line in lines if line and not line.startswith(("#", "//"))]
-        result += expand(lines, os.path.dirname(path), path)
+        result += expand(lines, os.path.dirname(path), (*within, path))
     return result
 
 
 def parse(argv):
     """absl's parsing after `expand`, for `app.run(..., flags_parser=parse)`.
 
-    Flags of version 0.1 are refused with their new names.
+    Flags of version 0.1 are refused with their new names. All errors are one line, and the exit
+    code is 2.
     """
     try:
         argv = expand(argv)
@@ -84,10 +91,10 @@ def parse(argv):
                 new = RENAMED_FLAGS[name]
                 now = f"The flag is now --{new}" if new else "There is no such flag any more"
                 raise ValueError(f"{now}. Received: {flag}")
-    except USAGE_ERRORS as error:
-        print(f"error: {error}", file=sys.stderr)
+        return FLAGS(argv)
+    except (*USAGE_ERRORS, Error) as error:
+        print(f"error: {error}".replace("\n", " "), file=sys.stderr)
         sys.exit(2)
-    return app.parse_flags_with_usage(argv)
 
 
 def guarded(run, positional=False):

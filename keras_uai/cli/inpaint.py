@@ -30,7 +30,7 @@ def define():
         "auto",
         "Source of masks: alpha (transparent = missing), sidecar (NAME.mask.png or NAME_mask.png "
         "beside the image, or in a folder `masks`; black = missing), color:R,G,B (missing), or a "
-        "file: one mask for all. auto: sidecar where there is one, else alpha.",
+        "file: one mask for all. auto: sidecar where there is one, else alpha. NaN is missing, too.",
     )
     DEFINE_integer("num_samples", 5, "Samples per image.", lower_bound=1)
     DEFINE_integer("seed", 0, "Seed of the samples.")

@@ -57,8 +57,8 @@ class Levels:
             )
         if width < 1 or max_width < width:
             raise ValueError(
-                "`width` and `max_width` must satisfy 1 <= width <= max_width. "
-                f"Received: width={width}, max_width={max_width}"
+                "`width` and `max_width` must satisfy 1 <= width <= max_width. Both have defaults: "
+                f"set both. Received: width={width}, max_width={max_width}"
             )
         if levels is None:
             levels = DEFAULT_LEVELS

@@ -54,7 +54,11 @@ def find(paths, mask="auto", leave_out=None):
             masks, of_given = beside_files(os.path.abspath(root))
             names = [] if name in of_given else [name]
         else:
-            link = "a link to a missing file" if os.path.islink(given) else "nothing"
+            link = (
+                "a link to a missing file"
+                if os.path.islink(given)
+                else "a path that does not exist"
+            )
             raise ValueError(f"{given} must be a file or folder. Received: {link}")
         for name in names:
             path, beside = os.path.join(root, *name.split("/")), masks.get(damage.stem(name))

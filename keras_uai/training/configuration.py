@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import math
 
 from keras_uai import measurements, models, networks, sampling
 from keras_uai.models import recommended
@@ -36,6 +37,8 @@ def resolve(given):
         ValueError: If the model has no such setting, or a value is invalid.
     """
     given = {n: v for n, v in given.items() if v is not None and n not in PLACES}
+    for name, value in given.items():
+        _check_kind(name, value)
     cls = MODELS[given.get("model", "UAI")]
     accepted = inspect.signature(cls).parameters
     weights = {f"lambda_{term}": weight for term, weight in cls.default_loss_weights.items()}
@@ -79,6 +82,25 @@ def resolve(given):
             "Received: none of them"
         )
     return json.loads(json.dumps({name: settings[name] for name in names}))
+
+
+def _check_kind(name, value):
+    """Raises a ValueError unless a value is of the kind of its setting."""
+    kind, _, _, least = SETTINGS.get(name, (None, None, None, None))
+    if isinstance(kind, tuple):
+        fits, wanted = value in kind, f"one of {', '.join(kind)}"
+    elif kind in (int, float):
+        kinds = (int,) if kind is int else (int, float)
+        low = -math.inf if least is None else least
+        fits = type(value) in kinds and low <= value < math.inf
+        wanted = "an integer" if kind is int else "a number"
+        wanted += "" if least is None else f" of at least {least}"
+    else:
+        has_arguments = name in (*NETWORKS, "model_arguments")
+        fits = kind is None or isinstance(value, (str, dict) if has_arguments else kind)
+        wanted = "text" if kind is str else "true or false"
+    if not fits:
+        raise ValueError(f"--{name} must be {wanted}. Received: --{name}={value!r}")
 
 
 def recommended_settings(measurement):
@@ -146,7 +168,7 @@ def _measurement(given, cls):
         raise ValueError(
             '--measurement must say how clean images are damaged ("DropPixel(0.9)", "Patch(90, '
             '10)"), or --mask_from where damaged images have their masks (alpha, sidecar, '
-            "color:R,G,B). Received: neither"
+            "nan, color:R,G,B). Received: neither"
         )
     text = str(text or "Empirical()").strip()
     if not (mask_from and text.startswith("Empirical")):
@@ -168,10 +190,13 @@ def parse(text, flag):
         return dict(text)
     try:
         call = ast.parse(f"f({text or ''})", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args:
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
             raise ValueError("an argument without a name")
-        return {keyword.arg: _value(keyword.value) for keyword in call.keywords}
-    except (SyntaxError, ValueError) as error:
+        found = {keyword.arg: _value(keyword.value) for keyword in call.keywords}
+        if len(found) < len(call.keywords) or None in found:
+            raise ValueError("an argument is named twice, or not at all")
+        return found
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError(
             f"--{flag} must be written name=value,name=value, such as --{flag}=width=48,depth=2: "
             f"{getattr(error, 'msg', error)}. Received: --{flag}={text}"
@@ -183,7 +208,10 @@ def _value(node):
         return _WORDS.get(node.id.lower(), node.id)
     if isinstance(node, (ast.Tuple, ast.List)):
         return [_value(element) for element in node.elts]
-    return ast.literal_eval(node)
+    value = ast.literal_eval(node)
+    if not isinstance(value, (bool, int, float, str, type(None))):
+        raise ValueError(f"a value of the kind {type(value).__name__}")
+    return value
 
 
 def complete(arguments, function, flag, leave_out):

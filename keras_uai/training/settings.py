@@ -36,7 +36,7 @@ SETTINGS = {
     "random_horizontal_flip": Setting(bool, False, "Mirror half of the training images."),
     "split_seed": Setting(int, 0, "Seed of split, order, crops and masks."),
     "limit": Setting(int, None, "Largest number of training images. Default: all.", 1),
-    "mask_from": Setting(str, None, "Masks of damaged images: alpha, sidecar or color:R,G,B."),
+    "mask_from": Setting(str, None, "Masks of damaged images: alpha, sidecar, nan or color:R,G,B."),
     "strict": Setting(bool, False, "Stop at an unreadable image instead of skipping it."),
     "measurement": Setting(str, None, 'Damage of clean images: "Patch(90, 10)", "DropPixel(0.9)".'),
     "model": Setting(tuple(MODELS), "UAI", "Class of keras_uai.models."),

@@ -1,5 +1,6 @@
 """Flag files within flag files, renamed flags, and commands that end in one line or in their help."""
 
+import io
 import json
 import os
 import re
@@ -7,9 +8,12 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from keras_uai.cli import flags, main
 from keras_uai.training.settings import PLACES, SETTINGS
+from tests.strategies import attempt
 from tests.testing import ROOT
 
 RUN = "experiments/run.py"
@@ -41,6 +45,29 @@ def test_a_missing_file_is_named_with_the_file_that_names_it(files):
         flags.expand(["--flagfile=none.flags"])
 
 
+LINES = st.sampled_from(
+    ("--a=1", "--b=x y", "", "# no", "//", "--flagfile=x.flags", "--flagfile=y.flags", "--a", "b",
+     "--flagfile=", "--flagfile", "--c\0", "--", "--look", "--a=\udcff")
+) | st.text(max_size=8)  # fmt: skip
+
+
+@example(["--flagfile=y.flags"], ["--flagfile=x.flags"], b"")
+@given(st.lists(LINES, max_size=4), st.lists(LINES, max_size=4), st.binary(max_size=4))
+def test_any_flag_files(tmp_path_factory, one, other, garbage):
+    """The flags of a file that names no other are its lines; errors name a file."""
+    folder = tmp_path_factory.getbasetemp()
+    for name, lines in (("x.flags", one), ("y.flags", other)):
+        (folder / name).write_bytes("\n".join(lines).encode("utf-8", "surrogatepass") + garbage)
+    found = attempt(flags.expand, [f"--flagfile={folder}/x.flags"], says=[".flags", "--flagfile="])
+    if found is None:
+        return
+    assert not any(flag == "--flagfile" or flag.startswith("--flagfile=") for flag in found)
+    if not garbage and "flagfile" not in str(one):
+        plain = "\n".join(one).encode("utf-8", "surrogatepass").decode(errors="surrogateescape")
+        plain = [line.strip() for line in io.StringIO(plain, newline=None)]
+        assert found == [line for line in plain if line and not line.startswith(("#", "//"))]
+
+
 # -- commands --------------------------------------------------------------------------------------
 
 MISTAKES = [
@@ -54,6 +81,13 @@ MISTAKES = [
     ((RUN, "--energy_patches=2"), "error: There is no such flag any more"),
     (("tools/evaluate", "--model=nowhere"), "error: A model must be a preset's name"),
     (("tools/evaluate", "--baselines=nearest"), "error: `--data` must name"),
+    ((RUN, "--flagfile", "nowhere.flags"), "error: There is no flag file nowhere.flags"),
+    ((RUN, "--stepps=3"), "error: Unknown command line flag 'stepps'. Did you mean: steps"),
+    (("tools/export", "--model=faces_32_drop_pixle", "--out=x"), "error: A model must be"),
+    (("tools/evaluate", "--model=/dev/null", "--data=drawn_faces"), "error: A model must be"),
+    (("tools/inpaint", "--model=nowhere", "no.png", "--out=x"), "error: no.png must be a file or"),
+    (("tools/figures", "--model=nowhere.keras", "--out=x"), "error: A model must be"),
+    (("tools/reference_statistics", "--data=no.npz"), "error: The file must hold arrays"),
 ]
 INVALID = ("--batch_size=0", "--model=GAN", "--steps=many", "--minutes=-1")
 HELPFUL = sorted(set(main.COMMANDS) - {"train", "presets"})
@@ -150,9 +184,9 @@ def test_mistakes_end_in_one_line(outcome):
 def test_invalid_values_are_named_with_their_flag(outcome):
     for flag in INVALID:
         code, _, error = outcome(RUN, flag)
-        assert code == 1
+        assert code == 2
         assert f"flag {flag}" in error
-        assert "Traceback" not in error
+        assert len(error.splitlines()) == 1
 
 
 def test_dry_run_prints_the_settings_and_writes_nothing(tmp_path):
