@@ -4,9 +4,12 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from keras_uai import files
+from tests.strategies import attempt, damaged, image_files
 
 
 def noise(seed, height=16, width=16, channels=3, dtype="uint8"):
@@ -256,3 +259,51 @@ def test_a_square_mask_of_a_turned_image_warns(tmp_path):
     with pytest.warns(UserWarning, match="EXIF turns the image"):
         found = files.read_mask(tmp_path / "mask.png", (16, 16), tmp_path / "image.jpg")
     assert np.array_equal(found, SEEN)
+
+
+# -- any bytes -------------------------------------------------------------------------------------
+
+
+@given(image_files().flatmap(lambda file: st.tuples(st.just(file), damaged(st.just(file)))))
+@pytest.mark.filterwarnings("ignore")  # Pillow's, on what it repairs
+def test_a_damaged_file_is_read_as_pillow_reads_it_or_refused(pair):
+    """Whole files are always read. Of 16 bits a channel, Pillow keeps the upper ones."""
+    whole, file = pair
+    pixels, alpha = attempt(files.decode_image, file, says=()) or (None, None)
+    if pixels is None:
+        assert file != whole
+        return
+    assert pixels.dtype in ("uint8", "uint16", "float32")
+    image, shape = Image.open(io.BytesIO(file)), pixels.shape[:2]
+    assert shape == image.size[::-1]
+    assert alpha is None or (alpha.shape, alpha.dtype) == (shape, "uint8")
+    wanted = np.asarray(image)
+    if pixels.dtype == "uint8":
+        wanted = np.asarray(image.convert("RGB"))
+    elif wanted.ndim == 3:
+        pixels, wanted = pixels >> 8, wanted[..., : pixels.shape[-1]]
+    np.testing.assert_array_equal(
+        np.broadcast_to(pixels, wanted.shape) if wanted.ndim == 3 else pixels[..., 0], wanted
+    )
+    observed = attempt(files.read_mask, file, shape)
+    assert observed is None or observed.shape == shape
+
+
+def test_absurd_sizes_are_refused_before_anything_is_decoded(monkeypatch):
+    """A header claims a gigapixel; and the limit is Pillow's."""
+    header = struct.pack(">IIBBBBB", 50000, 20000, 8, 2, 0, 0, 0)
+    data = (
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    )
+    message = r"more than 536,870,912 pixels. Cut it into parts, or raise PIL.Image.MAX"
+    with (
+        pytest.warns(Image.DecompressionBombWarning),
+        pytest.raises(files.UnreadableImageError, match=message),
+    ):
+        files.read_header(data + b"\0\0\0\0IDAT" * 2)
+    whole = encoded(Image.fromarray(noise(0)), format="PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(files.UnreadableImageError, match="more than 100 pixels"):
+        files.decode_image(whole)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert np.array_equal(files.decode_image(whole)[0], noise(0))

@@ -1,12 +1,19 @@
 """Arrays as a source: NaN, masked arrays, masks of one or C channels, files, pixels never filled."""
 
+import io
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from keras_uai.datasets import load, scan_values, splits
+from keras_uai.datasets.arrays import ArraySource
+from keras_uai.datasets.sources import Preparation
 from keras_uai.measurements import DropPixel
 from keras_uai.values import ValueScaling
 from tests.datasets.images import noise, normalized, save
+from tests.strategies import attempt, damaged, images_and_masks
 
 COUNT = 20
 
@@ -215,3 +222,67 @@ def test_files_that_hold_no_arrays(tmp_path):
             load(tmp_path / name)
     with pytest.raises(ValueError, match="must hold arrays"):
         load(tmp_path / "missing.npy")
+
+
+def check_source(images, masks=None):
+    """The images of a source are those given and miss what they miss, or it says what is wrong."""
+
+    def read():
+        source = ArraySource(images, Preparation(mask_from=masks))
+        return source, source.decode([(index, None) for index in range(source.size)])
+
+    source, found = attempt(read) or (None, None)
+    if source is None:
+        return
+    assert len(found) == source.size == len(source.images) > 0
+    for given_, (values, seen) in zip(source.images, found, strict=True):
+        assert values.shape == given_.shape
+        kept = np.ones(values.shape, bool) if seen is None else np.broadcast_to(seen, values.shape)
+        assert not np.ma.getmaskarray(given_)[kept].any()
+        np.testing.assert_array_equal(
+            values[kept], np.ma.getdata(given_)[kept].astype(values.dtype)
+        )
+        assert values.dtype.kind != "f" or np.isfinite(values[kept]).all()
+
+
+@given(images_and_masks(), st.booleans())
+def test_any_arrays_are_images_or_say_why_not(pair, listed):
+    images, masks = pair
+    check_source(list(images) if listed and images.ndim else images, masks)
+
+
+def saved(images, compressed, name):
+    file = io.BytesIO()
+    if name.endswith("npy"):
+        np.save(file, images)
+    else:
+        (np.savez_compressed if compressed else np.savez)(file, images, masks=images > 0)
+    return file.getvalue()
+
+
+GOOD = [
+    saved(np.random.default_rng(0).normal(size=(2, 3, 4)).astype(dtype), compressed, name)
+    for name in ("x.npy", "x.npz")
+    for dtype in ("uint8", "float32")
+    for compressed in (False, True)
+]
+
+
+@given(damaged(st.sampled_from(GOOD)), st.sampled_from(("npy", "npz")))
+def test_any_bytes_as_a_file_of_arrays(tmp_path_factory, data, extension):
+    path = tmp_path_factory.getbasetemp() / f"any.{extension}"
+    path.write_bytes(data)
+    check_source(path)
+    assert path.read_bytes() == data
+
+
+def test_absurd_shapes_of_files_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (9999999, 9999999, 3)}"
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    (tmp_path / "x.npy").write_bytes(data)
+    with pytest.raises(ValueError, match=r"must hold arrays.*x\.npy: "):
+        load(tmp_path / "x.npy")
+    np.savez_compressed(tmp_path / "x.npz", np.zeros((9, 64, 64)))
+    monkeypatch.setattr("keras_uai.atomic.free_memory", lambda: 200_000)
+    with pytest.raises(ValueError, match=r"x\.npz: 0\.0 GB, with 0\.0 GB of memory free"):
+        load(tmp_path / "x.npz")

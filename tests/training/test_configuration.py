@@ -4,10 +4,13 @@ import inspect
 import json
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from keras_uai import measurements, models, sampling
 from keras_uai.training import configuration, factory
 from keras_uai.training.settings import LOSS_TERMS, MODELS, SETTINGS
+from tests.strategies import JSON, attempt
 
 LEAST = {"data": "drawn_faces", "measurement": "DropPixel(0.9)", "steps": 10}
 
@@ -181,3 +184,39 @@ def test_other_text_is_quoted(text):
     with pytest.raises(ValueError, match="--generator must be written name=value") as error:
         configuration.parse(text, "generator")
     assert f"--generator={text}" in str(error.value)
+
+
+#: Parts of the arguments of networks, measurements and samplers.
+WORDS = """width max_width levels = , 8 32 none true 1e999 - ( ) [ ] ' Patch DropPixel TwoStage 0.5
+ 10 {1:2} b'x' 1j ... **{} \0 # := lambda nan""".split()  # noqa: SIM905
+TEXTS = st.text(max_size=9) | st.lists(st.sampled_from(WORDS), max_size=9).map("".join)
+NAMES = st.sampled_from(("width", "max_width", "levels", "depth", "space_to_depth", "latent_dim"))
+PAIRS = st.tuples(NAMES, st.sampled_from(WORDS)).map("=".join)
+TEXTS |= st.lists(PAIRS, max_size=3).map(",".join)
+
+
+def values_of(name):
+    """Values of a setting, three of four of its kind."""
+    kind = SETTINGS[name].kind
+    known = {int: st.integers(-1, 9), float: st.floats(), bool: st.booleans(), str: TEXTS}
+    right = st.sampled_from(kind) if isinstance(kind, tuple) else known[kind]
+    return st.tuples(st.just(name), st.one_of(right, right, right, TEXTS | JSON))
+
+
+@given(st.lists(st.sampled_from(list(SETTINGS)).flatmap(values_of), max_size=3).map(dict))
+@example({"generator": "width=8)(max_width=9"})
+@example({"generator": "width=8,width=9"})
+@example({"generator": "levels=" + "-" * 90_000 + "1"})
+@example({"measurement": "DropPixel(" + "[" * 99 + "]" * 99 + ")"})
+@example({"encoder": "levels=b'3'"})
+@example({"image_size": 10**999, "learning_rate": float("nan")})
+@example({"model": []})
+def test_any_values_are_settings_or_say_why_not(given_):
+    """What is taken resolves to itself, holds what was given, and is JSON."""
+    found = attempt(configuration.resolve, {**LEAST, **given_})
+    if found is None:
+        return
+    assert configuration.resolve(json.loads(json.dumps(found))) == found
+    for name, value in given_.items():
+        if value is not None and not isinstance(value, (str, dict)):
+            assert found[name] == value
