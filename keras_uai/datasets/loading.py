@@ -198,3 +198,21 @@ def stream(dataset):
     where an interrupted one stopped. Over several processes each gets its part of a batch.
     """
     return dataset.stream() if isinstance(dataset, Batches) else dataset.repeat()
+
+
+def labels(dataset, indices):
+    """Returns the names of images of a data set of `load` by their `index`: the paths of files.
+
+    Args:
+        dataset: what `load` returned.
+        indices: integers `(N,)`, as `load(..., index=True)` puts them into batches.
+
+    Example:
+
+    >>> ds = keras_uai.datasets.load(
+    ...     "drawn_faces", "test", image_size=16, measurement="DropPixel(0.5)", limit=2, index=True
+    ... )
+    >>> names = keras_uai.datasets.labels(ds, next(iter(ds))["index"])
+    """
+    elements = dataset.elements if isinstance(dataset, Batches) else dataset._keras_uai_elements
+    return [elements.store.source.label(int(index)) for index in indices]

@@ -143,6 +143,7 @@ class InpaintingModel(keras.Model):
         gan_loss="hinge",
         loss_weights=None,
         gradient_accumulation_steps=1,
+        skip_nonfinite=False,
         **kwargs,
     ):
         """Configures optimizers and losses; without arguments, the paper's (section 3.3).
@@ -157,6 +158,10 @@ class InpaintingModel(keras.Model):
             gradient_accumulation_steps: K. A batch is processed in K parts whose gradients are
                 summed before one update, which bounds memory. The paper's "update every 4 steps" of
                 128 images is a batch of 512 and K = 4.
+            skip_nonfinite: Whether a step with a loss or gradient that is NaN or infinite changes
+                nothing but the step counter; `skipped` in the logs counts such steps. Costs a copy
+                of all variables. Default: False; `loss` is then NaN from such a step to the end of
+                the epoch, on which `keras.callbacks.TerminateOnNaN` acts.
             **kwargs: `jit_compile`, `run_eagerly`, `steps_per_execution` and `auto_scale_loss` of
                 `keras.Model.compile`. On TensorFlow `jit_compile="auto"` means False without an
                 accelerator and on several replicas.
@@ -183,6 +188,7 @@ class InpaintingModel(keras.Model):
         self.gradient_accumulation_steps = check_integer(
             "compile", "gradient_accumulation_steps", gradient_accumulation_steps, 1
         )
+        self.skip_nonfinite = bool(skip_nonfinite)
         self.gan_loss = gan_loss
         self.discriminator_loss, self.generator_loss = losses.get(gan_loss)
         automatic = kwargs.get("jit_compile", "auto") == "auto"
@@ -201,7 +207,7 @@ class InpaintingModel(keras.Model):
         self.optimizer.build(_variables(self.generator_networks(every=True)))
         self.discriminator_optimizer.build(_variables(self.discriminator_networks(every=True)))
         distribute.check_compile(self, [self.optimizer, self.discriminator_optimizer])
-        self.log_means.reset(["loss", *self.log_names(), "mse", "mse_mean"])
+        self.log_means.reset(["loss", *self.log_names(), "mse", "mse_mean"], self.skip_nonfinite)
 
     def updates(self):
         """Returns `(optimizer, variables)` of D and of G."""
@@ -221,6 +227,7 @@ class InpaintingModel(keras.Model):
             "gan_loss": self.gan_loss,
             "loss_weights": dict(self.loss_weights),
             "gradient_accumulation_steps": self.gradient_accumulation_steps,
+            "skip_nonfinite": self.skip_nonfinite,
         }
 
     def compile_from_config(self, config):
@@ -298,10 +305,16 @@ class InpaintingModel(keras.Model):
                 mean.assign(mean + (1.0 - decay) * (value - mean))
         self.step.assign(self.step + 1)
 
-    def update_metrics(self, logs, weight=None):
-        """Adds a step's numbers to the running means, and returns these."""
+    def update_metrics(self, logs, weight=None, finite=True):
+        """Adds a step's numbers to the running means, and returns these.
+
+        `finite` says whether all losses and gradients of a training step are finite.
+        """
         if "g_loss" in logs:
-            logs = {"loss": logs["g_loss"] + logs.get("d_loss", 0.0), **logs}
+            loss = logs["g_loss"] + logs.get("d_loss", 0.0)
+            logs = {"loss": ops.where(finite, loss, float("nan")), **logs}
+            if self.skip_nonfinite:
+                logs["skipped"] = 1.0 - ops.cast(finite, "float32")
         return self.log_means.update(logs, weight)
 
     @property

@@ -10,18 +10,22 @@ import jax
 import jax.numpy as jnp
 from keras import StatelessScope, optimizers
 
+from keras_uai.models.finite import is_finite, restore, snapshot
+
 
 def train_step(model, state, data):
     """Updates D, G and E once. Returns `(logs, state)`."""
     variables = _state_variables(model)
     with _scope(variables, _flat(state)) as scope:
-        batch = model.unpack(data, training=True)
+        batch, before = model.unpack(data, training=True), snapshot(model)
         gradients, logs = _accumulate(model, batch, model.step_keys(batch["y"].shape[0]))
+        finite = is_finite(logs, model.updates(), gradients)
         for (optimizer, updated), gradient in zip(model.updates(), gradients, strict=True):
             if updated:
                 _apply(model, optimizer, gradient, updated)
         model.after_update()
-        logs = model.update_metrics(logs)
+        restore(before, finite)
+        logs = model.update_metrics(logs, finite=finite)
     return logs, _like(state, _values(scope, variables))
 
 

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from keras_uai import distribute
+from keras_uai.models.finite import is_finite, restore, snapshot
 
 
 def train_step(model, data):
@@ -22,15 +23,20 @@ def train_step(model, data):
         tf.debugging.assert_positive(count, message)
     first, share = distribute.batch_slice(count)
     keys = model.step_keys(count, first)
+    before = snapshot(model)
     if model.gradient_accumulation_steps == 1:
         gradients, logs = _gradients(model, batch, keys, share)
     else:
         gradients, logs = _accumulate(model, batch, keys, count, share)
+    finite = is_finite(logs, model.updates(), gradients)
+    if distribute.num_replicas() > 1:
+        finite = tf.logical_not(distribute.any_replica(tf.logical_not(finite)))
     for (optimizer, variables), gradient in zip(model.updates(), gradients, strict=True):
         if variables:
             optimizer.apply(_finite_together(optimizer, gradient), variables)
     model.after_update()
-    return _logs(model.update_metrics(logs, share))
+    restore(before, finite)
+    return _logs(model.update_metrics(logs, share, finite))
 
 
 def test_step(model, data):

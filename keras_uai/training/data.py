@@ -3,6 +3,7 @@
 import functools
 
 import keras
+import numpy as np
 
 from keras_uai import datasets, measurements
 from keras_uai.training import configuration
@@ -62,6 +63,18 @@ class Data:
         if keras.backend.backend() == "tensorflow":
             return stream
         return ((batch,) for batch in stream)  # Keras takes generators of tuples
+
+    def images_of_step(self, step, most=32):
+        """Returns the names of the images of a step's batch as text, the largest values first."""
+        dataset = self._train(repeat=True, index=True, start_batch=step)
+        batch = {n: keras.ops.convert_to_numpy(v) for n, v in next(iter(dataset)).items()}
+        largest = np.abs(batch["observation"]).max(axis=(1, 2, 3))
+        order = np.argsort(-largest, kind="stable")
+        names = datasets.labels(dataset, batch["index"][order[:most]])
+        found = [
+            f"{name} ({value:.3g})" for name, value in zip(names, largest[order], strict=False)
+        ]
+        return ", ".join(found + ([f"and {len(order) - most} more"] if len(order) > most else []))
 
     def scored(self, limit, split="validation"):
         """Returns up to `limit` whole images to score, with clean ones where the data has them."""

@@ -6,7 +6,7 @@ from keras_uai.training import configuration
 from keras_uai.training.settings import MODELS
 
 
-def make_model(settings, data):
+def make_model(settings, data, skip_nonfinite=False):
     """Returns the compiled model with fresh weights, a function of `settings["seed"]`."""
     keras.config.set_dtype_policy(settings["precision"])
     keras.utils.set_random_seed(settings["seed"])
@@ -16,11 +16,12 @@ def make_model(settings, data):
         values=data.values,
         **configuration.model_arguments(settings),
     )
-    compile_model(model, settings, total_steps(settings, data.steps_per_epoch))
+    total = total_steps(settings, data.steps_per_epoch)
+    compile_model(model, settings, total, skip_nonfinite)
     return model
 
 
-def compile_model(model, settings, total):
+def compile_model(model, settings, total, skip_nonfinite=False):
     """Compiles a model for a training of `total` steps; None where the clock ends it."""
     optimizers = [
         keras.optimizers.Adam(
@@ -43,6 +44,7 @@ def compile_model(model, settings, total):
         },
         gradient_accumulation_steps=settings["gradient_accumulation_steps"],
         jit_compile=jit_compile,
+        skip_nonfinite=skip_nonfinite,
     )
 
 

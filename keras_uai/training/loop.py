@@ -16,6 +16,10 @@ from keras_uai.presets import loading
 from keras_uai.training import distribution, factory, run_folder
 
 
+#: Batches in a row that are skipped as not finite before the training ends.
+SKIPPED_AT_MOST = 100
+
+
 class Budget(keras.callbacks.Callback):
     """Counts steps and seconds, and ends the training at its limits or after a signal.
 
@@ -121,36 +125,49 @@ def rate_factor(schedule, step, warmup_steps, progress):
 class EpochEnd(keras.callbacks.Callback):
     """Prints a line, adds a row to the log, and saves a checkpoint from time to time.
 
+    A step that is not finite ends the training with a FloatingPointError, before anything is saved.
     `log` is a `run_folder.Log`, or None in workers that do not write.
     """
 
-    def __init__(self, folder, log, budget, per_epoch, checkpoint_minutes):
+    def __init__(self, folder, log, budget, data, checkpoint_minutes):
         super().__init__()
         self.folder = folder
         self.log = log
         self.budget = budget
-        self.per_epoch = per_epoch
+        self.data = data
+        self.per_epoch = data.steps_per_epoch
         self.seconds = 60.0 * checkpoint_minutes
         self._saved = time.monotonic()
         self._bar = None
+        self._in_a_row = 0
 
     def on_epoch_begin(self, epoch, logs=None):
+        self._skipped = 0  # of this epoch
         done, hidden = self.budget.steps % self.per_epoch, None if self.log else True
         self._bar = tqdm(total=self.per_epoch, initial=done, leave=False, disable=hidden)
 
     def on_train_batch_end(self, batch, logs=None):
         self._bar.update()
+        step, before, self._skipped = self.budget.steps, self._skipped, logs.get("skipped", 0)
+        self._in_a_row = self._in_a_row + 1 if self._skipped > before else 0
+        if self._in_a_row == SKIPPED_AT_MOST:
+            raise FloatingPointError(
+                f"The training has diverged: {SKIPPED_AT_MOST} batches in a row were skipped, up "
+                f"to step {step}. Try a smaller --learning_rate."
+            )
+        if not np.isfinite(logs["loss"]):
+            bad = [name for name, v in logs.items() if name != "loss" and not np.isfinite(v)]
+            raise FloatingPointError(
+                f"The training has diverged: {', '.join(bad) or 'gradients'} not finite in step "
+                f"{step}. The last checkpoint is an earlier one. Try a smaller --learning_rate, or "
+                "resume with --skip_nonfinite to skip such batches. The images of the step, with "
+                f"their largest values in network units: {self.data.images_of_step(step - 1)}"
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         self._bar.close()
         budget, state = self.budget, self.budget.state()
         logs = {name: float(value) for name, value in (logs or {}).items()}
-        bad = [n for n, v in logs.items() if not n.startswith("val_") and not np.isfinite(v)]
-        if bad:
-            raise FloatingPointError(
-                f"The training has diverged: {', '.join(bad)} not finite by step {budget.steps}. "
-                "Try a smaller --learning_rate. The last checkpoint is an earlier one."
-            )
         if self.log is None:
             return
         minutes = state["seconds"] / 60.0
@@ -191,7 +208,7 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0, gr
     total = factory.total_steps(settings, per_epoch)
     budget = Budget(settings, total, group, state)
     log = run_folder.Log(folder, budget.steps) if group.is_chief else None
-    callbacks = [*monitors, budget, EpochEnd(folder, log, budget, per_epoch, checkpoint_minutes)]
+    callbacks = [*monitors, budget, EpochEnd(folder, log, budget, data, checkpoint_minutes)]
     if group.is_chief and backend.has_tensorflow():  # it writes; with JAX alone there is `log.csv`
         path = os.path.join(folder, "tensorboard")
         callbacks.insert(-1, keras.callbacks.TensorBoard(path, write_graph=False))

@@ -98,7 +98,7 @@ class Run:
             group.check_same(settings)
         self.data = Data(settings, places["data_dir"], places["download"])
         with group.watching(), group.scope():
-            self.model = factory.make_model(settings, self.data)
+            self.model = factory.make_model(settings, self.data, places["skip_nonfinite"])
         if not group.is_chief:
             return
         if (name := settings["extractor"]) and self.data.has_clean:

@@ -89,8 +89,8 @@ SETTINGS = {
     "tag": Setting(str, None, "Ends the run folder's name."),
 }
 
-#: Flags that say where things are or what to do. They do not change the result, so that `--resume`
-#: accepts other values.
+#: Flags that say where things are or what to do. They do not change the result of a training that
+#: ends without them, so that `--resume` accepts other values.
 PLACES = {
     "runs": Setting(str, "runs", "Folder of the run folders."),
     "resume": Setting(str, None, "Run folder to resume; other settings than its own are refused."),
@@ -98,6 +98,9 @@ PLACES = {
     "data_dir": Setting(str, None, "Folder of named data sets."),
     "download": Setting(bool, False, "Allow downloads of named data sets."),
     "checkpoint_minutes": Setting(float, 5.0, "Minutes between checkpoints.", 0),
+    "skip_nonfinite": Setting(
+        bool, False, "Skip and count batches whose losses or gradients are NaN or infinite."
+    ),
     "distribution": Setting(
         ("none", "mirrored", "multi_worker"), "none", "All devices of this machine, or of several."
     ),

@@ -55,9 +55,41 @@ def losses(model, batches):
 
 
 def state(model):
-    """Returns all saved variables: weights, the step, both optimizers."""
+    """Returns the values of all saved variables: weights, the step, both optimizers."""
+    return [array(v) for v in _variables(model)]
+
+
+def _variables(model):
     optimizers = model.optimizer, model.discriminator_optimizer
-    return [array(v) for v in (*model.weights, *(v for o in optimizers for v in o.variables))]
+    return [*model.weights, *(v for o in optimizers for v in o.variables)]
+
+
+def skipping(batches, **compile_arguments):
+    """Trains on a batch, a poisoned one and a further one, and on the first and the last alone.
+
+    Returns:
+        The logs of the poisoned batch; the variables that it changed; and those that differ from
+        the training without it, whose step counter was moved on.
+    """
+    model = tiny(models.AmbientGAN, ema_decay=0.9, networks={"normalization": "batch"})
+    model.compile(skip_nonfinite=True, **compile_arguments)
+    poisoned = {**batches[1], "observation": batches[1]["observation"] * np.float32(1e38)}
+
+    def different(one, other):
+        found = zip(_variables(model), one, other, strict=True)
+        return [v.path for v, a, b in found if a.tobytes() != b.tobytes()]
+
+    losses(model, batches[:1])
+    before = state(model)
+    (logs,) = losses(model, [poisoned])
+    changed = different(before, state(model))
+    losses(model, batches[2:3])
+    after = state(model)
+    for variable, value in zip(_variables(model), before, strict=True):
+        variable.assign(value)
+    model.step.assign(model.step + 1)
+    losses(model, batches[2:3])
+    return {"logs": logs, "changed": changed, "differ": different(after, state(model))}
 
 
 # -- on JAX --------------------------------------------------------------------------------
@@ -89,6 +121,7 @@ def on_jax(folder):
         np.savez(f"{name}-from-tensorflow.npz", *state(model))
         found[f"{name}, more"] = losses(model, data[STEPS:])
         found["traces"][name] = len(traces)
+    found["skipping"] = skipping(data)
     for policy, name in (("mixed_bfloat16", "Splitting"), ("mixed_float16", "AmbientGAN")):
         found[policy] = _in_mixed_precision(policy, name, data)
     found["traced"] = {name: _traced(name, data[0]) for name in ("Unpaired", "Paired", "UAIR")}

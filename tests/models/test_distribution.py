@@ -32,7 +32,9 @@ def measured(request):
 
 @pytest.mark.parametrize("case", ["splitting", "adversarial"])
 def test_two_devices_train_as_one(measured, case):
-    """Also with batch norm and accumulation, and where the batch does not divide evenly."""
+    """Also with batch norm and accumulation, where the batch does not divide evenly, and where a
+    batch is skipped.
+    """
     difference = measured[case]
     assert difference["initial"] == 0
     assert difference["moved"] > 1e-3

@@ -30,6 +30,7 @@ def both(tmp_path_factory):
         model.save(folder / f"{name}-on-tensorflow.keras")
         here[f"{name}, state"] = backends.state(model)
         here[f"{name}, more"] = backends.losses(model, data[backends.STEPS :])
+    here["skipping"] = backends.skipping(data, run_eagerly=True)
     run_on_jax(
         f"from tests.models.backends import on_jax\non_jax({str(folder)!r})", folder / "cache"
     )
@@ -103,6 +104,16 @@ def test_scores(both):
 def test_the_rest_of_the_zoo_is_traced(both):
     for name, (logged, names) in both["jax"]["traced"].items():
         assert {"loss", "g_loss", "d_loss"} <= set(logged) <= {"loss", *names}, name
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_batch_that_is_not_finite_is_skipped(both, backend):
+    """Nothing but the step counter moves: weights, statistics, average, vectors, optimizers."""
+    found = both[backend]["skipping"]
+    assert found["logs"].pop("skipped") == 1
+    assert set(found["logs"].values()) == {0}
+    assert found["changed"] == ["ambientgan/step"]
+    assert found["differ"] == []
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_uai.models.finite import is_finite
 from tests.testing import array, observations, same_bits, tiny_uai
 
 ALL_ON = {"gan": 1.0, "z": 0.5, "y": 0.7, "energy": 0.3, "splitting": 0.2}
@@ -172,6 +173,49 @@ def _keys_at(model, step):
 def _pairs(bits):
     half = len(bits[0]) // 2
     return zip(array(bits[0, :half]).tolist(), array(bits[0, half:]).tolist(), strict=True)
+
+
+# -- numbers that are not finite ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "gradient", "scale", "finite"),
+    [
+        (1.0, 2.0, None, True),
+        (np.nan, 2.0, None, False),
+        (-np.inf, 2.0, None, False),
+        (1.0, np.nan, None, False),
+        (1.0, np.inf, None, False),
+        (1.0, np.inf, 2.0, True),  # the scale will be halved
+        (1.0, np.inf, 1.0, False),  # there is nothing left to halve
+        (np.inf, 2.0, 2.0, False),
+    ],
+)
+def test_losses_and_gradients_that_are_not_finite(value, gradient, scale, finite):
+    optimizer = keras.optimizers.SGD()
+    if scale:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=scale)
+        optimizer.build([])
+    gradients = [tf.zeros((2, 3)), tf.constant([0.0, gradient])]
+    updates = [(keras.optimizers.SGD(), []), (optimizer, [])]
+    found = is_finite({"g_loss": 0.0, "z_loss": value}, updates, [[], gradients])
+    assert bool(found) == finite
+
+
+def test_a_gradient_that_is_not_finite_shows_in_the_loss():
+    """So that one number says whether a training goes on, `TerminateOnNaN` for example."""
+    model = plain_descent(tiny_uai(), loss_weights={"z": 0.0, "y": 0.0})
+    y = batch(model)
+    model.train_step(y)
+    compute_losses = model.compute_losses
+
+    def infinite_gradient(*args, **kwargs):
+        d_loss, g_loss, logs = compute_losses(*args, **kwargs)
+        return d_loss, g_loss + tf.sqrt(0.0 * g_loss), logs
+
+    model.compute_losses = infinite_gradient
+    logs = {name: float(value) for name, value in model.train_step(y).items()}
+    assert [name for name, value in logs.items() if not np.isfinite(value)] == ["loss"]
 
 
 # -- accumulation ----------------------------------------------------------------------

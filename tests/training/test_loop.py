@@ -1,6 +1,7 @@
 """An interrupted training ends in the same bits as an uninterrupted one."""
 
 import os
+import re
 import signal
 
 import keras
@@ -32,7 +33,7 @@ class MeanColour(keras.Model):
         super().__init__()
         self.colour = self.add_weight(shape=(3,), initializer="zeros", name="colour")
         self.step = self.add_weight(shape=(), dtype="int32", initializer="zeros", name="step")
-        self.loss_tracker = keras.metrics.Mean(name="g_loss")
+        self.loss_tracker = keras.metrics.Mean(name="loss")
         self.built = True
 
     def train_step(self, data):
@@ -42,7 +43,7 @@ class MeanColour(keras.Model):
         self.optimizer.apply(tape.gradient(loss, [self.colour.value]), [self.colour])
         self.step.assign_add(1)
         self.loss_tracker.update_state(loss)
-        return {"g_loss": self.loss_tracker.result()}
+        return {"loss": self.loss_tracker.result()}
 
 
 def mean_colour(settings, data):
@@ -141,16 +142,50 @@ def test_minutes_end_it_and_survive_an_interruption(tiny, tmp_path, monkeypatch)
     assert used == pytest.approx([1e-3 * 0.02 * cosine[0], 1e-3 * 0.08 * cosine[1]], rel=1e-5)
 
 
-def test_divergence_is_an_error_and_saves_nothing(tiny, tmp_path):
-    class Spoil(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            logs["g_loss"] = float("nan")
+class PoisonedAt(keras.callbacks.Callback):
+    """Makes the weights infinite before a step."""
 
-    with pytest.raises(FloatingPointError, match="diverged: g_loss not finite by step 5"):
-        train(tiny, tmp_path, Spoil())
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if int(self.model.step) == self.step - 1:
+            self.model.colour.assign([np.inf] * 3)
+
+
+def test_divergence_is_told_in_its_step_and_saves_nothing(tiny, tmp_path):
+    batches = iter(Data(configuration.resolve(tiny))._train(repeat=True, index=True))
+    expected = [next(batches)["index"].numpy().tolist() for _ in range(7)][-1]
+    with pytest.raises(FloatingPointError, match="gradients not finite in step 7") as error:
+        train(tiny, tmp_path, PoisonedAt(7))
+    named = re.findall(r"image (\d+) of drawn_faces \(([\d.]+)\)", str(error.value))
+    assert sorted(int(index) for index, _ in named) == sorted(expected)
+    values = [float(value) for _, value in named]
+    assert values == sorted(values, reverse=True)
     assert run_folder.last_checkpoint(str(tmp_path)) is None
     # Nor after an interruption: the earlier checkpoint stays.
     train({**tiny, "steps": 2}, tmp_path / "seen")
-    with pytest.raises(FloatingPointError, match="diverged: g_loss not finite by step 4"):
-        train(tiny, tmp_path / "seen", SignalAt(4), Spoil())
+    with pytest.raises(FloatingPointError, match="gradients not finite in step 4"):
+        train(tiny, tmp_path / "seen", SignalAt(4), PoisonedAt(4))
     assert run_folder.last_checkpoint(str(tmp_path / "seen")).endswith("000002")
+
+
+def test_a_training_that_only_skips_batches_ends(tiny, tmp_path, monkeypatch):
+    class Skipping(MeanColour):
+        """Says that it skipped the steps from the fourth on."""
+
+        def train_step(self, data):
+            logs = super().train_step(data)
+            skipped = tf.maximum(0, self.step - 3) - tf.maximum(0, (self.step - 1) // 5 * 5 - 3)
+            return {**logs, "skipped": skipped}
+
+    def make(settings, data):
+        model = mean_colour(settings, data)
+        model.__class__ = Skipping
+        return model
+
+    monkeypatch.setattr(loop, "SKIPPED_AT_MOST", 6)
+    with pytest.raises(FloatingPointError, match="6 batches in a row were skipped, up to step 9"):
+        train(tiny, tmp_path, make_model=make)
+    assert (tmp_path / "log.csv").read_text(encoding="utf-8").splitlines()[1].endswith(",2")
