@@ -1,4 +1,4 @@
-"""Callbacks that score a model and draw its samples during `fit`.
+"""Callbacks that score a model, draw its samples and warn of failures during `fit`.
 
 Each has data, samples and a seed of its own, runs every n epochs, and puts its numbers into `logs`.
 Place them before CSVLogger, TensorBoard, EarlyStopping and ModelCheckpoint in the list, since Keras
@@ -28,6 +28,7 @@ is bit-equal with and without them.
 ['val_mse', 'val_std']
 """
 
+from keras_uai.callbacks.diagnostics import Diagnostics
 from keras_uai.callbacks.image_grid import ImageGrid
 from keras_uai.callbacks.scores import (
     FrechetInceptionDistance,
@@ -37,6 +38,7 @@ from keras_uai.callbacks.scores import (
 )
 
 __all__ = [
+    "Diagnostics",
     "FrechetInceptionDistance",
     "ImageGrid",
     "MeanSquaredError",

@@ -40,7 +40,8 @@ def evaluate(options):
     crop = options.get("feature_crop", statistics.CROP) or None
     result = {
         "command": options.get("command"),
-        "model": model and {"path": options["model"], "digest": model.digest},
+        "model": model
+        and {"path": options["model"], "digest": model.digest, "inflation": model.inflation},
         "data": data.provenance(),
         "extractor": None,
         "num_samples": options["num_samples"],
@@ -51,6 +52,7 @@ def evaluate(options):
             "backend": keras.backend.backend(),
             "python": platform.python_version(),
         },
+        "warnings": options.get("warnings", []),
         "methods": {},
     }
     extractor = reference = None

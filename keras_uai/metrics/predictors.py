@@ -21,6 +21,7 @@ class Predictor:
         stochastic: whether samples of an image differ. If not, one sample is taken.
         mean: `(y, mask) -> (N, H, W, C)`, the mean that it predicts in one pass; or None.
         measurement, image_shape, values: those of its model; or None.
+        inflation: factor of the samples' spread; see `keras_uai.sampling.calibrate_spread`.
         settings: data settings that it was trained with; `{}` if not known.
     """
 
@@ -32,6 +33,7 @@ class Predictor:
     measurement: object = None
     image_shape: tuple | None = None
     values: object = None
+    inflation: float = 1.0
     settings: dict = dataclasses.field(default_factory=dict)
 
     @property
@@ -56,6 +58,7 @@ def get(identifier):
             measurement=getattr(identifier, "measurement", None),
             image_shape=getattr(identifier, "image_shape", None),
             values=getattr(identifier, "values", None),
+            inflation=getattr(getattr(identifier, "sampler", None), "inflation", 1.0),
         )
     if callable(identifier):
         return Predictor(identifier)

@@ -6,6 +6,7 @@ import os
 
 from keras_uai import files
 from keras_uai.metrics import figures, scores
+from keras_uai.sampling.calibration import LARGE_INFLATION
 
 # column: (title, decimals, factor)
 COLUMNS = {
@@ -54,7 +55,14 @@ def describe(result):
                 f" So few images have no full covariance in {extractor['dimensions']:,} dimensions:"
                 " the Fréchet distance is too large, and compares only with one of as many images."
             )
-    return f"{text} ± is half of the 95% interval over images."
+    text += " ± is half of the 95% interval over images."
+    inflation = (result["model"] or {}).get("inflation", 1.0)
+    if inflation > LARGE_INFLATION:
+        text += (
+            f" Warning: the samples' spread is inflated by {inflation:.3g}, above "
+            f"{LARGE_INFLATION}: they hardly differ by themselves, and it may be noise."
+        )
+    return " ".join([text, *result["warnings"]])
 
 
 def table(result):

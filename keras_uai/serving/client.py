@@ -25,7 +25,9 @@ class Reconstruction:
     Args:
         samples: `(K, H, W, C)`. Observed values are the image's own.
         mean: `(H, W, C)`, the best single answer in the sense of the squared error.
-        std: float32 `(H, W, C)`, the standard deviation of the samples; 0 for one sample.
+        std: float32 `(H, W, C)`, the standard deviation of the samples; 0 for one sample. Holes
+            that vanish in a fixed layout, of which a warning tells, have that of the observed
+            pixels which fill them.
     """
 
     samples: np.ndarray
@@ -165,6 +167,13 @@ class Client:
                 "back.",
                 stacklevel=3,
             )
+            if count := int(batch.vanished().sum()):
+                warnings.warn(
+                    f"{count:,} of {int((~batch.seen).sum()):,} missing pixels vanish in the fixed "
+                    "layout: they are filled with the mean of observed pixels around them, without "
+                    "the model, and their std is that of these pixels.",
+                    stacklevel=3,
+                )
         ask, size = self._ask_floats, BATCH
         if limits is not None:
             pixels = batch.y.shape[1] * batch.y.shape[2]

@@ -20,6 +20,8 @@ class Prepared:
         y, mask: float32, the same in the channels, units and layout of the model.
         values: `ValueScaling` of integer images of a model of images, else None.
         box: rows and columns of the image in a fixed layout, two slices; or None.
+        deviation: float32 of the shape of `y`, the standard deviation of the observed pixels of the
+            image that a pixel of a fixed layout is the mean of; or None.
     """
 
     image: np.ndarray
@@ -28,6 +30,14 @@ class Prepared:
     mask: np.ndarray
     values: object
     box: tuple | None
+    deviation: np.ndarray | None
+
+    def vanished(self):
+        """Missing pixels that are observed in a fixed layout, bool `(N, H, W, M)`.
+
+        The layout has the mean of observed pixels around them there, so no model fills them.
+        """
+        return ~self.seen & (self._unfit(1.0 - self.mask) <= 0.0)
 
     def finish(self, filled):
         """Returns floats `(N, ..., H, W, C)` of the model with the image's dtype and values."""
@@ -42,8 +52,12 @@ class Prepared:
         return np.where(self.seen[axes], self.image[axes], filled)
 
     def finish_std(self, std):
-        """Returns a standard deviation in the model's units in those of the image."""
-        std = self._unfit(std)
+        """Returns a standard deviation in the model's units in those of the image.
+
+        Where holes vanish in a fixed layout, it is that of the observed pixels which fill them.
+        """
+        if self.box is not None:
+            std = self._unfit(np.where(self.mask > 0.5, self.deviation, std))
         if self.values is not None:
             std = std * (np.iinfo(self.values.dtype).max / 2.0)
         if std.shape[-1] != self.image.shape[-1]:
@@ -103,12 +117,12 @@ def prepare(image, mask, contract):
     _check_mask(seen)
     if not bounded:
         y = np.where(seen, np.ma.getdata(given), 0).astype("float32")
-    box = None
+    box = deviation = None
     if contract.fixed_size not in (None, y.shape[1:3]):
         box = _box(y.shape[1:3], contract.fixed_size)
-        y, mask = _fit(y, mask, box, contract.fixed_size)
+        y, mask, deviation = _fit(y, mask, box, contract.fixed_size)
     values = contract.values.of(image.dtype) if integer else None
-    return Prepared(np.ma.getdata(image), seen, y, mask, values, box)
+    return Prepared(np.ma.getdata(image), seen, y, mask, values, box, deviation)
 
 
 def read(image, mask=None):
@@ -164,16 +178,19 @@ def _fit(y, mask, box, layout):
     """Scales images and masks into a layout; everything around them is unobserved.
 
     A pixel of the layout is the mean of the observed pixels that it covers. It is observed if these
-    add up to half a pixel of the image, or to half of itself if the image is enlarged.
+    add up to half a pixel of the image, or to half of itself if the image is enlarged. Returned
+    third is the standard deviation of these pixels.
     """
     sides = [side.stop - side.start for side in box]
     weight = _resize(mask, sides, Image.Resampling.BOX)
-    total = _resize(y * mask, sides, Image.Resampling.BOX)
+    moments = [_resize(y**p * mask, sides, Image.Resampling.BOX) for p in (1, 2)]
     scale = min(1.0, sides[0] * sides[1] / (y.shape[1] * y.shape[2]))
     seen = weight >= 0.5 * scale - 1e-6
-    found = [np.zeros((len(v), *layout, v.shape[-1]), "float32") for v in (y, mask)]
-    found[0][:, *box] = np.where(seen, total / np.maximum(weight, 1e-9), 0.0)
+    mean, square = (np.where(seen, total / np.maximum(weight, 1e-9), 0.0) for total in moments)
+    found = [np.zeros((len(v), *layout, v.shape[-1]), "float32") for v in (y, mask, y)]
+    found[0][:, *box] = mean
     found[1][:, *box] = seen
+    found[2][:, *box] = np.sqrt(np.maximum(square - mean**2, 0.0))
     return found
 
 

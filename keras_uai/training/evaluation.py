@@ -62,9 +62,10 @@ class Monitor(keras.callbacks.Callback):
         return path
 
 
-def score(settings, folder, data_dir=None):
+def score(settings, folder, data_dir=None, warnings=()):
     """Scores a run's saved model, and baselines beside it, as `tools/evaluate` does.
 
+    `warnings` are sentences for the description of the result.
     Returns the dict in `results.json` of the run's folder `evaluation`; None for `eval_images=0`.
     """
     if not settings["eval_images"]:
@@ -83,6 +84,7 @@ def score(settings, folder, data_dir=None):
         "out": os.path.join(folder, FOLDER),
         "restart": False,
         "progress": True,
+        "warnings": list(warnings),
     }
     return commands.evaluate(options)[0]
 

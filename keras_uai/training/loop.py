@@ -15,7 +15,6 @@ from keras_uai import backend, files
 from keras_uai.presets import loading
 from keras_uai.training import distribution, factory, run_folder
 
-
 #: Batches in a row that are skipped as not finite before the training ends.
 SKIPPED_AT_MOST = 100
 

@@ -11,7 +11,7 @@ import sys
 
 import keras
 
-from keras_uai import files, metrics
+from keras_uai import callbacks, files, metrics
 from keras_uai.training import (
     configuration,
     distribution,
@@ -118,7 +118,11 @@ class Run:
         data, model, folder, group = self.data, self.model, self.folder, self.group
         monitors = []
         if group.is_chief:
-            monitors = [evaluation.Monitor(self.settings, data, model, folder, group)]
+            watch = callbacks.Diagnostics(data.stream(0), run_folder.Log(folder, sys.maxsize).rows)
+            watch.set_model(model)
+            with group.chief_only():
+                watch.examine()
+            monitors = [evaluation.Monitor(self.settings, data, model, folder, group), watch]
         minutes = self.places["checkpoint_minutes"]
         state, interrupted = loop.train(
             self.settings, data, folder, model, monitors, minutes, group
@@ -130,7 +134,7 @@ class Run:
         if group.is_chief:
             try:
                 with group.chief_only():
-                    self._finish(state, *monitors)
+                    self._finish(state, monitors[0])
             except KeyboardInterrupt:
                 print(f"\nStopped before all was scored; the trained model is saved. {resume}")
                 return 128 + signal.SIGINT
@@ -146,7 +150,8 @@ class Run:
         with files.atomic_path(path) as draft:
             model.save(draft)
         picture = monitor.draw("final")
-        result = evaluation.score(settings, folder, self.places["data_dir"])
+        warned = (calibration or {}).get("warnings", ())
+        result = evaluation.score(settings, folder, self.places["data_dir"], warned)
         minutes = state["seconds"] / 60.0
         record = {
             "scores": evaluation.values(result),
@@ -166,13 +171,15 @@ class Run:
         print(f"model: {path}" + (f"\npicture: {picture}" if picture else ""))
 
     def _calibrate(self):
-        """Fits the sampler's inflation on training images; returns the fit, or None."""
+        """Fits the sampler's inflation on training images; returns the fit, None if not wanted."""
         if not (self.settings["calibrate_spread"] and self.model.generator.predicts_mean):
             return None
         try:
             fitted = self.model.calibrate_spread(self.data.train)
         except ValueError as error:  # no reason to lose a training
-            print(f"The spread inflation stays {self.model.sampler.inflation}: {error}")
-            return None
-        print("spread calibration: " + ", ".join(f"{n} {v:.4g}" for n, v in fitted.items()))
+            inflation = self.model.sampler.inflation
+            print(f"The spread inflation stays {inflation}: {error}")
+            return {"inflation": inflation, "warnings": [f"The spread is not calibrated: {error}"]}
+        numbers = {name: value for name, value in fitted.items() if name != "warnings"}
+        print("spread calibration: " + ", ".join(f"{n} {v:.4g}" for n, v in numbers.items()))
         return fitted

@@ -1,5 +1,8 @@
 """Spread calibration against generators whose right inflation is known, and its errors."""
 
+import re
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +10,8 @@ from keras import ops
 
 from keras_uai.sampling import TwoStage, calibration
 from tests.testing import array, images, observations, run_on_jax, same_bits, tiny_uai
+
+pytestmark = pytest.mark.filterwarnings("ignore:The spread calibration is uncertain")
 
 MEAN = {"input_fill": "push_pull", "residual_conditioning": True, "predicts_mean": True}
 
@@ -126,6 +131,7 @@ def test_a_calibration_is_repeatable(model):
     first = model.calibrate_spread([y], spread_skill=0.2)
     model.sampler = TwoStage(4, 1.0)
     again = model.calibrate_spread([y[:10], y[10:]], spread_skill=0.2, batch_size=14)
+    assert len(again.pop("warnings")) == len(first.pop("warnings")) == 3
     assert again == pytest.approx(first, rel=1e-3)
 
 
@@ -149,6 +155,58 @@ def test_images_of_any_size_in_parts_of_few_pixels(model, known, monkeypatch):
         ValueError, match=r"images of one size.*Received: \(32, 24\) and \(16, 16\)"
     ):
         model.calibrate_spread([complete(x), complete(normal(4))])
+
+
+# -- its uncertainty -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [20, 400])
+def test_the_standard_error_of_white_noise(model, known, count):
+    """Of P hidden values the logarithms of variance and squared error have the variance 2 / P."""
+    known(0.2)
+    found = model.calibrate_spread([complete(normal(count))])
+    expected = found["spread_skill"] / np.sqrt(3 * found["hidden_pixels"])
+    assert found["standard_error"] == pytest.approx(expected, rel=0.2 if count > 20 else 0.5)
+
+
+def test_images_count_not_pixels(model, known):
+    """Half of the images deviate by 0.05, half by 0.35, the samples by 0.2."""
+    x = normal(200) * np.resize(np.float32([0.25, 1.75]), (200, 1, 1, 1))
+    known(0.2)
+    found = model.calibrate_spread([complete(x)], spread_skill=1.0)
+    inflated = 0.2 * found["inflation"]
+    errors = np.square([0.05, 0.35]) + inflated**2 / 2
+    expected = 0.5 * errors.std() / errors.mean() / np.sqrt(200)
+    assert found["standard_error"] == pytest.approx(expected, rel=0.1)
+    model.context_dropout = 0.25  # the same images once more, all of whose pixels are hidden
+    assert model.calibrate_spread([complete(x)])["standard_error"] == pytest.approx(
+        expected, rel=0.2
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "inflation", "steps", "found"),
+    [
+        (200, 2.3, 1000, []),
+        (200, 3.0, 1000, ["An inflation of 2.9.* was needed, above 2.5"]),
+        (3, 2.0, 1000, ["rests on [0-9]+ hidden pixels of 3 image.* is [0-9]%. Use at least 10"]),
+        (1, 2.0, 1000, ["hidden pixels of 1 image.* is inf%"]),
+        (200, 2.0, 999, ["trained for 999 updates, less than 1,000"]),
+        (1, 9.0, 0, ["An inflation of", "rests on", "trained for 0 updates"]),
+    ],
+)
+def test_what_makes_a_calibration_uncertain_is_told(model, known, count, inflation, steps, found):
+    known(0.2 / inflation)
+    model.step.assign(steps)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = model.calibrate_spread([complete(normal(count))])
+    assert len(result["warnings"]) == len(found)
+    for sentence, pattern in zip(result["warnings"], found, strict=True):
+        assert re.search(pattern, sentence)
+    texts = [str(warning.message) for warning in caught]
+    told = ["The spread calibration is uncertain. " + " ".join(result["warnings"])]
+    assert texts == (told if found else [])
 
 
 # -- errors ----------------------------------------------------------------------------------------

@@ -163,6 +163,21 @@ def test_a_fixed_layout_keeps_the_aspect(exported_fixed, fixed):
     assert np.corrcoef(centre[0, 0][missing].ravel(), wanted[0, 0][missing].ravel())[0, 1] > 0.9
 
 
+def test_holes_that_vanish_in_a_fixed_layout_are_told(exported_fixed):
+    """Scattered pixels are averaged away. Their std is not 0, and a warning counts them."""
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype("uint8")
+    mask = np.random.default_rng(1).random((64, 64)) < 0.8
+    warned = pytest.warns(UserWarning, match="827 of 827 missing pixels vanish in the fixed layout")
+    with (
+        Client(exported_fixed) as client,
+        warned,
+        pytest.warns(UserWarning, match="fixed layout of"),
+    ):
+        found = client.inpaint(image, mask, 2)
+    assert (found.std[~mask] > 0).all()
+    assert found.std[~mask].mean() == pytest.approx(image.std(), rel=0.1)
+
+
 Y = np.full((16, 16, 3), 0.5, "float32")
 MASK = np.arange(256).reshape(16, 16) % 2
 
