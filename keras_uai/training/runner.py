@@ -160,7 +160,7 @@ class Run:
             "minutes": minutes,
             "parameters": sum(math.prod(w.shape) for w in model.generator.trainable_weights),
             "seed": settings["seed"],
-            **({"spread_calibration": calibration} if calibration else {}),
+            **({"spread_calibration": metrics.report.plain(calibration)} if calibration else {}),
             "command": self.command,
             **environment.describe(),
         }
