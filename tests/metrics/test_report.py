@@ -111,3 +111,19 @@ def test_written_files_are_whole(tmp_path):
     assert read["methods"]["model"]["scores"]["mse"] == interval(0.5)
     assert (tmp_path / "out" / "table.md").read_text() == report.table(made)
     assert report.table(read) == report.table(made)  # also from the file
+
+
+@pytest.mark.parametrize("inflation", [2.5, 4.5])
+def test_an_uncertain_spread_is_flagged(inflation):
+    data = {"images": 9, "dataset": "faces", "split": "test", "seed": 0, "image_size": "8 x 8"}
+    found = {
+        "data": {**data, "measurement": None, "holdout": None},
+        "extractor": None,
+        "num_samples": 2,
+        "seed": 0,
+        "model": {"inflation": inflation},
+        "warnings": ["The fit rests on 9 hidden pixels."],
+    }
+    text = report.describe(found)
+    assert text.endswith("The fit rests on 9 hidden pixels.")
+    assert ("spread is inflated by 4.5, above 2.5" in text) == (inflation > 2.5)
