@@ -13,6 +13,23 @@ except ModuleNotFoundError as error:
     ) from error
 
 
+def check_settings():
+    """Raises a ValueError where Keras's settings (`keras.json`) are not those of the models."""
+    policy = keras.config.dtype_policy()
+    mixed = policy.variable_dtype == "float32"  # mixed_bfloat16 and the like, too
+    for name, value, wanted in (
+        ("image_data_format", keras.config.image_data_format(), "channels_last"),
+        ("floatx", keras.config.floatx(), "float32"),
+        ("dtype_policy", "float32" if mixed else policy.name, "float32"),
+    ):
+        if value != wanted:
+            raise ValueError(
+                f"Keras's `{name}` must be {wanted!r}: call keras.config.set_{name}({wanted!r}) "
+                "before a model is built, or mend ~/.keras/keras.json (less memory: the dtype "
+                f"policies mixed_float16 and mixed_bfloat16). Received: {name}={value!r}"
+            )
+
+
 def has_tensorflow():
     """Returns whether TensorFlow is installed."""
     return importlib.util.find_spec("tensorflow") is not None

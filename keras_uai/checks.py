@@ -1,10 +1,26 @@
-"""Validation of integers, images and masks: the same rules and messages at every entry."""
+"""The rules for integers, images, masks and values, with one message each for every entry.
 
+Arrays are checked by `check_images` and `check_mask`. Graphs (`models.batches`, `serving.assertions`)
+use the functions for shapes and dtypes, and the texts `mask_rule` and `value_rule`.
+"""
+
+import inspect
 import warnings
 
 import numpy as np
 
 from keras_uai import values as value_scaling
+
+#: The largest absolute value of images in network units: 1, and rounding.
+LARGEST = 1.0 + 1e-6
+
+#: The rules for mask images.
+MASK_IMAGE = "A mask image must be white where the image is observed and black where it is missing."
+MASK_IMAGE_OPAQUE = "A mask image must not be transparent everywhere."
+MASK_IMAGE_LAYER = (
+    "A mask image with transparency must be either white with transparent holes or black strokes on "
+    "transparent ground."
+)
 
 
 def check_integer(owner, name, value, minimum=None):
@@ -33,6 +49,29 @@ def per_image_seeds(seed, count):
         )
     seeds = seeds.astype("int64") + (np.arange(count) if seeds.ndim == 0 else 0)
     return (seeds % 2**31).astype("int32")
+
+
+def warn(message):
+    """Warns at the line of the caller: the first one outside of this package and Keras."""
+    frame, level = inspect.currentframe(), 1
+    inside = ("keras_uai", "keras")
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
+
+
+def mask_rule(name="mask"):
+    """Returns the text of the rule for the values of masks."""
+    return (
+        f"`{name}` must hold 1 where a value is observed and 0 where it is missing (or integers, "
+        "255 or 65535 where observed)."
+    )
+
+
+def value_rule(name, bounded=True):
+    """Returns the text of the rule for observed floats in network units."""
+    wanted = "lie in [-1, 1] (v / 127.5 - 1 for 8-bit v)" if bounded else "be finite"
+    return f"Observed values of `{name}` must {wanted}."
 
 
 def check_mask(mask, shape, mask_channels=1, name="mask"):
@@ -76,10 +115,7 @@ def is_observed(mask, name="mask"):
             if ((mask == 0) | (mask == high)).all():
                 return mask == high
     low, high = (mask.min(), mask.max()) if mask.dtype.kind in "fiu" else ("other", "values")
-    raise ValueError(
-        f"`{name}` must hold 1 where a value is observed and 0 where it is missing (or integers, "
-        f"255 or 65535 where observed). Received: {mask.dtype} values from {low} to {high}"
-    )
+    raise ValueError(f"{mask_rule(name)} Received: {mask.dtype} values from {low} to {high}")
 
 
 def check_images(
@@ -108,71 +144,74 @@ def check_images(
             range, or integers of which nothing tells what is missing.
     """
     values = value_scaling.get(values)
-    _check_shape(y, image_shape, name)
-    y = np.asanyarray(y)  # tensors, too
-    given, seen = np.ma.getdata(y), is_given(y)
-    floats = given.dtype.kind == "f"
-    missing_known = not seen.all()
-    seen = seen if mask_channels > 1 else seen.all(axis=-1, keepdims=True)
-    if mask is not None:
-        seen = seen & (check_mask(mask, given.shape, mask_channels) > 0.5)
-    elif floats and not missing_known and tau is not None:
-        seen = seen & (given != tau).any(axis=-1, keepdims=True)
-    where = np.broadcast_to(seen, given.shape)
-    if not (floats and network_units):
-        _check_dtype(given, values, name)
-        if mask is None and not (floats or missing_known or tau is None):
-            raise ValueError(
-                f"Nothing is missing in `{name}`: integers need a mask (1 = observed, 0 = missing), "
-                f"or a masked array. Received: {given.dtype} without a mask"
-            )
-        given = values.of(given.dtype).encode(np.where(where, given, given.dtype.type(0)))
-    given = np.where(where, given, 0).astype("float32")
-    if not np.isfinite(given).all():
-        raise ValueError(f"Observed values of `{name}` must be finite. Received: infinite values")
-    if floats and network_units and values.is_bounded:
-        _check_range(given[where], name)
-    return given, seen.astype("float32")
-
-
-def _check_shape(y, image_shape, name):
     if isinstance(y, dict) or not hasattr(y, "ndim") or not hasattr(y, "dtype"):
         what = f"a dict with {sorted(y)}" if isinstance(y, dict) else f"a {type(y).__name__}"
         raise ValueError(
             f'`{name}` must be an array (N, H, W, C); of a batch, pass batch["observation"] and '
             f'batch["mask"]. Received: {what}'
         )
-    shape = tuple(y.shape)
+    check_shape(y.shape, image_shape, name)
+    y = np.asanyarray(y)  # tensors, too
+    given, seen = np.ma.getdata(y), is_given(y)
+    floats = given.dtype.kind == "f"
+    missing_known = mask is not None or not seen.all() or tau is None
+    seen = seen if mask_channels > 1 else seen.all(axis=-1, keepdims=True)
+    if mask is not None:
+        seen = seen & (check_mask(mask, given.shape, mask_channels) > 0.5)
+    elif floats and not missing_known:
+        marked = given.astype("float32", copy=False) == np.float32(tau)
+        seen = seen & ~(marked if mask_channels > 1 else marked.all(axis=-1, keepdims=True))
+    where = np.broadcast_to(seen, given.shape)
+    if not (floats and network_units):
+        check_dtype(given.dtype.name, values, name, floats or missing_known)
+        given = values.of(given.dtype).encode(np.where(where, given, given.dtype.type(0)))
+    given = np.where(where, given, 0).astype("float32")
+    low, high = given.min(), given.max()
+    if not np.isfinite([low, high]).all():
+        raise ValueError(f"{value_rule(name, False)} Received: infinite values")
+    if floats and network_units and values.is_bounded:
+        if max(-low, high) > LARGEST:
+            raise ValueError(f"{value_rule(name)} Received: values from {low} to {high}")
+        if low >= 0.0 and where.sum() >= 1000:
+            warn(
+                f"All observed values of `{name}` lie in [0, 1], but images are expected in "
+                f"[-1, 1]. Use 2 * {name} - 1 if they are scaled to [0, 1]."
+            )
+    return given, seen.astype("float32")
+
+
+def check_shape(shape, image_shape, name):
+    """Raises a ValueError unless `shape` is `(N, *image_shape)`; None fits any length above 0."""
+    wanted = (None, *image_shape)
     fits = len(shape) == 4 and 0 not in shape
-    if fits and all(n in (None, m) for n, m in zip(image_shape, shape[1:], strict=True)):
+    if fits and all(None in (n, m) or n == m for n, m in zip(wanted, shape, strict=True)):
         return
-    wanted = ", ".join(str(n) if n else s for n, s in zip(image_shape, "HWC", strict=True))
+    axes = ", ".join(str(n) if n else s for n, s in zip(wanted, "NHWC", strict=True))
     raise ValueError(
-        f"`{name}` must have shape (N, {wanted}): the images come first (for one image use "
-        f"y[None]), the channels must come last (np.moveaxis(y, 1, -1)). Received: shape {shape}"
+        f"`{name}` must have shape ({axes}): the images come first (for one image use {name}[None], "
+        f"for a data set of single images .batch(n)), the channels must come last "
+        f"(np.moveaxis({name}, 1, -1)). Received: shape {tuple(shape)}"
     )
 
 
-def _check_dtype(y, values, name):
-    if y.dtype.kind not in "iuf" or (values.is_bounded and y.dtype.name not in ("uint8", "uint16")):
+def check_dtype(dtype, values, name, missing_known):
+    """Raises a ValueError for images that `values` does not scale to network units.
+
+    Args:
+        dtype: string, the dtype of the images.
+        values: `ValueScaling` of the model.
+        name: string for messages.
+        missing_known: whether a mask or the like says what is missing. Integers have no mark for it.
+    """
+    numbers = dtype.startswith(("uint", "int", "float", "bfloat"))
+    if not numbers or (values.is_bounded and dtype not in ("uint8", "uint16")):
         raise ValueError(
             f"`{name}` must hold {'uint8 or uint16' if values.is_bounded else 'numbers'}, or "
             f"floats in network units{' ([-1, 1])' if values.is_bounded else ''}. "
-            f"Received: an array of {y.dtype}"
+            f"Received: an array of {dtype}"
         )
-
-
-def _check_range(observed, name):
-    """Raises where observed floats leave [-1, 1], and warns where they seem to be in [0, 1]."""
-    low, high = observed.min(initial=0.0), observed.max(initial=0.0)
-    if max(-low, high) > 1.0 + 1e-6:
+    if not missing_known:
         raise ValueError(
-            f"Observed values of `{name}` must lie in [-1, 1] (v / 127.5 - 1 for 8-bit v). "
-            f"Received: values from {low} to {high}"
-        )
-    if low >= 0.0 and observed.size >= 1000:
-        warnings.warn(
-            f"All observed values of `{name}` lie in [0, 1], but images are expected in [-1, 1]. "
-            f"Use 2 * {name} - 1 if they are scaled to [0, 1].",
-            stacklevel=4,
+            f"Nothing is missing in `{name}`: integers need a mask (1 = observed, 0 = missing), or "
+            f"a masked array. Received: {dtype} without a mask"
         )

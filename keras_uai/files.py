@@ -4,11 +4,11 @@ import contextlib
 import io
 import math
 import os
-import warnings
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from keras_uai import checks
 from keras_uai.atomic import (  # noqa: F401  this module is the one to import
     atomic_folder,
     atomic_path,
@@ -258,10 +258,9 @@ def read_mask(path, shape, image=None):
     if observed.shape != tuple(shape):
         observed = turned
     elif orientation > 1 and turned.shape == observed.shape:
-        warnings.warn(
+        checks.warn(
             f"EXIF turns the image (orientation {orientation}); its mask is taken to lie over the "
-            f"turned image. Received: {name}",
-            stacklevel=2,
+            f"turned image. Received: {name}"
         )
     if observed.shape != tuple(shape):
         raise ValueError(
@@ -288,14 +287,13 @@ def mask_from_pixels(pixels, alpha=None):
     gray = to_channels(pixels, 1)[..., 0]
     opaque = np.ones(gray.shape, bool) if alpha is None else alpha >= 128
     if not opaque.any():
-        raise ValueError("A mask image must not be transparent everywhere. Received: such an image")
+        raise ValueError(f"{checks.MASK_IMAGE_OPAQUE} Received: such an image")
     high = gray[opaque].max()
     full = 1 if high <= 1 else 65535 if high > 255 else 255
     observed = gray >= (full + 1) / 2
     if high > 0 and not observed[opaque].any():
         raise ValueError(
-            "A mask image must be white where the image is observed and black where it is missing. "
-            f"Received: values from {gray[opaque].min()} to {high}"
+            f"{checks.MASK_IMAGE} Received: values from {gray[opaque].min()} to {high}"
         )
     if opaque.all():
         return observed
@@ -303,7 +301,4 @@ def mask_from_pixels(pixels, alpha=None):
         return opaque  # white with holes
     if not observed[opaque].any():
         return ~opaque  # black strokes on a transparent layer
-    raise ValueError(
-        "A mask image with transparency must be either white with transparent holes or black "
-        "strokes on transparent ground. Received: black, white and transparent pixels"
-    )
+    raise ValueError(f"{checks.MASK_IMAGE_LAYER} Received: black, white and transparent pixels")

@@ -30,6 +30,8 @@ class ArraySource(Source):
         self.images = _as_list(images, "images")
         self.size = len(self.images)
         self.masks = None if masks is None else _as_list(masks, "masks")
+        if self.masks is not None and len(self.masks) == 1:  # one for all
+            self.masks = self.masks * self.size
         if self.masks is not None and len(self.masks) != self.size:
             raise ValueError(
                 "There must be one mask an image. Received: "

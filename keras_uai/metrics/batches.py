@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_uai import random, rng_streams
+from keras_uai.checks import is_given
 from keras_uai.measurements import Measurement
 from keras_uai.metrics import checks
 
@@ -50,9 +51,14 @@ def unpacked(dataset, measurement=None, skip=0, max_images=None, needs_clean=Tru
 
 
 def _unpack(batch, measurement):
-    y = checks.images("observation", batch["observation"], bounded=False)
+    y = batch["observation"]
+    seen = is_given(y)
+    y = np.where(seen, y, y.dtype.type(measurement.tau))
+    y = checks.images("observation", y, bounded=False)
     mask = batch["mask"] if "mask" in batch else measurement.recover(y)
-    found = {"observation": y, "mask": checks.mask("mask", mask, y.shape)}
+    mask = checks.mask("mask", mask, y.shape)
+    seen = seen if mask.shape[-1] > 1 else seen.all(axis=-1, keepdims=True)
+    found = {"observation": y, "mask": mask * seen.astype("float32")}
     found["is_partial"] = "known" in batch
     known = checks.mask("known", batch.get("known", np.ones((*y.shape[:3], 1))), y.shape)
     if "never_fill" in batch:
@@ -64,7 +70,7 @@ def _unpack(batch, measurement):
                 "`observation` and `clean` must have the same shape. Received: observation of "
                 f"shape {y.shape}, clean of shape {clean.shape}"
             )
-        unknown = np.isnan(clean)
+        unknown = ~is_given(clean)
         found["is_partial"] |= bool((unknown & (known > 0.5)).any())
         found["clean"] = np.where(unknown, np.float32(0), clean)
         if unknown.any():

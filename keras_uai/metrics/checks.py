@@ -8,8 +8,8 @@ TOLERANCE = 1e-3  # how far outside of [-1, 1] rounding may carry a value
 
 
 def to_numpy(value):
-    """Returns a tensor of any backend as a NumPy array."""
-    return value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+    """Returns a tensor of any backend as a NumPy array; masked arrays stay masked."""
+    return value.numpy() if hasattr(value, "numpy") else np.asanyarray(value)
 
 
 def images(name, value, shape=(None,) * 4, bounded=True):

@@ -17,7 +17,7 @@ from keras_uai import values as value_scaling
 from keras_uai.checks import check_integer
 from keras_uai.layers import advance_power_iterations
 from keras_uai.models import trainer
-from keras_uai.models.batches import check_sides, unpack
+from keras_uai.models.batches import check_sides, checked, unpack
 from keras_uai.models.inference import Inference
 from keras_uai.models.logs import RunningMeans
 
@@ -65,6 +65,7 @@ class InpaintingModel(keras.Model):
         generator=None,
         name=None,
     ):
+        backend.check_settings()
         # Autocast would round the observed pixels under mixed_float16. Networks cast themselves.
         super().__init__(name=name or type(self).__name__.lower(), autocast=False)
         self.image_shape = networks.check_image_shape(image_shape)
@@ -236,6 +237,38 @@ class InpaintingModel(keras.Model):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         self.compile(**config)
 
+    # -- data ------------------------------------------------------------------------------------
+
+    def fit(self, x=None, *args, validation_data=None, **kwargs):
+        """Trains the model; see `keras.Model.fit`.
+
+        Args:
+            x: y, an array `(N, H, W, C)` or a masked array; or a dict with "observation" and, where
+                known, "mask", "clean" and "unpaired". Images and masks are those of `inpaint`. Or a
+                data set of batches of these: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a
+                generator.
+            validation_data: The same, for `evaluate`.
+            *args, **kwargs: Of `keras.Model.fit`.
+
+        Raises:
+            ValueError: for images and masks that `inpaint` refuses, too. Errors of a
+                `tf.data.Dataset` are `tf.errors.InvalidArgumentError`s. Not checked are the values
+                of other iterables and of `train_on_batch`, `test_on_batch`, `predict_on_batch` and
+                `model(x)`: these check shapes and dtypes.
+        """
+        validation_data = checked(validation_data, self)
+        return super().fit(checked(x, self), *args, validation_data=validation_data, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Scores the model: `std`, with "clean" also `mse` and `mse_mean`; x as in `fit`."""
+        if not kwargs.get("_use_cached_eval_dataset"):  # else it is of `fit`, which checked it
+            x = checked(x, self)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Returns one reconstruction an image, float32 in network units; x as in `fit`."""
+        return super().predict(checked(x, self), *args, **kwargs)
+
     # -- a step ----------------------------------------------------------------------------------
 
     def train_step(self, *args):
@@ -376,7 +409,8 @@ class InpaintingModel(keras.Model):
             `(N, K, H, W, C)` in the dtype and units of y (float32 for floats). Observed values are
             bit-equal to y's.
         """
-        return self.inference.inpaint(y, mask, num_samples, seed, batch_size, tile)
+        arrays = self.inference.check(y, mask)
+        return self.inference.inpaint(*arrays, num_samples, seed, batch_size, tile)
 
     def predict_mean(self, y, mask=None, batch_size=32, tile="auto"):
         """Predicts the best single answer in the sense of the squared error, without noise.
@@ -387,7 +421,7 @@ class InpaintingModel(keras.Model):
         Returns:
             `(N, H, W, C)`; see `inpaint`.
         """
-        return self.inference.predict_mean(y, mask, batch_size, tile)
+        return self.inference.predict_mean(*self.inference.check(y, mask), batch_size, tile)
 
     def call(self, inputs, training=False):
         """Returns one reconstruction `(N, H, W, C)` per observation, with fixed noise.
@@ -406,6 +440,13 @@ class InpaintingModel(keras.Model):
         return sampling.calibrate_spread(self, dataset, **kwargs)
 
     # -- saving ----------------------------------------------------------------------------------
+
+    def quantize(self, mode=None, **kwargs):
+        """Not supported: Keras has no quantized convolutions."""
+        raise NotImplementedError(
+            "Keras has no quantized convolutions. For half the size use model.export(path, "
+            f'weights="float16"), or train under the dtype policy mixed_float16. Received: {mode=}'
+        )
 
     def export(self, path, **options):
         """Writes a SavedModel for TensorFlow Serving; see `keras_uai.serving.export`."""

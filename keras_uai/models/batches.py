@@ -1,6 +1,12 @@
-"""Batch unpacking: the forms in which data reaches a model."""
+"""The forms in which data reaches a model: arrays, data sets, and single batches in a step."""
 
+import inspect
+import sys
+
+import keras
 from keras import ops
+
+from keras_uai import checks
 
 _HOW = {
     "clean": ("the clean images behind its observations", "clean=True"),
@@ -11,17 +17,130 @@ _HOW = {
 }
 
 
+# -- before the step -------------------------------------------------------------------------------
+
+
+def checked(data, model):
+    """Returns `data` of `fit`, `evaluate` or `predict` so that wrong images or masks are refused.
+
+    Args:
+        data: Array or tensor, or a dict with "observation" and, where known, "mask", "clean" and
+            "unpaired": taken as `InpaintingModel.inpaint` takes arrays. Generators and
+            `keras.utils.PyDataset`s of these are checked batch by batch, and so are
+            `tf.data.Dataset`s, on the host. Other iterables are returned as they are.
+        model: An `InpaintingModel`.
+
+    Raises:
+        ValueError: for wrong arrays. What comes out of a `tf.data.Dataset` raises a
+            `tf.errors.InvalidArgumentError` when it is reached.
+    """
+    tf = sys.modules.get("tensorflow")
+    if tf is not None and isinstance(data, tf.data.Dataset):
+        return data.map(_checks_of(model)).prefetch(1)
+    if isinstance(data, keras.utils.PyDataset):
+        return _CheckedDataset(data, model)
+    if inspect.isgenerator(data):
+        return (checked(batch, model) for batch in data)
+    if isinstance(data, tuple) and data:
+        return (checked(data[0], model), *data[1:])
+    if isinstance(data, dict) and "observation" in data:
+        return {**data, **_checked_arrays(data, model)}
+    return checked({"observation": data}, model) if hasattr(data, "dtype") else data
+
+
+def _checked_arrays(data, model):
+    settings = (model.image_shape, model.measurement.mask_channels, model.values)
+    y, mask = checks.check_images(
+        data["observation"],
+        data.get("mask"),
+        *settings,
+        name="observation",
+        tau=model.measurement.tau,
+    )
+    found = {"observation": y, "mask": mask}
+    for name in ("clean", "unpaired"):
+        if data.get(name) is not None:
+            found[name], seen = checks.check_images(data[name], None, *settings, name=name)
+            if not seen.all():
+                raise ValueError(f"`{name}` must have no missing value. Received: NaN or a mask")
+    return found
+
+
+class _CheckedDataset(keras.utils.PyDataset):
+    """A `PyDataset` whose batches are checked."""
+
+    def __init__(self, dataset, model):
+        super().__init__(dataset.workers, dataset.use_multiprocessing, dataset.max_queue_size)
+        self.dataset = dataset
+        self.model = model
+
+    @property
+    def num_batches(self):
+        return self.dataset.num_batches
+
+    def __getitem__(self, index):
+        return checked(self.dataset[index], self.model)
+
+    def on_epoch_begin(self):
+        self.dataset.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.dataset.on_epoch_end()
+
+
+def _checks_of(model):
+    """Returns a function for `tf.data` that hands a batch on once its values are checked."""
+    import tensorflow as tf
+
+    measurement, bounded = model.measurement, model.values.is_bounded
+
+    def require(condition, rule, *values):
+        return tf.debugging.Assert(condition, [f"{rule} Received:", *values])
+
+    @tf.autograph.experimental.do_not_convert
+    def check(*element):
+        first = element[0]
+        data = first if isinstance(first, dict) else {"observation": first}
+        check_batch(data, model)
+        y, mask, required = data["observation"], data.get("mask"), []
+        seen = tf.constant(True)
+        if mask is not None:
+            known = (0.0, 1.0, 255.0, 65535.0) if mask.dtype.is_integer else (0.0, 1.0)
+            mask = tf.cast(mask, "float32")
+            high = tf.reduce_max(mask)
+            fits = tf.reduce_all((mask == 0.0) | (mask == high)) & tf.reduce_any(high == known)
+            required += [require(fits, checks.mask_rule(), tf.reduce_min(mask), high)]
+            mask = mask[..., None] if mask.shape.rank == 3 else mask
+            seen = mask > 0.5
+        if y.dtype.is_floating:
+            y = tf.cast(y, "float32")
+            seen = seen & ~tf.math.is_nan(y) & (y != measurement.tau if mask is None else True)
+            largest = tf.reduce_max(tf.where(seen, tf.abs(y), 0.0))
+            limit = checks.LARGEST if bounded else tf.float32.max
+            rule = checks.value_rule("observation", bounded)
+            required += [require(largest <= limit, rule, largest, "as the largest absolute value")]
+        with tf.control_dependencies(required):
+            first = tf.nest.map_structure(tf.identity, first)
+        return (first, *element[1:]) if len(element) > 1 else first
+
+    return check
+
+
+# -- in the step -----------------------------------------------------------------------------------
+
+
 def unpack(data, model, required=()):
     """Returns a batch as a dict of float32 `y`, `mask` and, where given, `clean` and `unpaired`.
 
     Args:
-        data: y `(N, H, W, C)` in network units, 0 where missing; or a dict with `observation` and,
-            where known, `mask`, `clean` and `unpaired`; or a tuple of one of these.
+        data: y `(N, H, W, C)`: floats in network units, `measurement.tau` or NaN where missing, or
+            integers as `model.values` scales them; or a dict with `observation` and, where known,
+            `mask`, `clean` and `unpaired`; or a tuple of one of these.
         model: An `InpaintingModel`.
         required: Names that the dict must have.
 
     Raises:
-        ValueError: if `data` has another form or shape.
+        ValueError: if `data` has another form, shape or dtype. Values are not checked here.
     """
     if isinstance(data, (tuple, list)):
         data, *rest = data
@@ -32,10 +151,6 @@ def unpack(data, model, required=()):
             )
     if not isinstance(data, dict):
         data = {"observation": data}
-    if "observation" not in data:
-        raise ValueError(
-            f"A batch must be y, or a dict with 'observation'. Received: a dict with {sorted(data)}"
-        )
     for name in required:
         if data.get(name) is None:
             images, how = _HOW[name]
@@ -43,32 +158,53 @@ def unpack(data, model, required=()):
                 f"{type(model).__name__} is trained with supervision: a batch must hold {images} under "
                 f"'{name}' (datasets.load(..., {how})). Received: a batch with {sorted(data)}"
             )
-    y = ops.cast(data["observation"], "float32")
-    _check_shape("Observations", y.shape, model.image_shape)
+    check_batch(data, model)
+    channels = model.measurement.mask_channels
+    y = _network_units(data["observation"], model.values)
+    known = ops.logical_not(ops.isnan(y))
+    if channels == 1:
+        known = ops.all(known, axis=-1, keepdims=True)
     if data.get("mask") is None:
         mask = model.measurement.recover(y)
     else:
         mask = ops.cast(ops.cast(data["mask"], "float32") > 0.5, "float32")
-        _check_shape("Masks", mask.shape, (*y.shape[1:3], model.measurement.mask_channels))
-        y = model.measurement(y, mask)  # hides values under the mask from the model
-    batch = {"y": y, "mask": mask}
+        mask = mask[..., None] if len(mask.shape) == 3 else mask
+    mask = mask * ops.cast(known, "float32")
+    batch = {"y": model.measurement(y, mask), "mask": mask}  # hides values under the mask
     for name in ("clean", "unpaired"):
         if data.get(name) is not None:
-            batch[name] = ops.cast(data[name], "float32")
+            batch[name] = _network_units(data[name], model.values)
     return batch
 
 
-def _check_shape(name, shape, wanted):
-    """Raises a ValueError if the static `shape` is not `(N, *wanted)`; None fits any side."""
-    given = tuple(shape[1:])
-    fits = len(given) == 3 and all(
-        want is None or got is None or want == got for want, got in zip(wanted, given, strict=True)
-    )
-    if not fits:
+def check_batch(data, model):
+    """Raises a ValueError unless the shapes and dtypes of a batch, a dict, are the model's."""
+    if "observation" not in data:
         raise ValueError(
-            f"{name} must have the shape (N, {', '.join(map(str, wanted))}). "
-            f"Received: {name.lower()} of shape {tuple(shape)}"
+            f"A batch must be y, or a dict with 'observation'. Received: a dict with {sorted(data)}"
         )
+    for name in ("observation", "clean", "unpaired"):
+        if data.get(name) is not None:
+            _check_shape(data[name].shape, model.image_shape, name)
+            known = name != "observation" or data.get("mask") is not None
+            dtype = keras.backend.standardize_dtype(data[name].dtype)
+            if "float" not in dtype:
+                checks.check_dtype(dtype, model.values, name, known)
+    if data.get("mask") is not None:
+        shape = tuple(data["mask"].shape)
+        shape = (*shape, 1) if len(shape) == 3 else shape
+        channels = 1 if shape[-1:] == (1,) else model.measurement.mask_channels
+        _check_shape(shape, (*data["observation"].shape[1:3], channels), "mask")
+
+
+def _check_shape(shape, wanted, name):
+    """Of several replicas, some may have no image of a batch."""
+    checks.check_shape((shape[0] or None, *shape[1:]) if len(shape) else (), wanted, name)
+
+
+def _network_units(images, values):
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    return ops.cast(images if "float" in dtype else values.of(dtype).encode(images), "float32")
 
 
 def check_sides(shape, stride):

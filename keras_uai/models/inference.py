@@ -1,5 +1,7 @@
 """Inference: reconstructions as a graph, and of NumPy arrays in chunks and tiles that bound memory."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -40,6 +42,9 @@ class Inference:
     def compiled(self, name, function):
         """Returns `function` compiled. Weights are read at each call; `name` identifies it."""
         if name not in self.functions:
+            # TensorFlow warns of functions that are traced often, and tells them by their code. A
+            # `partial` is known by itself, so that the functions of several models are not one.
+            function = functools.partial(function)
             self.functions[name] = trainer.compile_function(self.model, function)
         return self.functions[name]
 
@@ -109,10 +114,18 @@ class Inference:
 
     # -- of arrays -------------------------------------------------------------------------------
 
-    def inpaint(self, y, mask, num_samples, seed, batch_size, tile):
-        """See `InpaintingModel.inpaint`."""
+    def check(self, y, mask):
+        """Returns the images as given (floats as float32), and `y` and `mask` for the networks."""
+        model = self.model
+        channels = model.measurement.mask_channels
+        tau = model.measurement.tau
+        given = np.ma.getdata(np.asanyarray(y))
+        y, mask = checks.check_images(y, mask, model.image_shape, channels, model.values, tau=tau)
+        return (given if given.dtype.kind in "iu" else given.astype("float32")), y, mask
+
+    def inpaint(self, given, y, mask, num_samples, seed, batch_size, tile):
+        """See `InpaintingModel.inpaint`; the arrays are those of `check`."""
         count = checks.check_integer("inpaint", "num_samples", num_samples, 1)
-        given, y, mask = self._check(y, mask)
         seeds = checks.per_image_seeds(seed, len(y))
         needed, free = 4 * y.size * count, files.free_memory()
         if needed > free:
@@ -130,12 +143,11 @@ class Inference:
                 out[rows, first:last] = self._restore(chunk, given[rows, None], mask[rows, None])
         return out
 
-    def predict_mean(self, y, mask, batch_size, tile):
-        """See `InpaintingModel.predict_mean`."""
+    def predict_mean(self, given, y, mask, batch_size, tile):
+        """See `InpaintingModel.predict_mean`; the arrays are those of `check`."""
         if not self.model.stochastic:
-            return self.inpaint(y, mask, 1, 0, batch_size, tile)[:, 0]
+            return self.inpaint(given, y, mask, 1, 0, batch_size, tile)[:, 0]
         self.check_predicts_mean()
-        given, y, mask = self._check(y, mask)
         out = np.empty(y.shape, given.dtype)
         for rows in self._rows(y, batch_size):
             if tiles := self._tile(y.shape, tile):
@@ -212,15 +224,6 @@ class Inference:
         most = max(1, min(batch_size, PIXELS // (y.shape[1] * y.shape[2])))
         size = -(-len(y) // -(-len(y) // most))
         return [slice(start, start + size) for start in range(0, len(y), size)]
-
-    def _check(self, y, mask):
-        """Returns the images as given (floats as float32), and `y` and `mask` for the networks."""
-        model = self.model
-        channels = model.measurement.mask_channels
-        tau = model.measurement.tau
-        given = np.ma.getdata(np.asanyarray(y))
-        y, mask = checks.check_images(y, mask, model.image_shape, channels, model.values, tau=tau)
-        return (given if given.dtype.kind in "iu" else given.astype("float32")), y, mask
 
     def _restore(self, images, given, mask):
         """Converts `images` to the dtype of `given`, and inserts its observed values."""

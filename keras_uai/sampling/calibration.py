@@ -35,8 +35,8 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
 
     Args:
         model: An `InpaintingModel` whose generator has `predicts_mean=True`.
-        dataset: Batches as `fit` takes them, of one image size; clean images are not used. Training
-            images will do.
+        dataset: Images as `fit` takes them, arrays or batches, of one image size; clean images are
+            not used. Training images will do.
         images: Largest number of images used.
         ratio: Share of the observed pixels that is hidden. `None`: see above.
         spread_skill: The ratio to reach. Less makes samples smoother and overconfident.
@@ -198,7 +198,11 @@ class _SpreadSkill:
 
 def _observations(model, dataset, images):
     """Returns the first observations of a data set and their masks, float32 arrays of one size."""
-    found, count = [], 0
+    from keras_uai.models.batches import checked  # models build on sampling
+
+    dataset, found, count = checked(dataset, model), [], 0
+    if isinstance(dataset, dict):  # of arrays
+        dataset = [{name: dataset[name][:images] for name in ("observation", "mask")}]
     for data in dataset:
         batch = model.unpack(data)
         part = [ops.convert_to_numpy(batch[name])[: images - count] for name in ("y", "mask")]

@@ -6,6 +6,8 @@ with the tensors that `after` and `shaped` return.
 
 import tensorflow as tf
 
+from keras_uai import checks
+
 
 def require(condition, message, *values):
     """Returns an operation that fails with `message` and `values` unless `condition` holds."""
@@ -78,17 +80,17 @@ def observed(image, mask, bounded):
     """Checks float images: masks of 0 and 1, observed values finite and, if `bounded`, in range."""
     seen = tf.where(mask > 0.5, image, tf.zeros_like(image))
     largest = tf.reduce_max(tf.abs(seen))
-    wanted = "lie in [-1, 1] (v / 127.5 - 1 for 8-bit v)" if bounded else "be finite"
+    limit = checks.LARGEST if bounded else tf.float32.max
     return [
         require(
             tf.reduce_all(tf.equal(mask, 0.0) | tf.equal(mask, 1.0)),
-            "`mask` must hold 1 where a value is observed and 0 where it is missing.",
+            checks.mask_rule(),
             tf.reduce_min(mask),
             tf.reduce_max(mask),
         ),
         require(
-            tf.reduce_all(tf.math.is_finite(seen)) & ((largest <= 1.0 + 1e-6) | (not bounded)),
-            f"Observed values must {wanted}.",
+            tf.reduce_all(tf.math.is_finite(seen)) & (largest <= limit),
+            checks.value_rule("y", bounded),
             largest,
             "as the largest absolute value",
         ),

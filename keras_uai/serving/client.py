@@ -3,13 +3,12 @@
 import concurrent.futures
 import dataclasses
 import math
-import warnings
 
 import numpy as np
 import tenacity
 
 from keras_uai import files
-from keras_uai.checks import check_integer, per_image_seeds
+from keras_uai.checks import check_integer, per_image_seeds, warn
 from keras_uai.serving import images, transports
 from keras_uai.serving.contract import Contract
 from keras_uai.serving.transports import RefusedError, UnavailableError
@@ -71,6 +70,7 @@ class Client:
             check_integer("Client", "concurrency", concurrency, 1)
         self._transport = transports.connect(target)
         self._contract = None
+        self._is_closed = False
         self.target = self._transport.where
         self.concurrency = concurrency or (8 if self._transport.remote else 1)
 
@@ -84,8 +84,9 @@ class Client:
                 in the data's units for models of other values); or the bytes or the path of an
                 image file.
             mask: array `(H, W)` or `(N, H, W)`, 1 = observed; or bytes or a path, white = observed.
-                Default: alpha, or all that is not NaN; in float images without NaN, all that is not
-                0 in all channels.
+                Default: of a path, the mask file beside it (NAME.mask.png, NAME_mask.png, or in a
+                folder `masks`) if there is one; alpha, or all that is not NaN; in float images
+                without NaN, all that is not 0 in all channels.
             num_samples: integer, K. Default: 10.
             seed: an integer (image i of a batch has the seed `seed + i`), or one an image. The same
                 image and seed give the same samples, alone or among others. Default: 0.
@@ -94,16 +95,15 @@ class Client:
             A `Reconstruction`.
 
         Raises:
-            ValueError: if an image is wrong (`RefusedError` if the model says so).
+            ValueError: if an image is wrong (`RefusedError` if the model says so), or if the client
+                is closed.
             UnavailableError: if the server was not reached.
             FailedError: if it failed on the request.
         """
         num_samples = check_integer("Client.inpaint", "num_samples", num_samples, 1)
-        if images.is_encoded(image):
-            image, mask = images.read(image, mask)
         batch = images.prepare(image, mask, self.contract)
         found = self._batch(batch, num_samples, per_image_seeds(seed, len(batch.image)))
-        if np.ndim(image) == 3:
+        if images.is_encoded(image) or np.ndim(image) == 3:
             found = Reconstruction(found.samples[0], found.mean[0], found.std[0])
         return found
 
@@ -120,6 +120,11 @@ class Client:
 
         The waits between attempts grow from a quarter of a second to 8 seconds, with jitter.
         """
+        if self._is_closed:
+            raise ValueError(
+                "A client must be used before `close()`, or inside of its `with` block: make a new "
+                f"one. Received: a call of the closed client of {self.target}"
+            )
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(UnavailableError),
             stop=tenacity.stop_after_attempt(self.retries + 1),
@@ -146,7 +151,8 @@ class Client:
             pool.shutdown(cancel_futures=True)
 
     def close(self):
-        """Ends connections."""
+        """Ends connections. The client cannot be used any more."""
+        self._is_closed = True
         self._transport.close()
 
     def __enter__(self):
@@ -161,11 +167,10 @@ class Client:
         """The `Reconstruction` of a `Prepared` batch, asked for in parts."""
         limits, fixed = self.contract.limits, self.contract.fixed_size
         if batch.box is not None:
-            warnings.warn(
+            warn(
                 f"This model has a fixed layout of {fixed[0]} x {fixed[1]} pixels. Images of other "
                 "sizes are scaled to it with their aspect kept, and the filled pixels are scaled "
-                "back.",
-                stacklevel=3,
+                "back."
             )
             if count := int(batch.vanished().sum()):
                 warnings.warn(

@@ -7,6 +7,7 @@ their bit depth: they are int32 values up to 255 or 65535. The orientation that 
 
 import tensorflow as tf
 
+from keras_uai import checks
 from keras_uai.serving import assertions
 
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
@@ -81,19 +82,20 @@ def to_channels(pixels, channels):
 
 
 def observed(pixels, largest, index):
-    """Returns the observed pixels `(h, w, 1)` of an RGBA mask image as booleans."""
-    gray = to_channels(pixels[..., :3], 1)
-    white = 2 * gray > largest
-    check = assertions.require(
-        (tf.reduce_any(white) | tf.reduce_all(tf.equal(gray, 0)))
-        & tf.reduce_all(tf.equal(pixels[..., 3], largest)),
-        "A mask image must be white where the image is observed, black where it is missing, and "
-        "opaque.",
-        tf.reduce_max(gray),
-        "as the largest gray value for image",
-        index,
-    )
-    return assertions.after([check], white)[0]
+    """The observed pixels `(h, w, 1)` of an RGBA mask image; see `files.mask_from_pixels`."""
+    gray, opaque = to_channels(pixels[..., :3], 1), pixels[..., 3:] > largest // 2
+    high = tf.reduce_max(tf.where(opaque, gray, 0))
+    white = 2 * gray > tf.where(high > 255, 65535, tf.where(high > 1, 255, 1))
+    is_whole = tf.reduce_all(opaque)
+    is_white, is_black = tf.reduce_all(white | ~opaque), ~tf.reduce_any(white & opaque)
+    image = "as the largest gray value for image", index
+    required = [
+        assertions.require(tf.reduce_any(opaque), checks.MASK_IMAGE_OPAQUE, "image", index),
+        assertions.require(~is_black | tf.equal(high, 0), checks.MASK_IMAGE, high, *image),
+        assertions.require(is_whole | is_white | is_black, checks.MASK_IMAGE_LAYER, high, *image),
+    ]
+    found = tf.where(is_whole, white, tf.where(is_white, opaque, ~opaque))
+    return assertions.after(required, found)[0]
 
 
 def _starts(data, magic):

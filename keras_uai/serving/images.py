@@ -8,6 +8,7 @@ from PIL import Image
 
 from keras_uai import checks, files
 from keras_uai.datasets import damage
+from keras_uai.serving import discovery
 
 
 @dataclasses.dataclass
@@ -72,19 +73,43 @@ class Prepared:
 
 
 def prepare(image, mask, contract):
-    """Checks arrays and converts them to the inputs of a model, a `Prepared`.
+    """Checks an image, or a batch, and converts it to the inputs of a model, a `Prepared`.
 
     Args:
-        image: array `(N, H, W, C)` or `(H, W, C)`: uint8, uint16, or floats in [-1, 1]; numbers in
-            the data's units for models of other values. NaN and the masked values of masked arrays
-            are missing. If an integer image has one channel more than gray or RGB and there is no
-            mask, it is alpha.
-        mask: see `keras_uai.checks.check_mask`; or None.
+        image: path or bytes of an image file; or an array `(N, H, W, C)` or `(H, W, C)`: uint8,
+            uint16, or floats in [-1, 1]; numbers in the data's units for models of other values.
+            NaN and the masked values of masked arrays are missing. If an integer image has one
+            channel more than gray or RGB and there is no mask, it is alpha.
+        mask: see `keras_uai.checks.check_mask`; or, of a file, path or bytes of a mask file; or
+            None: of a path, the mask file beside it.
         contract: the model's `Contract`.
 
     Raises:
         ValueError: if shapes or values are wrong, or if an image misses nothing or everything.
     """
+    if not is_encoded(image):
+        return _prepare(image, mask, contract)
+    is_path = isinstance(image, (str, os.PathLike))
+    if mask is None and is_path and os.path.isfile(image):
+        mask = discovery.find([image])[0].mask
+    try:
+        return _prepare(*_read(image, mask), contract)
+    except ValueError as error:
+        named = [damage.shown(v) for v in (image, mask) if isinstance(v, (str, os.PathLike))]
+        raise ValueError(f"{' and its mask '.join(named) or 'encoded image'}: {error}") from error
+
+
+def _read(image, mask):
+    """Reads an image file and its mask: `(H, W, C)`, and boolean `(H, W)`."""
+    pixels, seen = damage.read_damaged(image, "alpha")
+    if is_encoded(mask):
+        mask = files.read_mask(mask, pixels.shape[:2], image)
+    if mask is not None:
+        seen = seen & (checks.check_mask(mask, (1, *pixels.shape))[0, ..., 0] > 0.5)
+    return pixels, seen
+
+
+def _prepare(image, mask, contract):
     image = np.asanyarray(image)
     image = image[None] if image.ndim == 3 else image
     channels = contract.image_shape[-1]
@@ -123,24 +148,6 @@ def prepare(image, mask, contract):
         y, mask, deviation = _fit(y, mask, box, contract.fixed_size)
     values = contract.values.of(image.dtype) if integer else None
     return Prepared(np.ma.getdata(image), seen, y, mask, values, box, deviation)
-
-
-def read(image, mask=None):
-    """Reads an encoded image (bytes or a path) and its mask (the same, an array, or None).
-
-    Returns:
-        `(pixels, mask)`: `(H, W, C)`, and boolean `(H, W)`. Transparent pixels are missing.
-    """
-    try:
-        pixels, seen = damage.read_damaged(image, "alpha")
-        if is_encoded(mask):
-            mask = files.read_mask(mask, pixels.shape[:2], image)
-    except ValueError as error:
-        named = [os.fspath(v) for v in (image, mask) if isinstance(v, (str, os.PathLike))]
-        raise ValueError(f"{' and its mask '.join(named) or 'encoded image'}: {error}") from error
-    if mask is not None:
-        seen = seen & (checks.check_mask(mask, (1, *pixels.shape))[0, ..., 0] > 0.5)
-    return pixels, seen
 
 
 def is_encoded(image):

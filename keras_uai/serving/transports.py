@@ -94,10 +94,11 @@ class KerasModel(Transport):
         values = contract.values
         y, mask, seeds = (inputs[name] for name in ("y", "mask", "seed"))
         y = y if values.is_bounded else values.encode(y)
-        samples = self.model.inpaint(y, mask, int(inputs["num_samples"].max()), seeds)
+        inference, tiles = self.model.inference, (32, "auto")  # the client has checked the arrays
+        samples = inference.inpaint(y, y, mask, int(inputs["num_samples"].max()), seeds, *tiles)
         mean = samples.mean(axis=1)
         if predicts_mean(self.model):
-            mean = self.model.predict_mean(y, mask)
+            mean = inference.predict_mean(y, y, mask, *tiles)
         std = samples.std(axis=1, ddof=1) if samples.shape[1] > 1 else np.zeros_like(mean)
         if not values.is_bounded:
             samples, mean, std = values.decode(samples), values.decode(mean), std * values.scale

@@ -189,6 +189,30 @@ def test_logs_count_by_weight():
     assert float(model.update_metrics({"std": 5.0}, 1)["std"]) == 2.0
 
 
+# -- what Keras offers and the models do not -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("image_data_format", "channels_first"), ("floatx", "float64"), ("dtype_policy", "bfloat16")],
+)
+def test_other_settings_of_keras_are_refused(name, value):
+    wanted = {"image_data_format": "channels_last"}.get(name, "float32")
+    getattr(keras.config, f"set_{name}")(value)
+    try:
+        with pytest.raises(
+            ValueError, match=rf"set_{name}\('{wanted}'\).*Received: {name}='{value}'"
+        ):
+            tiny_uai()
+    finally:
+        getattr(keras.config, f"set_{name}")(wanted)
+
+
+def test_quantization_is_refused():
+    with pytest.raises(NotImplementedError, match=r"weights=\"float16\".*Received: mode='int8'"):
+        tiny_uai().quantize("int8")
+
+
 # -- fit ------------------------------------------------------------------------------------------
 
 

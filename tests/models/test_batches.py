@@ -33,31 +33,50 @@ def test_values_under_an_explicit_mask_are_removed(one):
     assert all(v.dtype == tf.float32 for v in got.values())
 
 
+def test_integers_and_nan_are_taken_as_inpaint_takes_them():
+    model = tiny_uai()
+    y, mask = observations(model.measurement, 4)
+    for given in (mask, mask[..., 0], mask.astype(bool)):
+        integers = np.rint((images(4) + 1) * 127.5).astype("uint8")
+        got = model.unpack({"observation": integers, "mask": given})
+        np.testing.assert_allclose(got["y"], y, atol=1e-6)
+        same_bits(got["mask"], mask)
+    got = model.unpack(np.where(mask == 1, y, np.float32(np.nan)))
+    same_bits(got["y"], y)
+    same_bits(got["mask"], mask)
+
+
 def test_masks_of_channels():
     model = tiny_uai(CHANNELS)
     y, mask = observations(CHANNELS, 4)
     assert mask.shape == (4, 16, 16, 3)
-    for data in (y, {"observation": images(4), "mask": mask}):
+    nan = np.where(mask == 1, y, np.float32(np.nan))
+    for data in (y, nan, {"observation": images(4), "mask": mask}):
         got = model.unpack(data)
         same_bits(got["y"], y)
         same_bits(got["mask"], mask)
+    one = model.unpack({"observation": images(4), "mask": mask[..., :1]})
+    same_bits(one["mask"], np.repeat(mask[..., :1], 3, axis=-1))
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         ({"image": images(2)}, r"a dict with 'observation'. Received: a dict with \['image'\]"),
-        (images(2, (32, 32, 3)), r"shape \(N, 16, 16, 3\)\. Received: .*\(2, 32, 32, 3\)"),
-        (images(2, (16, 16, 1)), r"Received: observations of shape \(2, 16, 16, 1\)"),
-        (images(2)[0], r"Received: observations of shape \(16, 16, 3\)"),
+        (images(2, (32, 32, 3)), r"shape \(N, 16, 16, 3\).* Received: shape \(2, 32, 32, 3\)"),
+        (images(2, (16, 16, 1)), r"Received: shape \(2, 16, 16, 1\)"),
+        (images(2)[0], r"single images \.batch\(n\).*Received: shape \(16, 16, 3\)"),
         ((images(2), images(2)), "Received: a tuple of 2"),
+        (np.zeros((2, 16, 16, 3), "uint8"), r"integers need a mask.*Received: uint8 without"),
+        (np.zeros((2, 16, 16, 3), "int32"), r"uint8 or uint16, or floats.*Received: .* of int32"),
+        ({"observation": images(2), "clean": images(2) > 0}, r"`clean` must hold.* of bool"),
         (
-            {"observation": images(2), "mask": np.ones((2, 16, 16))},
-            r"Masks must have the shape \(N, 16, 16, 1\)\. Received: .*\(2, 16, 16\)",
+            {"observation": images(2), "mask": np.ones((2, 8, 16))},
+            r"`mask` must have shape \(N, 16, 16, 1\).* Received: shape \(2, 8, 16",
         ),
         (
             {"observation": images(2), "mask": np.ones((2, 16, 16, 3))},
-            r"Received: masks of shape \(2, 16, 16, 3\)",
+            r"Received: shape \(2, 16, 16, 3\)",
         ),
     ],
 )

@@ -1,5 +1,7 @@
 """`inpaint`, `predict_mean`, `predict`, `evaluate`: values, seeds, batches, sizes, masks."""
 
+import logging
+
 import keras
 import numpy as np
 import pytest
@@ -295,6 +297,26 @@ def test_pair_std_estimates_the_standard_deviation():
     pair = np.random.default_rng(0).normal(scale=0.7, size=(2, 50, 16, 16, 3)).astype("float32")
     missing = np.zeros((50, 16, 16, 1), "float32")
     assert float(pair_std(*pair, missing)) == pytest.approx(0.7, rel=0.02)
+
+
+def test_models_in_one_process_do_not_count_as_retracing():
+    """TensorFlow warns of a function that is traced often, and takes equal code for one function."""
+
+    class Network:
+        def double(self, x):
+            return 2.0 * x
+
+    warned = []
+    handler = logging.Handler()
+    handler.emit = warned.append
+    logging.getLogger("tensorflow").addHandler(handler)
+    try:
+        for _ in range(8):
+            function = inference.Inference(None).compiled("double", Network().double)
+            assert float(function(np.float32(3.0))) == 6.0
+    finally:
+        logging.getLogger("tensorflow").removeHandler(handler)
+    assert not warned
 
 
 # -- errors ----------------------------------------------------------------------------------------

@@ -230,6 +230,13 @@ def test_floats_of_another_scale_are_warned_of(client):
         client.inpaint(image, mask, num_samples=1)
 
 
+def test_a_closed_client_says_so(exported):
+    with Client(exported) as client:
+        assert client.contract
+    with pytest.raises(ValueError, match=r"before `close\(\)`.*Received: .* closed client of"):
+        client.inpaint(Y, MASK, num_samples=1)
+
+
 def test_errors_name_the_files(client, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"broken")
     (tmp_path / "good.png").write_bytes(encode(pixels()))

@@ -122,11 +122,15 @@ def test_files_and_floats_agree(serve):
         (np.uint8([[0, 127, 128, 255]]), [0, 0, 1, 1]),
         (np.uint8([[0, 0, 0, 0]]), [0, 0, 0, 0]),
         (np.uint16([[0, 65535, 200, 65535]]), [0, 1, 0, 1]),
+        (np.uint16([[0, 255, 127, 255]]), [0, 1, 0, 1]),
+        (np.uint8([[0, 1, 0, 1]]), [0, 1, 0, 1]),
+        (np.uint8([[[0] * 4, [0] * 3 + [255]] * 2]), [1, 0, 1, 0]),
+        (np.uint8([[[255] * 3 + [0], [255] * 4] * 2]), [0, 1, 0, 1]),
     ],
 )
 def test_masks_are_read_as_elsewhere(serve, mask, observed):
     """What is observed comes back; and it is what `files.mask_from_pixels` says."""
-    data = files.encode_image(mask)
+    data = encode(mask)
     observed = np.array([observed], bool)
     np.testing.assert_array_equal(files.mask_from_pixels(*files.decode_image(data)), observed)
     image = np.full((1, 4, 3), 250, "uint8")
@@ -173,8 +177,9 @@ REFUSED = {
     "mask of another size": (PNG, encode(np.zeros((9, 13), "uint8")), "must have the size of its image"),
     "mask that is none": (PNG, b"white", "`mask_bytes` must hold"),
     "mask without white": (PNG, encode(np.full((9, 14), 100, "uint8")), MASK),
-    "mask of zeros and ones": (PNG, encode(np.ones((9, 14), "uint8")), MASK),
-    "transparent mask": (PNG, encode(SOFT), MASK),
+    "mask of 2": (PNG, encode(np.full((9, 14), 2, "uint8")), MASK),
+    "transparent mask": (PNG, encode(SOFT), "white with transparent holes or black strokes"),
+    "mask without pixels": (PNG, encode(np.zeros((9, 14, 4), "uint8")), "transparent everywhere"),
     "pixels": (encode(np.zeros((64, 63, 4), "uint8")), b"", PIXELS),
     "png bomb": (png(2**31 - 1, 2**31 - 1), b"", PIXELS),
     "negative png": (png(2**32 - 1, 2**32 - 1), b"", PIXELS),
