@@ -67,7 +67,8 @@ def load(
             "sidecar" (NAME.mask.png or NAME_mask.png beside NAME.*, or the same path in a folder
             `masks` in or beside the folder; white = observed), a colour, "color:255,0,255" or
             "color:#ff00ff", or "nan" (floating point TIFF). For arrays: masks in their form or
-            `(N, H, W, 1)`, or a `.npy` file of them; NaN and masked values are always missing.
+            `(N, H, W, 1)`, one for all, or a `.npy` file of these; NaN and masked values are always
+            missing.
         never_fill: pixels that are neither observed nor filled, such as land in a map of the sea:
             bool `(H, W)` for all images, a list of one an image (1 = never filled), or the path of
             a `.npy` file or of an image file (white = never filled).
