@@ -17,12 +17,11 @@ def model():
         image_shape=(None, None, 3),
         generator={"input_fill": "push_pull", "predicts_mean": True},
         networks={"levels": 1},
-        sampler="TwoStage(4, 1.5)",
     )
     rng = np.random.default_rng(0)
     for weight in found.generator.weights:
         weight.assign(weight + 0.1 * rng.normal(size=weight.shape))
-    found.compile(loss_weights={"gan": 0.0, "z": 0.0, "y": 0.0, "splitting": 1.0})
+    found.compile("sgd", "sgd", loss_weights={"gan": 0.0, "z": 0.0, "y": 0.0, "splitting": 1.0})
     found.start = found.get_weights()
     return found
 
