@@ -1,13 +1,12 @@
 """Callback that warns of trainings that go wrong without an error."""
 
 import math
-import warnings
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_uai import measurements
+from keras_uai import checks, measurements
 from keras_uai.measurements.comparison import MOST
 
 #: Epochs in a row, and updates before them, after which a collapse is told.
@@ -123,7 +122,7 @@ class Diagnostics(keras.callbacks.Callback):
     def _warn(self, kind, text):
         if kind not in self._told:
             self._told.add(kind)
-            warnings.warn(f"{text}.", stacklevel=3)
+            checks.warn(f"{text}.")
 
 
 def _values(rows, name):

@@ -1,11 +1,9 @@
 """Comparison of the masks of data with those that a measurement draws."""
 
-import warnings
-
 import numpy as np
 from keras import ops
 
-from keras_uai import random, rng_streams
+from keras_uai import checks, random, rng_streams
 
 #: Numbers differ if their odds do by this factor, and they by this many standard errors.
 FACTOR, ERRORS = 1.5, 4.0
@@ -60,12 +58,11 @@ def mask_differences(measurement, mask, seed=0):
 def check_masks(measurement, mask):
     """Warns where masks of data are unlike those of a measurement; see `mask_differences`."""
     if found := mask_differences(measurement, mask):
-        warnings.warn(
+        checks.warn(
             "The masks of the data are unlike those of the measurement, from which a model learns "
             f"how images are damaged ({measurement!r}): {'; '.join(found)}. Choose the measurement "
             "that damaged the data; keras_uai.measurements.Empirical.from_dataset learns it from "
-            "their masks.",
-            stacklevel=3,
+            "their masks."
         )
 
 

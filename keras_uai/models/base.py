@@ -261,9 +261,7 @@ class InpaintingModel(keras.Model):
 
     def evaluate(self, x=None, *args, **kwargs):
         """Scores the model: `std`, with "clean" also `mse` and `mse_mean`; x as in `fit`."""
-        if not kwargs.get("_use_cached_eval_dataset"):  # else it is of `fit`, which checked it
-            x = checked(x, self)
-        return super().evaluate(x, *args, **kwargs)
+        return super().evaluate(checked(x, self), *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Returns one reconstruction an image, float32 in network units; x as in `fit`."""

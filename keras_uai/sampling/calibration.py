@@ -1,7 +1,5 @@
 """Spread calibration from damaged images: samples spread as far as their mean is wrong."""
 
-import warnings
-
 import numpy as np
 from keras import ops
 
@@ -102,7 +100,7 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
     error = _relative_error(ratios)
     found = _warnings(inflation, error, len(y), hidden_pixels, int(model.step))
     if found:
-        warnings.warn("The spread calibration is uncertain. " + " ".join(found), stacklevel=3)
+        checks.warn("The spread calibration is uncertain. " + " ".join(found))
     return {
         "inflation": inflation,
         "spread_skill": reached,

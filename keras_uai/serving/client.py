@@ -173,11 +173,10 @@ class Client:
                 "back."
             )
             if count := int(batch.vanished().sum()):
-                warnings.warn(
+                warn(
                     f"{count:,} of {int((~batch.seen).sum()):,} missing pixels vanish in the fixed "
                     "layout: they are filled with the mean of observed pixels around them, without "
-                    "the model, and their std is that of these pixels.",
-                    stacklevel=3,
+                    "the model, and their std is that of these pixels."
                 )
         ask, size = self._ask_floats, BATCH
         if limits is not None:

@@ -175,7 +175,8 @@ class Run:
         if not (self.settings["calibrate_spread"] and self.model.generator.predicts_mean):
             return None
         try:
-            fitted = self.model.calibrate_spread(self.data.train)
+            # An endless stream has enough crops of a few images, too.
+            fitted = self.model.calibrate_spread(self.data.stream(0))
         except ValueError as error:  # no reason to lose a training
             inflation = self.model.sampler.inflation
             print(f"The spread inflation stays {inflation}: {error}")
