@@ -26,7 +26,7 @@ def atomic_path(path):
         yield temporary
         _sync(temporary)
         os.replace(temporary, path)
-        _sync(folder)
+        _sync_folder(folder)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -136,14 +136,19 @@ def atomic_folder(path):
         finally:
             if os.path.lexists(old) and not os.path.lexists(path):
                 os.rename(old, path)
-        _sync(above)
+        _sync_folder(above)
 
 
 def _sync(path):
-    """Asks the system to bring a file or folder to the disk, where it can."""
+    """Brings a file to the disk. Some systems notice only here that it is full."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sync_folder(path):
+    """Brings the names in a folder to the disk, on systems that can."""
     with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync(path)

@@ -1,9 +1,12 @@
+import errno
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from keras_uai import files
+from keras_uai import atomic, files
 
 
 @pytest.mark.parametrize("write", [b"new", "new", lambda file: file.write(b"new")])
@@ -60,3 +63,85 @@ def test_folders_appear_whole(tmp_path):
         fail()
     assert (path / "x").read_text() == "two"
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_disk_that_is_full_when_it_is_brought_there(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "b.bin").write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        files.atomic_write(tmp_path / "b.bin", b"new")
+    assert (tmp_path / "b.bin").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["b.bin"]
+
+
+_KILLED = """
+import importlib.util, os, signal, sys
+
+spec = importlib.util.spec_from_file_location("atomic", sys.argv[1])
+atomic = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(atomic)
+calls = ("open", "write", "fsync", "close", "mkdir", "rename", "replace", "unlink", "rmdir")
+originals = {name: getattr(os, name) for name in calls}
+
+
+def write(name, content):
+    if name == "file":
+        atomic.atomic_write(name, content)
+    else:
+        with atomic.atomic_folder(name) as folder:
+            for part in "ab":
+                atomic.atomic_write(os.path.join(folder, part), content)
+
+
+def killed_before(number, name):
+    left = iter(range(number))
+
+    def counted(call):
+        def counting(*args, **kwargs):
+            if next(left, None) is None:
+                originals["write"](1, b"killed\\n")
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*args, **kwargs)
+
+        return counting
+
+    for call, original in originals.items():
+        setattr(os, call, counted(original))
+    write(name, "new")
+
+
+for name in ("file", "folder"):
+    number, code = 0, 9
+    while code:
+        if name == "file":
+            write(name, "old")
+        pid = os.fork()
+        if not pid:
+            killed_before(number, name)
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        found = []
+        for path in [name] if name == "file" else [f"folder/{part}" for part in "ab"]:
+            if os.path.exists(path):
+                with open(path) as file:
+                    found.append(file.read())
+        whole = [["old"], ["new"]] if name == "file" else [[], ["new", "new"]]
+        assert found in whole, (name, number, found)
+        if found == ["new", "new"] and code:
+            os.rename("folder", f"folder{number}")
+        number += 1
+    print(name, number)
+"""
+
+
+def test_killed_before_each_call_of_the_system(tmp_path):
+    """SIGKILL at any moment leaves the old or the new, whole; of a new folder, nothing or all."""
+    command = [sys.executable, "-c", _KILLED, atomic.__file__]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    numbers = [line.split()[1] for line in done.stdout.splitlines() if line != "killed"]
+    assert done.stdout.count("killed") == sum(map(int, numbers)) - 2
+    assert done.stdout.count("killed") > 20

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_uai import files
 from keras_uai.checks import is_given, is_observed
-from keras_uai.datasets.sources import Source
+from keras_uai.datasets.sources import CONTENTS_OF, Source
 
 EXTENSIONS = (".npy", ".npz")
 
@@ -57,6 +57,12 @@ class ArraySource(Source):
                 f"`mask_channels` must be 1 or the images' {channels}. "
                 f"Received: mask_channels={mask_channels}"
             )
+
+    def contents(self):
+        for arrays in (self.images, self.masks or []):
+            for array in arrays[:: -(-self.size // CONTENTS_OF)]:
+                yield f"{array.dtype}{array.shape}".encode()
+                yield np.ma.filled(array).tobytes()
 
     def _seen(self, index):
         """Bool `(H, W, C)`, True = observed."""

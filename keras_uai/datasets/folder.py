@@ -12,9 +12,10 @@ import numpy as np
 
 from keras_uai import files
 from keras_uai.datasets import damage
-from keras_uai.datasets.sources import EncodedSource, check_channels
+from keras_uai.datasets.sources import CONTENTS_OF, EncodedSource, check_channels
 
 _LOG = logging.getLogger("keras_uai")
+_CONTENTS_BYTES = 2**16  # of a file, in a digest
 
 
 class FolderSource(EncodedSource):
@@ -105,6 +106,15 @@ class FolderSource(EncodedSource):
 
     def read(self, indices):
         return ((int(index), self.file(index)) for index in indices)
+
+    def contents(self):
+        for paths in ([self.file(index) for index in range(self.size)], self.masks or []):
+            for number, path in enumerate(paths):
+                yield os.fsencode(os.path.relpath(path, self.folder)) + b"\0"
+                with contextlib.suppress(OSError):  # a link may lead nowhere
+                    yield f"{os.path.getsize(path)}\n".encode()
+                    if number % -(-self.size // CONTENTS_OF) == 0:
+                        yield files.read_bytes(path, _CONTENTS_BYTES)
 
     def state(self):
         digest = hashlib.sha256()

@@ -113,6 +113,9 @@ class RecordSource(EncodedSource):
     def label(self, index):
         return f"record {index} of {self.folder}"
 
+    def contents(self):
+        yield f"{self.name} {os.path.getsize(os.path.join(self.folder, self.about))}".encode()
+
     def state(self):
         stat = os.stat(os.path.join(self.folder, self.about))
         return {"file": [stat.st_size, stat.st_mtime_ns]}

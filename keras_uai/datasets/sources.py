@@ -1,10 +1,12 @@
 """Image sources: numbered lists of images with their decoders. Free of TensorFlow."""
 
 import dataclasses
+import errno
 import hashlib
 import json
 import logging
 import math
+import os
 
 import numpy as np
 from PIL import Image
@@ -14,6 +16,8 @@ from keras_uai.checks import check_integer
 from keras_uai.datasets import damage, geometry
 
 _LOG = logging.getLogger("keras_uai")
+CONTENTS_OF = 4096  # images, of whose contents a digest is
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EMFILE}
 _FORMAT = 3  # of caches on disk: raised when decoding, resizing or the files change
 
 
@@ -96,6 +100,17 @@ class Source:
         """A dict of JSON values that change when the files do."""
         return {}
 
+    def content_digest(self):
+        """Returns 16 hexadecimal digits that change with the images, not with place and dates."""
+        found = hashlib.sha256(str(self.size).encode())
+        for part in self.contents():
+            found.update(part)
+        return found.hexdigest()[:16]
+
+    def contents(self):
+        """Yields bytes that tell the images from others: contents of `CONTENTS_OF` of them."""
+        yield self.name.encode()
+
     def label(self, index):
         """Returns the name of an image for messages."""
         return f"image {index} of {self.name}"
@@ -127,6 +142,7 @@ class EncodedSource(Source):
             try:
                 found.append(self._prepare(index, file))
             except files.UnreadableImageError as error:
+                _check_is_there(error)
                 found.append(error)
             except ValueError as error:
                 raise ValueError(f"{self.label(index)}: {error}") from error
@@ -161,6 +177,19 @@ class EncodedSource(Source):
             return pixels, None
         observed = want.apply(observed[..., None])
         return np.where(observed, pixels, 0), observed
+
+
+def _check_is_there(error):
+    """Raises the cause of `error` if an image that was listed is gone, or its disk fails."""
+    while error := error.__cause__:
+        if (
+            isinstance(error, OSError)
+            and error.errno in _GONE
+            and not os.path.islink(error.filename)
+        ):
+            raise OSError(
+                error.errno, f"{error.strerror}. Images must stay where they are", error.filename
+            )
 
 
 def check_size(name, value):

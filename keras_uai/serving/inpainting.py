@@ -12,6 +12,7 @@ OUT/path/of/the/image/
 
 import collections
 import contextlib
+import errno
 import os
 import pathlib
 import signal
@@ -26,6 +27,8 @@ from keras_uai.metrics.progress import bar
 from keras_uai.serving import discovery
 from keras_uai.serving.client import Client
 from keras_uai.serving.transports import FailedError, UnavailableError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def run(options, paths):
@@ -72,7 +75,8 @@ def inpaint(client, found, out, num_samples=5, seed=0, overwrite=False, progress
 
     Returns:
         `(outcomes, stopped)`: a dict `{path: "written", "kept", or the image's error}`, and the
-        UnavailableError or KeyboardInterrupt after which the rest was not tried, or None.
+        UnavailableError (or KeyboardInterrupt, or OSError of a full or read-only disk) after which
+        the rest was not tried, or None.
     """
 
     def one(item):
@@ -85,9 +89,9 @@ def inpaint(client, found, out, num_samples=5, seed=0, overwrite=False, progress
             with files.atomic_folder(folder) as draft:
                 for name, data in contents.items():
                     pathlib.Path(draft, name).write_bytes(data)
-        except UnavailableError:  # ends the command; an OSError
-            raise
         except (ValueError, OSError, FailedError) as error:
+            if isinstance(error, UnavailableError) or getattr(error, "errno", 0) in _NO_ROOM:
+                raise  # ends the command
             return error
         return "written"
 
@@ -97,7 +101,7 @@ def inpaint(client, found, out, num_samples=5, seed=0, overwrite=False, progress
             for item, outcome in zip(found, client.map(one, found), strict=True):
                 outcomes[item.path] = outcome
                 advance(1)
-    except (UnavailableError, KeyboardInterrupt) as error:
+    except (OSError, KeyboardInterrupt) as error:
         return outcomes, error
     return outcomes, None
 

@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -88,6 +89,36 @@ def test_fingerprint_changes_with_the_files(tmp_path):
     changed = FolderSource(tmp_path, Preparation())
     assert changed.fingerprint() == first.fingerprint()
     assert changed.identity() == first.identity()
+
+
+def test_the_digest_of_the_contents_knows_no_place_and_no_dates(tmp_path):
+    def digest(folder, **arguments):
+        return FolderSource(tmp_path / folder, Preparation(**arguments)).content_digest()
+
+    folder_of_noise(tmp_path / "a", 3)
+    shutil.copytree(tmp_path / "a", tmp_path / "b", copy_function=shutil.copyfile)
+    before = digest("a")
+    assert digest("b") == before
+    os.rename(tmp_path / "b/0001.png", tmp_path / "b/00010.png")
+    assert digest("b") != before
+    os.rename(tmp_path / "b/00010.png", tmp_path / "b/0001.png")
+    data = bytearray((tmp_path / "b/0001.png").read_bytes())
+    data[-20] ^= 1
+    (tmp_path / "b/0001.png").write_bytes(data)
+    assert digest("b") != before
+    for i in range(3):
+        save(tmp_path / f"a/{i:04d}.mask.png", noise(9)[..., 0])
+    masked = digest("a", mask_from="sidecar")
+    save(tmp_path / "a/0000.mask.png", noise(8)[..., 0])
+    assert len({before, masked, digest("a", mask_from="sidecar")}) == 3
+
+
+def test_a_folder_that_vanishes_is_no_unreadable_image(tmp_path):
+    folder_of_noise(tmp_path / "a", 3)
+    source = FolderSource(tmp_path / "a", Preparation())
+    os.rename(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(OSError, match=r"No such file.*must stay where they are.*0000\.png"):
+        read(source)
 
 
 def test_every_image_format_is_read_and_others_are_named(tmp_path, caplog):

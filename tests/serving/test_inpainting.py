@@ -131,6 +131,22 @@ def test_an_unavailable_server_ends_the_command(photographs, tmp_path, monkeypat
     assert "3 not tried (the same command continues with them)" in text
 
 
+def test_a_full_disk_ends_the_command(photographs, tmp_path, monkeypatch, capsys):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    client = Fake()
+    with monkeypatch.context() as patch:
+        patch.setattr(inpainting.files, "atomic_folder", full)
+        assert outcome(client, [photographs], tmp_path / "out", patch) == 1
+    assert len(client.asked) == 1  # no image is filled in vain
+    text = capsys.readouterr().err
+    assert "No space left on device" in text
+    assert "3 not tried (the same command continues with them)" in text
+    assert outcome(client, [photographs], tmp_path / "out", monkeypatch) == 1
+    assert "2 written" in capsys.readouterr().err  # the third is broken
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_interrupted_while_writing(photographs, tmp_path, monkeypatch, capsys, error):
     """No part of a result is left, hidden or not; older results stay."""
