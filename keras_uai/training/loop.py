@@ -40,15 +40,18 @@ class Budget(keras.callbacks.Callback):
         self.group = group
         self.steps = state["steps"] if state else 0
         self.seconds = state["seconds"] if state else 0.0
+        self.means = state.get("means") if state else None
         self.signal = None
         self._received = 0
         self._last = None
         self._compiled = False
 
     def state(self):
-        """Returns a dict of JSON values to resume from."""
+        """Returns a dict of JSON values to resume from; all workers call it together."""
         images = self.steps * self.settings["batch_size"]
-        return {"steps": self.steps, "images": images, "seconds": round(self.seconds, 3)}
+        means = [float(keras.ops.convert_to_numpy(v)) for v in self.model.metrics_variables]
+        seconds = round(self.seconds, 3)
+        return {"steps": self.steps, "images": images, "seconds": seconds, "means": means}
 
     def progress(self):
         """Returns the share of the training that is done, in [0, 1]."""
@@ -144,6 +147,11 @@ class EpochEnd(keras.callbacks.Callback):
         self._skipped = 0  # of this epoch
         done, hidden = self.budget.steps % self.per_epoch, None if self.log else True
         self._bar = tqdm(total=self.per_epoch, initial=done, leave=False, disable=hidden)
+        if done and self.budget.means:  # the running means of the interrupted epoch go on
+            for variable, value in zip(
+                self.model.metrics_variables, self.budget.means, strict=True
+            ):
+                variable.assign(value)
 
     def on_train_batch_end(self, batch, logs=None):
         self._bar.update()
@@ -206,6 +214,7 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0, gr
     per_epoch = data.steps_per_epoch
     total = factory.total_steps(settings, per_epoch)
     budget = Budget(settings, total, group, state)
+    budget.set_model(model)
     log = run_folder.Log(folder, budget.steps) if group.is_chief else None
     callbacks = [*monitors, budget, EpochEnd(folder, log, budget, data, checkpoint_minutes)]
     if group.is_chief and backend.has_tensorflow():  # it writes; with JAX alone there is `log.csv`
@@ -224,7 +233,8 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0, gr
                 epochs=epoch + 1 if done else sys.maxsize,
                 callbacks=callbacks,
             )
+        state = budget.state()
         if group.is_chief:
             with group.chief_only():
-                run_folder.save_checkpoint(folder, model, budget.state())
-        return budget.state(), budget.signal
+                run_folder.save_checkpoint(folder, model, state)
+        return state, budget.signal

@@ -2,7 +2,7 @@
 
 ```
 runs/0003-uai-faces-drop_pixel_0.9-seed0/
-  settings.json       configuration, command, versions, hardware
+  settings.json       configuration, command, fingerprint of the data, versions, hardware
   log.csv             a row per epoch
   tensorboard/        the same for TensorBoard
   grids/              000120.png: after 120 steps; final.png
@@ -25,7 +25,7 @@ import filelock
 
 from keras_uai import files, measurements
 from keras_uai.presets.loading import RUN_MODEL as MODEL
-from keras_uai.presets.loading import RUN_SETTINGS as SETTINGS  # noqa: F401 (of a run folder)
+from keras_uai.presets.loading import RUN_SETTINGS as SETTINGS
 
 LOG, SCORES, STATE, CHECKPOINTS = "log.csv", "scores.json", "state.json", "checkpoints"
 
@@ -84,13 +84,25 @@ def create(root, name):
     return path
 
 
+def read_settings(folder):
+    """Returns the dict in `settings.json`."""
+    path = os.path.join(folder, SETTINGS)
+    if not os.path.exists(path):
+        raise ValueError(f"There is no run to resume: no file {path}. Received: --resume={folder}")
+    return files.read_json(path)
+
+
 def save_checkpoint(folder, model, state):
-    """Saves model, both optimizers and `state` (of `loop.Budget`), then removes older checkpoints."""
+    """Saves model, both optimizers and `state` (of `loop.Budget`), then removes older checkpoints.
+
+    A checkpoint that is there is kept: a step always has the same weights.
+    """
     root = os.path.join(folder, CHECKPOINTS)
     path = os.path.join(root, f"{state['steps']:06d}")
-    with files.atomic_folder(path) as draft:
-        model.save(os.path.join(draft, MODEL))
-        files.write_json(os.path.join(draft, STATE), state)
+    if not os.path.exists(path):
+        with files.atomic_folder(path) as draft:
+            model.save(os.path.join(draft, MODEL))
+            files.write_json(os.path.join(draft, STATE), state)
     for name in os.listdir(root):
         if name != os.path.basename(path):
             shutil.rmtree(os.path.join(root, name))
