@@ -41,7 +41,7 @@ def read(path, expected=None):
         if expected not in (None, digest(path)):
             raise ValueError("it is not the file that was saved with its config.json")
         with h5py.File(path, "r") as file:
-            return {name: _arrays(group) for name, group in file.items()}
+            return {name: arrays(group) for name, group in file.items()}
     except Exception as error:  # HDF5 has many kinds for damaged files
         raise ValueError(f"The weights cannot be read: {error}. Received: {path}") from error
 
@@ -61,7 +61,8 @@ def assign(network, values, name, path):
         variable.assign(values[variable.path].astype(variable.dtype, copy=False))
 
 
-def _arrays(group):
+def arrays(group):
+    """Returns `{path: array}` of all that an HDF5 group or file holds."""
     found = {}
 
     def visit(path, item):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_uai import datasets, measurements
+from keras_uai.datasets import opening
 from keras_uai.training import configuration
 from keras_uai.training.settings import MODELS
 
@@ -30,6 +31,21 @@ class Data:
         """The `ValueScaling` of the data."""
         split = train_split(self.settings)
         return datasets.scan_values(self.settings["data"], split, **self._arguments)
+
+    def fingerprint(self):
+        """Returns `{"images": number, "digest": text}` of the images, wherever they are."""
+        source = opening.make_source(self.settings["data"], **self._arguments)
+        return {"images": source.size, "digest": source.content_digest()}
+
+    def check_same(self, saved):
+        """Raises a ValueError where the images are not those of a saved fingerprint."""
+        if saved and saved != (now := self.fingerprint()):
+            raise ValueError(
+                "A run is resumed with the images it was started with; names or contents differ. "
+                f"Received: --data={self.settings['data']} with {now['images']} images, "
+                f"fingerprint {now['digest']}; the run has {saved['images']}, {saved['digest']}. "
+                "Put them back, or start a new run"
+            )
 
     def load(self, split, **arguments):
         """Calls `datasets.load` with the settings' data."""

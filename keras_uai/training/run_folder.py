@@ -89,7 +89,7 @@ def read_settings(folder):
     path = os.path.join(folder, SETTINGS)
     if not os.path.exists(path):
         raise ValueError(f"There is no run to resume: no file {path}. Received: --resume={folder}")
-    return files.read_json(path)
+    return files.read_json(path, "settings")
 
 
 def save_checkpoint(folder, model, state):

@@ -55,7 +55,11 @@ def main(given, command=None):
             except (ValueError, OSError, ImportError) as error:
                 print(f"error: {error}", file=sys.stderr)
                 return 2
-            return run.run()
+            try:
+                return run.run()
+            except (ValueError, OSError) as error:  # a full disk, images that are gone
+                print(f"error: {error}\nWhat was saved is kept. {run.hint}", file=sys.stderr)
+                return 2
     except (FloatingPointError, distribution.LostWorkerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -63,14 +67,13 @@ def main(given, command=None):
 
 def _saved_settings(folder, given):
     """Returns the settings of the run to resume; refuses and lists given settings that differ."""
-    path = os.path.join(folder, run_folder.SETTINGS)
-    if not os.path.exists(path):
-        raise ValueError(f"There is no run to resume: no file {path}. Received: --resume={folder}")
-    saved = files.read_json(path, "settings")["settings"]
+    saved = run_folder.read_settings(folder)["settings"]
     try:
         saved = configuration.resolve(dict(saved))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"The run's settings cannot be used: {error}. Received: {path}") from error
+        raise ValueError(
+            f"The run's settings cannot be used: {error}. Received: --resume={folder}"
+        ) from error
     if changed := configuration.differences(saved, given):
         lines = [f"  --{flag}: saved {old!r}, given {new!r}" for flag, old, new in changed]
         raise ValueError(
@@ -97,6 +100,8 @@ class Run:
         with group.watching():
             group.check_same(settings)
         self.data = Data(settings, places["data_dir"], places["download"])
+        if self.folder and group.is_chief:
+            self.data.check_same(run_folder.read_settings(self.folder).get("data"))
         with group.watching(), group.scope():
             self.model = factory.make_model(settings, self.data, places["skip_nonfinite"])
         if not group.is_chief:
@@ -109,9 +114,14 @@ class Run:
             print(json.dumps(settings, indent=2))
             started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
             record = {"settings": settings, "command": command, "started": started}
-            path = os.path.join(self.folder, run_folder.SETTINGS)
-            files.write_json(path, {**record, **environment.describe()}, indent=2)
+            record |= {"data": self.data.fingerprint(), **environment.describe()}
+            files.write_json(os.path.join(self.folder, run_folder.SETTINGS), record, indent=2)
         print(f"Run folder: {self.folder}")
+
+    @property
+    def hint(self):
+        """A sentence for users: how to resume this run."""
+        return f"Resume with:\n  python experiments/run.py --resume={self.folder or 'FOLDER'}"
 
     def run(self):
         """Trains and scores; returns the exit code."""
@@ -127,16 +137,15 @@ class Run:
         state, interrupted = loop.train(
             self.settings, data, folder, model, monitors, minutes, group
         )
-        resume = f"Resume with:\n  python experiments/run.py --resume={folder or 'FOLDER'}"
         if interrupted:
-            print(f"Stopped after {state['steps']} steps; everything is saved. {resume}")
+            print(f"Stopped after {state['steps']} steps; everything is saved. {self.hint}")
             return 128 + interrupted
         if group.is_chief:
             try:
                 with group.chief_only():
                     self._finish(state, monitors[0])
             except KeyboardInterrupt:
-                print(f"\nStopped before all was scored; the trained model is saved. {resume}")
+                print(f"\nStopped before all was scored; the trained model is saved. {self.hint}")
                 return 128 + signal.SIGINT
         with group.watching():
             group.exchange(0)  # the other workers wait for the chief
@@ -147,8 +156,9 @@ class Run:
         settings, folder, model = self.settings, self.folder, self.model
         calibration = self._calibrate()
         path = os.path.join(folder, run_folder.MODEL)
-        with files.atomic_path(path) as draft:
-            model.save(draft)
+        if not os.path.exists(path):  # scores begun belong to the file with its dates
+            with files.atomic_path(path) as draft:
+                model.save(draft)
         picture = monitor.draw("final")
         warned = (calibration or {}).get("warnings", ())
         result = evaluation.score(settings, folder, self.places["data_dir"], warned)

@@ -36,6 +36,8 @@ except SystemExit as done:
     assert done.code == 128 + signal.SIGINT, done.code
 evaluation.Monitor = whole
 assert main({fresh!r}) == 0
+from keras_uai.training import repeating
+assert repeating.rerun(os.path.join({fresh!r}["runs"], "0000-uai-drawn_faces-drop_pixel_0.5-seed0")) == 0
 assert not [name for name in sys.modules if name.startswith("tensorflow") and sys.modules[name]]
 """
 
@@ -58,6 +60,7 @@ def test_a_run_moves_to_jax_and_back(tiny, tmp_path, interrupt):  # noqa: F811
     code = _ON_JAX.format(script=script, folder=moved, fresh=fresh)
     said = run_on_jax(code, tmp_path / "cache")
     assert "SIGINT: saving after this step" in said
+    assert "agree to the last bit" in said  # the same seed, the same bits
     assert os.listdir(os.path.join(moved, "checkpoints")) == ["000011"]
     assert os.path.exists(os.path.join(moved, "grids", "000010.png"))
     scores = []
@@ -76,7 +79,7 @@ def test_a_run_moves_to_jax_and_back(tiny, tmp_path, interrupt):  # noqa: F811
         assert float(on_jax[column]) == close, column
 
     # A run that JAX began and ended is TensorFlow's to use.
-    folder = only_run(fresh)
+    folder = only_run(fresh).removesuffix("-rerun")
     record = files.read_json(os.path.join(folder, "scores.json"))
     assert record["versions"]["backend"] == "jax"
     assert np.isfinite(record["scores"]["model"]["mse"])

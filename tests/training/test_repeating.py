@@ -1,0 +1,159 @@
+"""A run that went wrong ends as if it had not: its repetition agrees, and a changed one does not."""
+
+import contextlib
+import io
+import os
+import shutil
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from keras_uai import files
+from keras_uai.training import repeating, run_folder, runner
+from tests.training.conftest import SMALL
+from tests.training.test_runner import only_run
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """Flags of a run of a second on a folder of noise."""
+    root = tmp_path_factory.mktemp("repeating")
+    for i in range(24):
+        pixels = np.random.default_rng(i).integers(0, 256, (16, 16, 3), "uint8")
+        files.write_image(root / f"photos/{i:02d}.png", pixels)
+    return {
+        "data": str(root / "photos"), "measurement": "DropPixel(0.5)", "model": "Splitting",
+        "generator": SMALL, "batch_size": 8, "gradient_accumulation_steps": 1, "steps": 3,
+        "steps_per_epoch": 1, "jit_compile": "false", "eval_images": 2, "num_samples": 2,
+        "eval_every": 0, "monitor_images": 0, "grid_images": 0, "runs": str(root / "runs"),
+        "checkpoint_minutes": 0.0,
+    }  # fmt: skip
+
+
+def main(given):
+    """Runs the flags; returns the exit code and what was printed as an error."""
+    with contextlib.redirect_stderr(io.StringIO()) as error:
+        return runner.main(given), error.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder(given):
+    """A run whose disk was full, whose images vanished and changed; each time it was resumed."""
+    photos, away = given["data"], given["data"] + "-away"
+    save = run_folder.save_checkpoint
+
+    def full(folder, model, state):
+        if state["steps"] == 2:
+            raise OSError(28, "No space left on device")
+        save(folder, model, state)
+
+    def vanishing(run):
+        os.rename(photos, away)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_folder, "save_checkpoint", full)
+        code, error = main(given)
+    folder = only_run(given)
+    assert code == 2
+    assert error.startswith("error: [Errno 28] No space left on device\nWhat was saved is kept. ")
+    assert error.endswith(f"--resume={folder}\n")
+    assert os.listdir(os.path.join(folder, "checkpoints")) == ["000001"]
+
+    shutil.move(f"{photos}/05.png", away)
+    code, error = main({"resume": folder})
+    assert code == 2
+    assert "the images it was started with" in error
+    assert "with 23 images" in error
+    assert "; the run has 24, " in error
+    shutil.move(away, f"{photos}/05.png")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner.Run, "_calibrate", vanishing)
+        code, error = main({"resume": folder})
+    assert code == 2
+    assert f"nor such a folder. Received: '{photos}'" in error
+    assert f"--resume={folder}" in error
+    os.rename(away, photos)
+    assert main({"resume": folder})[0] == 0
+    return folder
+
+
+def test_the_repetition_agrees(folder, capsys):
+    path = os.path.join(folder, "settings.json")
+    record = files.read_json(path)
+    files.write_json(path, {**record, "versions": {**record["versions"], "keras": "3.0"}})
+    assert repeating.rerun(folder) == 0
+    said = capsys.readouterr().out
+    assert f"{folder} and {folder}-rerun agree to the last bit" in said
+    assert f"keras differs: 3.0 in {folder}, now {record['versions']['keras']}" in said
+    assert repeating.rerun(folder) == 0  # only compared
+    shutil.rmtree(f"{folder}-rerun")
+
+
+def change_log(folder):
+    path = os.path.join(folder, "log.csv")
+    with open(path) as file:
+        text = file.read()
+    files.atomic_write(path, text.replace("\n2,2,16,", "\n2,2,17,"))
+
+
+def change_weights(folder):
+    path = os.path.join(folder, "model.keras")
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    stored = io.BytesIO(parts["model.weights.h5"])
+    with h5py.File(stored, "r+") as file:
+        found = []
+        file.visititems(lambda _, item: found.append(item) if hasattr(item, "dtype") else None)
+        weights = next(item for item in found if item.dtype.kind == "f")
+        weights[...] = weights[...] + 0.5
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in {**parts, "model.weights.h5": stored.getvalue()}.items():
+            archive.writestr(name, data)
+
+
+def change_scores(folder):
+    path = os.path.join(folder, "scores.json")
+    record = files.read_json(path)
+    record["scores"]["nearest"]["mse"] = 0.5
+    files.write_json(path, record)
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        (lambda folder: None, ""),
+        (change_log, "log.csv, step 2, images: 16 and 17"),
+        (change_weights, "model.keras, "),
+        (change_scores, "scores.json, nearest, mse: 0."),
+    ],
+)
+def test_the_first_difference_is_named(folder, tmp_path, change, difference):
+    other = str(tmp_path / "other")
+    shutil.copytree(folder, other)
+    change(other)
+    found = repeating.first_difference(folder, other)
+    assert found.startswith(difference)
+    assert bool(found) == bool(difference)
+
+
+@pytest.mark.parametrize(
+    ("missing", "settings", "message"),
+    [
+        ("scores.json", {}, "must be finished"),
+        (None, {"minutes": 2.0}, "--minutes=2"),
+        ("settings.json", {}, "no file"),
+    ],
+)
+def test_runs_that_cannot_be_repeated(folder, tmp_path, missing, settings, message):
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    record = files.read_json(other / "settings.json")
+    record["settings"] |= settings
+    files.write_json(other / "settings.json", record)
+    if missing:
+        os.remove(other / missing)
+    with pytest.raises(ValueError, match=message):
+        repeating.rerun(str(other))
