@@ -5,6 +5,7 @@ import importlib.metadata
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.testing import ROOT
 
@@ -64,3 +65,10 @@ def test_what_is_declared_is_installed(required):
     for name, requirement in required.items():
         version = importlib.metadata.version(name)
         assert requirement.specifier.contains(version, prereleases=True), f"{name} {version}"
+
+
+def test_the_licences_are_listed(required):
+    """`tools/licences` makes the list."""
+    listed = (ROOT / "experiments" / "licences.md").read_text(encoding="utf-8")
+    assert not [name for name in required if f"| **{canonicalize_name(name)}** |" not in listed]
+    assert not [line for line in listed.splitlines() if line.endswith(("|  |", "UNKNOWN |"))]
