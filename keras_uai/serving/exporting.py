@@ -48,6 +48,7 @@ def export(
 
     Raises:
         ValueError: if `path` is no version or exists, or another argument is wrong.
+        OSError: if the disk is full, or cannot be written.
         RuntimeError: on another backend than TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
@@ -83,8 +84,11 @@ def export(
     with files.atomic_folder(path) as draft:
         module, functions = signatures.build(_float32(model), contract, weights)
         concrete = {name: function.get_concrete_function() for name, function in functions.items()}
-        tf.saved_model.save(module, draft, signatures=concrete)
-        assets.write(pathlib.Path(draft), contract, name_on_servers(path, name), functions)
+        try:
+            tf.saved_model.save(module, draft, signatures=concrete)
+            assets.write(pathlib.Path(draft), contract, name_on_servers(path, name), functions)
+        except tf.errors.OpError as error:  # TensorFlow's own for a full disk
+            raise OSError(f"The export cannot be written: {error.message}") from error
     return str(path)
 
 

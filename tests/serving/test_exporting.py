@@ -57,11 +57,11 @@ def test_failures_leave_nothing(tiny, tmp_path, monkeypatch):
     tiny.export(tmp_path / "1")
 
     def fails(*arguments):
-        raise RuntimeError("disk full")
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
     monkeypatch.setattr(assets, "write", fails)
     for path in (tmp_path / "1", tmp_path / "2"):
-        with pytest.raises(RuntimeError, match="disk full"):
+        with pytest.raises(OSError, match="export cannot be written: No space left"):
             tiny.export(path, overwrite=True)
     assert (tmp_path / "1/saved_model.pb").exists()
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["1"]
