@@ -136,6 +136,8 @@ class EvaluationData:
                 "`--clean_data` is for images that are damaged already (--mask_from). "
                 f"Received: --clean_data={self.clean_data!r} alone"
             )
+        if not os.path.isdir(self.clean_data):
+            raise ValueError(f"`--clean_data` must be a folder. Received: {self.clean_data!r}")
         damaged, clean = (
             {damage.stem(path) for path in damage.split_listing(folder.listing(root)[0])[0]}
             for root in (self.given["data"], self.clean_data)

@@ -238,7 +238,7 @@ def _parts(batches, crop):
         given = batch if isinstance(batch, dict) else {"clean": batch}
         if "observation" in given:
             return given
-        images = checks.to_numpy(given["clean"])
+        images = checks.images("clean", given["clean"], bounded=False)
         return {"observation": images, "mask": np.ones((*images.shape[:3], 1)), **given}
 
     position = 0

@@ -71,7 +71,8 @@ def skipping(batches, **compile_arguments):
         The logs of the poisoned batch; the variables that it changed; and those that differ from
         the training without it, whose step counter was moved on.
     """
-    model = tiny(models.AmbientGAN, ema_decay=0.9, networks={"normalization": "batch"})
+    networks = {"normalization": "batch"}
+    model = tiny(models.AmbientGAN, ema_decay=0.9, networks=networks, values="float32")
     model.compile(skip_nonfinite=True, **compile_arguments)
     poisoned = {**batches[1], "observation": batches[1]["observation"] * np.float32(1e38)}
 

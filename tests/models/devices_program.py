@@ -30,7 +30,8 @@ def splitting():
 
     It skips its second batch, which is not finite where the second device computes.
     """
-    model = tiny(models.Splitting, networks={**SMALL, "normalization": "batch"}, ema_decay=0.9)
+    networks = {**SMALL, "normalization": "batch"}
+    model = tiny(models.Splitting, networks=networks, ema_decay=0.9, values="float32")
     model.compile(*descent(), gradient_accumulation_steps=2, skip_nonfinite=True)
     return model, 8
 
