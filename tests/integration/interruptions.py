@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import sys
 import threading
@@ -176,24 +177,21 @@ def assert_same(name, whole, part):
 
 def check(name, command, root, moments):
     """Kills a command at moments; what it leaves must be whole, and its end as that of a whole run."""
-    whole, kills, chain = root / "whole", 0, 0
+    whole, part = root / "whole", root / "part"
     begun = time.monotonic()
     assert not attempt(functools.partial(command, whole))
     seconds = time.monotonic() - begun
     for moment in moments:
-        part = root / f"part{chain}"
         moment = moment if isinstance(moment, tuple) else moment * seconds
-        killed = attempt(functools.partial(command, part), moment)
-        kills += killed
-        read(part)
-        if not killed:
+        while not attempt(functools.partial(command, part), moment):  # it ended before
             assert isinstance(moment, float), f"{name} was not killed {moment}"
             assert_same(name, whole, part)
-            chain += 1
-    part = root / f"part{chain}"
+            shutil.rmtree(part)
+            moment *= 0.7
+        read(part)
     assert not attempt(functools.partial(command, part))
     assert_same(name, whole, part)
-    print(f"{name}: killed {kills} times, ended as a whole run", flush=True)
+    print(f"{name}: killed {len(moments)} times, ended as a whole run", flush=True)
     return whole
 
 
