@@ -87,7 +87,7 @@ def bomb(width, height):
 
 @pytest.mark.parametrize(
     ("side", "message"),
-    [(10_000, "at most 33 million pixels"), (60_000, "Received: .* bomb")],
+    [(10_000, "at most 33 million pixels"), (60_000, "Received: more than 536,870,912 pixels")],
 )
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_bombs_are_not_decoded(side, message):
