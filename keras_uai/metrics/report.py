@@ -62,7 +62,7 @@ def describe(result):
             f" Warning: the samples' spread is inflated by {inflation:.3g}, above "
             f"{LARGE_INFLATION}: they hardly differ by themselves, and it may be noise."
         )
-    return " ".join([text, *result["warnings"]])
+    return " ".join([text, *result.get("warnings", [])])
 
 
 def table(result):
