@@ -76,7 +76,7 @@ class Diagnostics(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, **(logs or {})}
         self.history = [old for old in self.history if int(old["epoch"]) <= epoch] + [row]
-        if int(self.model.step) >= STEPS and len(self.history) >= EPOCHS:
+        if int(ops.convert_to_numpy(self.model.step)) >= STEPS and len(self.history) >= EPOCHS:
             self._examine_losses()
         self._examine_scores()
 

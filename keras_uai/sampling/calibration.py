@@ -98,7 +98,9 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
         )
     model.sampler = sampler.with_inflation(inflation)
     error = _relative_error(ratios)
-    found = _warnings(inflation, error, len(y), hidden_pixels, int(model.step))
+    found = _warnings(
+        inflation, error, len(y), hidden_pixels, int(ops.convert_to_numpy(model.step))
+    )
     if found:
         checks.warn("The spread calibration is uncertain. " + " ".join(found))
     return {

@@ -51,7 +51,7 @@ class Monitor(keras.callbacks.Callback):
         with self.group.chief_only():
             if self.scores is not None:
                 logs.update({f"val_{n}": value for n, value in self.scores.measure().items()})
-            self.draw(f"{int(self.model.step):06d}")
+            self.draw(f"{int(keras.ops.convert_to_numpy(self.model.step)):06d}")
 
     def draw(self, name):
         """Writes `grids/NAME.png` of the same images with the same seeds; returns its path."""
