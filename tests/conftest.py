@@ -28,6 +28,12 @@ def pytest_configure(config):
     hypothesis.settings.load_profile("keras_uai")
 
 
+def pytest_collection_modifyitems(items):
+    """Begins with the folders of slow files, so that no process is left with one at the end."""
+    slow = {"training", "tools", "models", "integration", "experiments"}
+    items.sort(key=lambda item: slow.isdisjoint(item.path.parts))
+
+
 @pytest.fixture(scope="session")
 def long(request):
     """Whether the long version of a test is to run."""

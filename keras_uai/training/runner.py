@@ -185,8 +185,9 @@ class Run:
         if not (self.settings["calibrate_spread"] and self.model.generator.predicts_mean):
             return None
         try:
-            # An endless stream has enough crops of a few images, too.
-            fitted = self.model.calibrate_spread(self.data.stream(0))
+            # An endless stream has many crops of a few images.
+            crops = self.settings["crop_size"] is not None
+            fitted = self.model.calibrate_spread(self.data.stream(0) if crops else self.data.train)
         except ValueError as error:  # no reason to lose a training
             inflation = self.model.sampler.inflation
             print(f"The spread inflation stays {inflation}: {error}")

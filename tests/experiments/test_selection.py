@@ -77,8 +77,10 @@ def test_invalid_trials(texts, message):
 # -- a search -------------------------------------------------------------------------------------
 
 
-def test_a_search_interrupted_once(options, monkeypatch, capsys):
+def test_a_search_interrupted_once(options, monkeypatch, capsys, long):
     """Two trials of real trainings; the first command is interrupted before the second."""
+    if not long:
+        pytest.skip("takes longer: --long")
     call = Call({"lambda_z=1": jobs.SignalError(2)})
     monkeypatch.setattr(jobs, "call", call)
     assert Selection(options).run() == 130

@@ -40,9 +40,8 @@ LONG = {"latent_dim": 4, "discriminator": SMALL, "encoder": SMALL, "lambda_gan":
 LONG |= {"eval_every": 2, "monitor_images": 3, "grid_images": 2, "grid_samples": 2}
 #: Where a command is killed in the short version: before or after a file or folder appears.
 MOMENTS = {
-    "train": [("before", "000002"), ("after", "000004"), ("before", "model.keras")]
-    + [("after", "model.npz")],
-    "evaluate": [("before", "nearest.npz"), ("after", "results.json")],
+    "train": [("after", "000004"), ("before", "model.keras"), ("after", "model.npz")],
+    "evaluate": [("before", "nearest.npz")],
     "export": [("before", "1")],
     "inpaint": [("before", "b"), ("after", "c")],
 }

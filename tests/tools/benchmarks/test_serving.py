@@ -2,11 +2,15 @@
 
 import json
 
+import pytest
+
 from benchmarks import models, serving
 from tests.testing import tiny_uai
 
 
-def test_the_benchmark(monkeypatch):
+def test_the_benchmark(monkeypatch, long):
+    if not long:
+        pytest.skip("takes longer: --long")
     model = tiny_uai(
         image_shape=(None, None, 3), networks={"levels": 1}, generator={"predicts_mean": True}
     )
