@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def long(request):
-    """Whether the long version of a test is to run."""
+    """Returns whether the long versions of tests run."""
     return request.config.getoption("long")
 
 

@@ -9,9 +9,9 @@ from keras import ops
 from keras_uai import checks, measurements
 from keras_uai.measurements.comparison import MOST
 
-#: Epochs in a row, and updates before them, after which a collapse is told.
+#: Consecutive epochs, and updates before them, after which a collapse is reported.
 EPOCHS, STEPS = 5, 1000
-#: `d_loss` of a discriminator that says the same of all images, and the share of it that is little.
+#: `d_loss` of a discriminator with equal outputs for all images, and the share of it that is low.
 CHANCE = {"hinge": 2.0, "minimax": 2.0 * math.log(2.0), "least_squares": 0.25}
 LITTLE = 0.05
 #: Share of the data's spread below which samples are equal: less than a level of 8 bits.
@@ -26,13 +26,13 @@ class Diagnostics(keras.callbacks.Callback):
 
     - Before the first step: the masks of the data are unlike those of the model's measurement.
     - The discriminator wins outright: for 5 epochs in a row `d_loss` is below a twentieth of that
-      of a discriminator that says the same of all images, and `gan_loss` does not fall.
+      of a discriminator with equal outputs for all images, and `gan_loss` does not fall.
     - The samples no longer differ: for 5 epochs in a row their `std` is below 1% of the standard
       deviation of the data's observed values.
     - The validation score (`val_crps`, else a `val_mse`) was worse than in the best epoch by more
       than 5%, three times in a row. Place this callback after those that score.
 
-    Collapses are told after 1000 updates: before, samples may not differ yet.
+    A collapse is not reported before 1000 updates, since samples may not differ until then.
 
     Args:
         dataset: batches as `fit` takes them, of the callback's own; the first 64 images are read.

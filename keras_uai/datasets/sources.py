@@ -182,11 +182,8 @@ class EncodedSource(Source):
 def _check_is_there(error):
     """Raises the cause of `error` if an image that was listed is gone, or its disk fails."""
     while error := error.__cause__:
-        if (
-            isinstance(error, OSError)
-            and error.errno in _GONE
-            and not os.path.islink(error.filename)
-        ):
+        is_gone = isinstance(error, OSError) and error.errno in _GONE
+        if is_gone and not os.path.islink(error.filename):
             raise OSError(
                 error.errno, f"{error.strerror}. Images must stay where they are", error.filename
             )

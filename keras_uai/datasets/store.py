@@ -18,9 +18,9 @@ import filelock
 import numpy as np
 
 from keras_uai import files
-from keras_uai.atomic import free_memory
 from keras_uai.datasets.masks import unpack
 from keras_uai.datasets.sources import digest
+from keras_uai.files import free_memory
 
 _LOG = logging.getLogger("keras_uai")
 _NAMED_AT_MOST = 10  # skipped images, in the log
@@ -104,7 +104,7 @@ class Store:
         return values, self._mapped[end : self._ends(self.index[index])]
 
     def _ends(self, index):
-        """Where the records `(..., 3)` of an index end in the file."""
+        """Returns the offsets in the file at which the records of an index `(..., 3)` end."""
         offset, height, width = np.moveaxis(index, -1, 0)
         pixels = height * width
         bits = -(-pixels * (self.mask_channels or 0) // 8)

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_uai import checks, random, rng_streams
 
-#: Numbers differ if their odds do by this factor, and they by this many standard errors.
+#: Two means differ if their odds differ by this factor and they by this many standard errors.
 FACTOR, ERRORS = 1.5, 4.0
 #: Images compared, at least and at most, and mask values at most.
 LEAST, MOST, VALUES = 8, 64, 2**25
@@ -67,7 +67,7 @@ def check_masks(measurement, mask):
 
 
 def _differ(one, other):
-    """Whether the means of two samples of shares differ, in size and beyond chance."""
+    """Returns whether two sample means differ by more than `FACTOR` and `ERRORS` allow."""
     a, b = one.mean(dtype="float64"), other.mean(dtype="float64")
     error = np.sqrt(sum(v.var(ddof=1, dtype="float64") / len(v) for v in (one, other)))
     low, high = sorted((a * (1.0 - b), b * (1.0 - a)))
@@ -75,7 +75,7 @@ def _differ(one, other):
 
 
 def _statistics(missing):
-    """Shares `(N, M)` of bool `(N, H, W, M)`: of what is missing, and of its missing neighbours."""
+    """Returns the shares `(N, M)` of missing pixels, and of missing neighbours of these."""
     pairs = [
         (missing[:, :-1], missing[:, 1:]),
         (missing[:, :, :-1], missing[:, :, 1:]),

@@ -44,7 +44,8 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
         Dict: `inflation`, the `spread_skill` reached, its `standard_error` over images (infinite
         for one image), the numbers of `images` and `hidden_pixels` behind it, and `warnings`, a
         list of sentences: empty, unless the inflation is above 2.5, the standard error above 5% of
-        the ratio, the images fewer than 10, or the model had less than 1000 updates. They are also given as a warning.
+        the ratio, the images fewer than 10, or the model had less than 1000 updates. They are also
+        issued as a warning.
 
     Raises:
         ValueError: if the generator predicts no mean, nothing can be hidden, or no inflation from

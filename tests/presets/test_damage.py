@@ -73,6 +73,6 @@ def test_a_changed_preset_or_run_has_its_weights_or_says_what_is_wrong(model, wh
 
 @given(st.data())
 def test_the_settings_of_a_changed_run_are_resumed_or_refused(whole, data):
-    """What is resumed has all settings; a refusal is one line on standard error."""
+    """A resumed run has all settings; a refusal is one line on standard error."""
     with changed(whole, data, "run/settings.json") as folder:
         assert runner.main({"resume": str(folder), "dry_run": True}) in (0, 2)

@@ -77,7 +77,7 @@ def test_arrays_in_the_graph(serve, pair, seed, num_samples, fits):
 @given(images_and_masks(st.sampled_from((3, 3, 3, 1, 4))))
 @pytest.mark.filterwarnings("ignore:All observed values")
 def test_arrays_given_to_a_client(tiny, pair):
-    """What is sent has the model's form, and the image comes back where it is seen."""
+    """Requests have the model's shapes and dtypes; observed pixels come back unchanged."""
     prepared = attempt(images.prepare, *pair, Contract.of(tiny))
     if prepared is None:
         return

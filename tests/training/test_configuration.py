@@ -212,7 +212,7 @@ def values_of(name):
 @example({"image_size": 10**999, "learning_rate": float("nan")})
 @example({"model": []})
 def test_any_values_are_settings_or_say_why_not(given_):
-    """What is taken resolves to itself, holds what was given, and is JSON."""
+    """Accepted settings resolve to themselves, contain the given ones, and are JSON."""
     found = attempt(configuration.resolve, {**LEAST, **given_})
     if found is None:
         return
