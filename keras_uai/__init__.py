@@ -10,10 +10,11 @@ import keras_uai.backend  # noqa: F401  first: its message says how to run witho
 from keras_uai import layers, losses, measurements, models, networks, random, sampling, values
 from keras_uai.version import __version__
 
-_LAZY = ("callbacks", "datasets", "files", "metrics", "presets", "serving", "training")
+_LAZY = ("callbacks", "datasets", "fields", "files", "metrics", "presets", "serving", "training")
 
 __all__ = [
     "__version__",
+    "fill",
     "layers",
     "losses",
     "measurements",
@@ -29,8 +30,10 @@ __all__ = [
 def __getattr__(name):
     if name in _LAZY:
         return importlib.import_module(f"keras_uai.{name}")
+    if name == "fill":
+        return importlib.import_module("keras_uai.fields").fill
     raise AttributeError(f"module 'keras_uai' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted(set(globals()) | set(_LAZY))
+    return sorted(set(globals()) | {"fill", *_LAZY})

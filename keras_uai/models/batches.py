@@ -130,12 +130,14 @@ def _checks_of(model):
 
 
 def unpack(data, model, required=()):
-    """Returns a batch as a dict of float32 `y`, `mask` and, where given, `clean` and `unpaired`.
+    """Returns a batch as a dict of float32 `y`, `mask` and, where given, `clean`, `unpaired`, `seen`.
 
     Args:
         data: y `(N, H, W, C)`: floats in network units, `measurement.tau` or NaN where missing, or
             integers as `model.values` scales them; or a dict with `observation` and, where known,
-            `mask`, `clean` and `unpaired`; or a tuple of one of these.
+            `mask`, `clean`, `unpaired` and `seen`; or a tuple of one of these. `seen`, of the shape
+            of `mask`, is 0 where an observed value is to be hidden and scored; by default, the
+            model chooses.
         model: An `InpaintingModel`.
         required: Names that the dict must have.
 
@@ -174,6 +176,8 @@ def unpack(data, model, required=()):
     for name in ("clean", "unpaired"):
         if data.get(name) is not None:
             batch[name] = _network_units(data[name], model.values)
+    if data.get("seen") is not None:
+        batch["seen"] = mask * ops.cast(data["seen"], "float32")
     return batch
 
 
@@ -190,11 +194,12 @@ def check_batch(data, model):
             dtype = keras.backend.standardize_dtype(data[name].dtype)
             if "float" not in dtype:
                 checks.check_dtype(dtype, model.values, name, known)
-    if data.get("mask") is not None:
-        shape = tuple(data["mask"].shape)
-        shape = (*shape, 1) if len(shape) == 3 else shape
-        channels = 1 if shape[-1:] == (1,) else model.measurement.mask_channels
-        _check_shape(shape, (*data["observation"].shape[1:3], channels), "mask")
+    for name in ("mask", "seen"):
+        if data.get(name) is not None:
+            shape = tuple(data[name].shape)
+            shape = (*shape, 1) if len(shape) == 3 else shape
+            channels = 1 if shape[-1:] == (1,) else model.measurement.mask_channels
+            _check_shape(shape, (*data["observation"].shape[1:3], channels), name)
 
 
 def _check_shape(shape, wanted, name):

@@ -168,7 +168,7 @@ class UAI(InpaintingModel):
         w, y, mask_y = self.loss_weights, batch["y"], batch["mask"]
         letter = self.discriminator_domain
         logs, fakes, g_loss, d_loss = {}, [], 0.0, 0.0
-        y_seen, mask_seen = self._split(y, mask_y, keys)
+        y_seen, mask_seen = self._split(batch, keys)
         features = self.generator.observe(y_seen, mask_seen, training=training)
         if w["splitting"] and self.generator.predicts_mean:
             hidden = mask_y - mask_seen
@@ -236,10 +236,13 @@ class UAI(InpaintingModel):
         logs["g_loss"] = g_loss
         return d_loss, g_loss, logs
 
-    def _split(self, y, mask_y, keys):
+    def _split(self, batch, keys):
         """Returns the observation that G sees: y, or a part of it if hidden pixels are scored."""
+        y, mask_y = batch["y"], batch["mask"]
         if not (self.loss_weights["energy"] or self.loss_weights["splitting"]):
             return y, mask_y
+        if "seen" in batch:
+            return self.measurement(y, batch["seen"]), batch["seen"]
         mask_seen = measurements.split_mask(
             self.measurement,
             mask_y,

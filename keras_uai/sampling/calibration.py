@@ -34,7 +34,7 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
     Args:
         model: An `InpaintingModel` whose generator has `predicts_mean=True`.
         dataset: Images as `fit` takes them, arrays or batches, of one image size; clean images are
-            not used. Training images will do.
+            not used. Training images will do. What batches with "seen" do not show is hidden.
         images: Largest number of images used.
         ratio: Share of the observed pixels that is hidden. `None`: see above.
         spread_skill: The ratio to reach. Less makes samples smoother and overconfident.
@@ -65,16 +65,18 @@ def calibrate_spread(model, dataset, images=512, ratio=None, spread_skill=1.0, b
         raise ValueError(f"`ratio` must be in (0, 1). Received: ratio={ratio!r}")
     dropout = getattr(model, "context_dropout", 0.0)
     ratio = (0.8 if dropout else 0.1) if ratio is None else ratio
-    y, mask = _observations(model, dataset, checks.check_integer("", "images", images, 1))
+    y, mask, given = _observations(model, dataset, checks.check_integer("", "images", images, 1))
     keys = random.key(model.seed, rng_streams.CALIBRATION, np.arange(len(y)))
     rows = max(1, min(batch_size, PIXELS // (y.shape[1] * y.shape[2])) // 2)
     ratios, hidden_pixels = [], 0
     by_measurement = float(getattr(model, "split_by_measurement", 0.0) > 0.0)
-    for everything in (0.0, 1.0) if dropout else (0.0,):
-        seen = measurements.split_mask(
-            model.measurement, mask, keys, (ratio, ratio), by_measurement, everything
-        )
-        seen = ops.convert_to_numpy(seen)
+    for everything in (0.0, 1.0) if dropout and given is None else (0.0,):
+        seen = given
+        if seen is None:
+            seen = measurements.split_mask(
+                model.measurement, mask, keys, (ratio, ratio), by_measurement, everything
+            )
+            seen = ops.convert_to_numpy(seen)
         hidden = mask - seen
         if not hidden.any():
             raise ValueError(
@@ -198,15 +200,19 @@ class _SpreadSkill:
 
 
 def _observations(model, dataset, images):
-    """Returns the first observations of a data set and their masks, float32 arrays of one size."""
+    """Returns the first observations of a data set, float32 arrays of one size.
+
+    They are y, its mask, and the part of the mask that is seen, or None where this is not given.
+    """
     from keras_uai.models.batches import checked  # models build on sampling
 
     dataset, found, count = checked(dataset, model), [], 0
     if isinstance(dataset, dict):  # of arrays
-        dataset = [{name: dataset[name][:images] for name in ("observation", "mask")}]
+        dataset = [{k: v[:images] for k, v in dataset.items() if v is not None}]
     for data in dataset:
         batch = model.unpack(data)
-        part = [ops.convert_to_numpy(batch[name])[: images - count] for name in ("y", "mask")]
+        names = [name for name in ("y", "mask", "seen") if name in batch]
+        part = [ops.convert_to_numpy(batch[name])[: images - count] for name in names]
         part = [pad_to_multiple(v, model.generator.stride) for v in part]
         if found and part[0].shape[1:] != found[0][0].shape[1:]:
             raise ValueError(
@@ -219,4 +225,5 @@ def _observations(model, dataset, images):
             break
     if not count:
         raise ValueError("`dataset` must not be empty. Received: no batch")
-    return tuple(np.concatenate(parts).astype("float32") for parts in zip(*found, strict=True))
+    parts = [np.concatenate(part).astype("float32") for part in zip(*found, strict=True)]
+    return parts if len(parts) == 3 else [*parts, None]

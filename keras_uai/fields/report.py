@@ -1,0 +1,112 @@
+"""How well values that were hidden are filled: the model beside methods that need no training."""
+
+import numpy as np
+
+from keras_uai.fields.low_rank import LowRank
+from keras_uai.metrics import Scores, baselines
+
+#: Frames scored at most, and missing pixels of a frame up to which the biharmonic equation is solved.
+FRAMES, BIHARMONIC = 40, 60_000
+
+COLUMNS = {
+    "rmse": "RMSE",
+    "bias": "bias",
+    "crps": "CRPS",
+    "coverage_90": "in 90%",
+    "spread_skill": "spread/error",
+}
+
+
+class Report(dict):
+    """Scores of the model and of classical methods on hidden values, in the user's units.
+
+    A dict: `methods`, a dict of dicts of scores by name; `hidden_values` and `frames`, their
+    numbers; `best`, the name of the method with the least RMSE; `notes`, a list of sentences; and
+    `training`. As text it is a table.
+    """
+
+    def as_dict(self):
+        """Returns a plain dict for JSON."""
+        return dict(self)
+
+    def __str__(self):
+        rows = [["", *COLUMNS.values()]]
+        for name, scores in self["methods"].items():
+            rows.append([name, *(_number(scores.get(key)) for key in COLUMNS)])
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if i else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        ]
+        head = (
+            f"On {self['hidden_values']:,} observed values of {self['frames']} frames that were "
+            "hidden:"
+        )
+        return "\n".join([head, *(line.rstrip() for line in lines), *self["notes"]])
+
+    __repr__ = __str__
+
+
+def classical(stack, seen, frames):
+    """Yields `(name, fill)` of the methods that apply; `fill(t)` is a frame `(H, W, C)`."""
+    values = np.where(seen, stack.values, np.float32(0))
+    every = np.moveaxis(values, -1, 0)[np.moveaxis(seen, -1, 0)]
+    ends = np.cumsum([part.sum() for part in np.moveaxis(seen, -1, 0)])[:-1]
+    means = np.array([part.mean() if len(part) else 0.0 for part in np.split(every, ends)])
+    yield "mean", lambda t: np.broadcast_to(means, values.shape[1:]).astype("float32")
+
+    def in_space(method):
+        return lambda t: method(values[t][None], seen[t][None].astype("float32"))[0]
+
+    yield "linear in space", in_space(baselines.linear_interpolation)
+    if max(int((~seen[t]).any(axis=-1).sum()) for t in frames) <= BIHARMONIC:
+        yield "biharmonic", in_space(baselines.biharmonic)
+    if len(values) < 2:
+        return
+    fit = LowRank.fit(values, seen, stack.time, 0)
+    yield "climatology", lambda t: fit.mean
+    yield "linear in time", lambda t: linear_in_time(values, seen, stack.time, t)
+
+
+def linear_in_time(values, seen, time, t):
+    """Interpolates frame `t` between the nearest frames that show a pixel; constant outside.
+
+    Pixels that no frame shows take the mean of the frame's other pixels.
+    """
+    count = len(values)
+    index = np.arange(count)[:, None, None, None]
+    before = np.where(seen & (index <= t), index, -1).max(axis=0)
+    after = np.where(seen & (index >= t), index, count).min(axis=0)
+    low, high = np.where(before < 0, after, before), np.where(after == count, before, after)
+    never = (before < 0) & (after == count)
+    low, high = np.clip(low, 0, count - 1), np.clip(high, 0, count - 1)
+    first, last = (np.take_along_axis(values, i[None], 0)[0] for i in (low, high))
+    length = time[high] - time[low]
+    share = np.where(length > 0, (time[t] - time[low]) / np.where(length > 0, length, 1.0), 0.0)
+    found = first + share * (last - first)
+    known = found[~never]
+    return np.where(never, known.mean() if len(known) else 0.0, found).astype("float32")
+
+
+def score(name, methods, stack, hidden, fills, scale, location):
+    """Adds the scores of `fills`, a function of t to samples `(K, H, W, C)`, to `methods`."""
+    scores = Scores(bounded=False)
+    bias = number = 0.0
+    for t in np.flatnonzero(hidden.any(axis=(1, 2, 3))):
+        drawn = fills(t).astype("float64") * scale + location
+        true = stack.values[t].astype("float64") * scale + location
+        seen = stack.observed[t] & ~hidden[t]
+        scores.update(true[None], drawn[None], seen[None], (seen | hidden[t])[None])
+        error = (drawn.mean(axis=0) - true)[hidden[t]]
+        bias, number = bias + error.sum(), number + error.size
+    found = scores.result()
+    kept = {key: found[key] for key in found if key in COLUMNS or key.startswith("spread_skill")}
+    methods[name] = {"rmse": found["skill"], "bias": bias / number, **kept}
+    return methods[name]
+
+
+def _number(value):
+    return "" if value is None or not np.isfinite(value) else f"{value:.4g}"
