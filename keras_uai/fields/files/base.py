@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import importlib
+import logging
 import os
 import warnings
 
@@ -25,12 +26,24 @@ def require(what, *modules):
         raise ImportError(f"{what} needs {names}: pip install 'keras_uai[fields]'") from error
 
 
+class _Raising(logging.Handler):
+    """Raises what a library only logs."""
+
+    def emit(self, record):
+        raise ValueError(record.getMessage())
+
+
 @contextlib.contextmanager
 def readable(path, what):
-    """Errors and warnings of a library about a file's content become one ValueError with its name."""
+    """Errors of a library about a file's content become one ValueError that names the file.
+
+    So do reports of damage after which tifffile and astropy would read on.
+    """
+    logger, handler = logging.getLogger("tifffile"), _Raising(logging.ERROR)
+    logger.addHandler(handler)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("error", "(?s).*truncated")  # astropy reads on
+            warnings.filterwarnings("error", "(?s).*(truncated|Error validating)")
             yield
     except (FileNotFoundError, MemoryError):
         raise
@@ -39,6 +52,8 @@ def readable(path, what):
         raise ValueError(
             f"The file must be a readable {what} file. Received: {path}: {' '.join(reason.split())}"
         ) from error
+    finally:
+        logger.removeHandler(handler)
 
 
 def check_memory(path, size):

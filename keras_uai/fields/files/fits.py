@@ -1,5 +1,7 @@
 """FITS files."""
 
+import contextlib
+
 import numpy as np
 
 from keras_uai import files
@@ -102,9 +104,13 @@ class FitsFile(FieldFile):
                 found.append(extra)
             found.writeto(temporary, checksum=checksum, output_verify="silentfix")
 
+    @contextlib.contextmanager
     def _opened(self):
-        with readable(self.path, "FITS"):
-            return self.fits.open(self.path, memmap=False, do_not_scale_image_data=True)
+        settings = {"memmap": False, "lazy_load_hdus": False, "do_not_scale_image_data": True}
+        with open(self.path, "rb") as file:
+            with readable(self.path, "FITS"):
+                found = self.fits.open(file, **settings)
+            yield found
 
     def _find(self, found, wanted, flag, images):
         names = {hdu.name: i for i, hdu in reversed(list(enumerate(found))) if hdu.name}
