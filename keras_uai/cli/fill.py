@@ -36,7 +36,11 @@ def define():
         "same file. NAME=VALUE,... chooses the values that count as 1.",
     )
     DEFINE_string("never_fill", None, "Pixels never to be filled, such as land: as --mask.")
-    DEFINE_float("nodata", None, "Stored number that marks missing values, besides the file's own.")
+    DEFINE_float(
+        "nodata",
+        None,
+        "Number that marks missing values, besides the file's own marks (NetCDF: as packed).",
+    )
     DEFINE_string("dq", None, "FITS: name or number of the data-quality extension.")
     DEFINE_list(
         "dq_bits", None, "Values (1, 2, 4, ...) of its bits that mean missing. Default: any."
@@ -57,6 +61,8 @@ def define():
 
 def run(options, paths):
     """Fills the file; returns the report and the paths of what was written."""
+    from keras_uai import checks
     from keras_uai.fields import command
 
-    return command.run(options, paths)
+    with checks.plain_warnings():
+        return command.run(options, paths)

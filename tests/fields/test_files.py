@@ -460,6 +460,19 @@ def test_fits(tmp_path, dtype, header, mark):
         np.testing.assert_allclose(rise, 1.0, atol=2 * step)
 
 
+def test_nodata_of_fits_is_a_value(tmp_path):
+    """Unsigned integers are stored with an offset of 32768."""
+    stored = values((6, 8), "uint16")
+    stored[gaps((6, 8))] = 0
+    write_fits(tmp_path / "in.fits", stored)
+    filled(tmp_path / "in.fits", tmp_path / "out.fits", nodata=0.0)
+    with astropy.io.fits.open(tmp_path / "out.fits") as after:
+        assert after[1].data.dtype == np.uint16
+        assert after["SAMPLES"].data.dtype == np.uint16
+        same_bits(after[1].data[~gaps((6, 8))], stored[~gaps((6, 8))])
+        assert (after[1].data != 0).all()
+
+
 @pytest.mark.parametrize(("bits", "flags"), [(None, 1 | 4 | 8), ([1, 4], 1 | 4), ([8], 8)])
 def test_data_quality_of_fits(tmp_path, bits, flags):
     """Chosen bits are missing; ERR of the file is kept where the image was observed."""
@@ -478,6 +491,26 @@ def test_data_quality_of_fits(tmp_path, bits, flags):
 
 
 # -- NumPy -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiff_of_lzw(tmp_path, channels):
+    """tifffile alone does not read them: GDAL does."""
+    path, out = tmp_path / "in.tif", tmp_path / "out.tif"
+    stored = values((6, 8, channels), "uint16" if channels == 1 else "uint8")
+    stored[gaps((6, 8))] = 0
+    image = Image.fromarray(stored.squeeze())
+    image.save(path, compression="tiff_lzw", dpi=(300, 300), description="a scan")
+    filled(path, out, nodata=0)
+    with Image.open(out) as got:
+        assert got.mode == image.mode
+        assert got.info["dpi"] == (300, 300)
+        assert got.tag_v2[270] == "a scan"
+        got = np.asarray(got).reshape(stored.shape)
+    same_bits(got[~gaps((6, 8))], stored[~gaps((6, 8))])
+    assert (got != 0).all()
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {"in.tif", "out.tif", "out_std.tif", "out_samples.tif"}
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "int16", "uint8"])
@@ -582,6 +615,7 @@ MISTAKES = [
     ("nc", {}, {"variable": "sst", "never_fill": "x"}, "a file or one of sst, land, quality. Rec"),
     ("nc", {}, {"variable": "sst", "never_fill": "quality"}, "choose the values .* from 1. to 59"),
     ("nc", {}, {"variable": "sst", "never_fill": "land=sea"}, "numbers after the =. Received"),
+    ("nc", {"depths": 2}, {"variable": "sst"}, r"choose one .* sst \(time, depth, lat, lon\)"),
     ("tif", {"dtype": "uint8"}, {}, "integers need --nodata"),
     ("tif", {}, {"variable": "x"}, "`--variable` must not be given for TIFF files"),
     ("fits", {"dtype": "int16"}, {}, "integers need --nodata"),
@@ -595,6 +629,7 @@ MISTAKES = [
     ("fits", {}, {"dq": "DQ"}, r"`--dq` must name an image of"),
     ("fits", {}, {"dq": "SCI"}, "data-quality extension must hold integers"),
     ("fits", {"dtype": "int16"}, {"dq": "SCI", "dq_bits": [3]}, "single bits: 1, 2, 4, 8"),
+    ("fits", {"dtype": "int16"}, {"nodata": 0.5}, "integers need --nodata"),
     ("fits", {}, {"dq_bits": [1]}, "`--dq_bits` needs --dq"),
     ("fits", {"shape": (2, 3, 6, 8)}, {}, r"2 or 3 axes longer than 1. Received: \(2, 3, 6, 8\)"),
 ]
@@ -606,6 +641,10 @@ def test_mistakes(tmp_path, kind, content, options, message):
     if "full" in content:
         stored[...] = content["full"]
     path = make(kind, tmp_path, stored)
+    if "depths" in content:
+        data = raw(path)
+        data["sst"] = data.sst.expand_dims(depth=content["depths"], axis=1)
+        data.to_netcdf(path, engine="h5netcdf")
     with pytest.raises(ValueError, match=message):
         open_field(path, **options)
 
@@ -628,6 +667,17 @@ def test_masks_of_many_kinds_are_the_same(tmp_path):
     for name in ("mask.npy", "classes.npy=5", "mask.tif", "mask.png", "bits.tif"):
         field = open_field(path, mask=str(tmp_path / name))
         np.testing.assert_array_equal(field.array.missing, gaps() | ~seen)
+
+
+def test_the_smallest_mask_is_handed_on(tmp_path):
+    path, never = make("npy", tmp_path), gaps((6, 8), seed=7)
+    np.save(tmp_path / "never.npy", np.stack([never] * 3))
+    assert open_field(path, never_fill=str(tmp_path / "never.npy")).never_fill().shape == (6, 8)
+    np.save(tmp_path / "never.npy", np.stack([never, never, ~never]))
+    assert open_field(path, never_fill=str(tmp_path / "never.npy")).never_fill().shape == (3, 6, 8)
+    assert open_field(path).never_fill() is None
+    land = open_field(make("nc", tmp_path), variable="sst", never_fill="land").never_fill()
+    assert land.dims == ("lat", "lon")
 
 
 def test_names_of_files(tmp_path):

@@ -107,8 +107,11 @@ def _class_of(path):
     if kind == "TIFF":
         (tifffile,) = require("Reading TIFF", "tifffile")
         with readable(path, "TIFF"), tifffile.TiffFile(path) as found:
-            on_map = _GEO_TAGS & {tag.code for tag in found.pages[0].tags}
-        return GeotiffFile if on_map else TiffFile
+            page = found.pages[0]
+            on_map = _GEO_TAGS & {tag.code for tag in page.tags}
+            # tifffile itself does not read LZW, GDAL reads only the first page.
+            lzw = page.compression == tifffile.COMPRESSION.LZW and len(found.pages) == 1
+        return GeotiffFile if on_map or lzw else TiffFile
     return {"NetCDF": NetcdfFile, "FITS": FitsFile}.get(kind, NumpyFile)
 
 

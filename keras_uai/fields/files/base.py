@@ -71,6 +71,13 @@ def beside(path, ending):
     return f"{stem}_{ending}{extension}"
 
 
+def smallest(mask):
+    """Returns a mask `(H, W)` or `(T, H, W)` without times if all are equal; None if none is True."""
+    if not mask.any():
+        return None
+    return mask[0] if mask.ndim == 3 and (mask == mask[:1]).all() else mask
+
+
 def stamped(command):
     """Returns a line for histories: the time and the command."""
     return f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ} {command}"
@@ -101,8 +108,7 @@ class FieldFile:
     def never_fill(self):
         """Returns the mask of pixels never to be filled, bool `(H, W)` or `(T, H, W)`, or None."""
         mask = self.array.never_fill
-        mask = mask.all(axis=-1) if self.has_channels else mask
-        return mask if mask.any() else None
+        return smallest(mask.all(axis=-1) if self.has_channels else mask)
 
     def planes(self):
         """Returns the names of what else is in the file and may serve as a mask."""

@@ -22,7 +22,8 @@ class FitsFile(FieldFile):
 
     Args:
         path: of the file.
-        nodata: number (as stored) that marks missing values, besides BLANK. Default: none.
+        nodata: value (after BSCALE and BZERO) that marks missing values, besides BLANK. Default:
+            none.
         variable: name or number of the extension. Default: the first one with an image.
         dq: name or number of the data-quality extension. Default: none.
         dq_bits: list of integers, the values (1, 2, 4, 8, ...) of its bits that mean that a pixel
@@ -51,13 +52,10 @@ class FitsFile(FieldFile):
                     f"An image must have 2 or 3 axes longer than 1. Received: {stored.shape} in "
                     f"{path}[{self.index}]"
                 )
+            scale, offset = header.get("BSCALE", 1.0), header.get("BZERO", 0.0)
+            nodata = None if nodata is None else (nodata - offset) / scale
             marks = (header.get("BLANK"), nodata)
-            encoding = Encoding(
-                stored.dtype.newbyteorder("="),
-                header.get("BSCALE", 1.0),
-                header.get("BZERO", 0.0),
-                marks,
-            )
+            encoding = Encoding(stored.dtype.newbyteorder("="), scale, offset, marks)
             self.marked = encoding.dtype.kind == "f" or bool(encoding.marks) or dq is not None
             name = f"{path}[{hdu.name or self.index}]"
             self.array = StoredArray(stored.astype(encoding.dtype), encoding, name=name)

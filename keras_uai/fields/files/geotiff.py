@@ -113,7 +113,7 @@ class GeotiffFile(FieldFile):
             # A mask beside the input becomes one inside the output.
             opened.enter_context(self.rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True))
             self._copy(paths[0])
-            main = opened.enter_context(self.rasterio.open(paths[0], "r+"))
+            main = opened.enter_context(self._open(paths[0], "r+"))
             stamp = stamped(command)
             main.update_tags(KERAS_UAI=stamp)
             count = len(self.bands)
@@ -149,10 +149,10 @@ class GeotiffFile(FieldFile):
             if self.overviews:
                 main.build_overviews(self.overviews, self.rasterio.enums.Resampling.nearest)
 
-    def _open(self):
+    def _open(self, path=None, mode="r", **settings):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", self.rasterio.errors.NotGeoreferencedWarning)
-            return self.rasterio.open(self.path)
+            return self.rasterio.open(path or self.path, mode, **settings)
 
     def _copy(self, path):
         """Copies the file; one that cannot be changed in place is written as GDAL copies it."""
@@ -164,7 +164,7 @@ class GeotiffFile(FieldFile):
 
     def _new(self, path, like, count, dtype, nodata):
         """Opens a new file of the same place."""
-        new = self.rasterio.open(
+        new = self._open(
             path,
             "w",
             driver="GTiff",

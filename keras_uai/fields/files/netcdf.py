@@ -5,7 +5,14 @@ import shutil
 import numpy as np
 
 from keras_uai import files
-from keras_uai.fields.files.base import FieldFile, check_memory, readable, require, stamped
+from keras_uai.fields.files.base import (
+    FieldFile,
+    check_memory,
+    readable,
+    require,
+    smallest,
+    stamped,
+)
 from keras_uai.fields.files.storage import Encoding, StoredArray
 
 #: Attributes of a variable that also hold for its standard deviation.
@@ -41,14 +48,16 @@ class NetcdfFile(FieldFile):
         self.xr, _ = require("Reading NetCDF", "xarray", "h5netcdf")
         self.path = path
         self.is_classic = files.read_bytes(path, 3) == b"CDF"
+        self.dims, self.stored_arrays = {}, {}
         with readable(path, "NetCDF"):
             self.raw = self._open()
-        self.names = self._names(variable)
-        self.dims, self.stored_arrays = {}, {}
-        for name in self.names:
-            self._read(name, nodata)
-        with readable(path, "NetCDF"), self.raw:
-            self.coordinates = self.xr.decode_cf(self.raw[self.names]).coords.to_dataset().load()
+        with self.raw:
+            self.names = self._names(variable)
+            for name in self.names:
+                self._read(name, nodata)
+            with readable(path, "NetCDF"):
+                decoded = self.xr.decode_cf(self.raw[self.names])
+                self.coordinates = decoded.coords.to_dataset().load()
         encodings = [array.encoding for array in self.arrays()]
         self.marked = all(
             e.dtype.kind == "f" or e.marks or e.limits != (None, None) for e in encodings
@@ -63,8 +72,8 @@ class NetcdfFile(FieldFile):
 
     def never_fill(self):
         name = self.names[0]
-        mask = self.stored_arrays[name].never_fill
-        return self.xr.DataArray(mask, dims=self.dims[name]) if mask.any() else None
+        mask = smallest(self.stored_arrays[name].never_fill)
+        return None if mask is None else self.xr.DataArray(mask, dims=self.dims[name][-mask.ndim :])
 
     def planes(self):
         wanted = self.arrays()[0].stored.shape[-2:]
@@ -135,6 +144,12 @@ class NetcdfFile(FieldFile):
             if len(dims) > 3 and variable.sizes[dim] == 1:
                 stored = stored.squeeze(dims.index(dim))
                 dims.remove(dim)
+        if len(dims) > 3:
+            raise ValueError(
+                f"A variable must have a time and two dimensions of space; choose one of the others "
+                f"(xarray: .isel, NCO: ncks -d). Received: {self.path} with {name} "
+                f"({', '.join(map(str, variable.dims))})"
+            )
         self.dims[name] = dims
         self.stored_arrays[name] = StoredArray(stored, encoding, name=f"{self.path}[{name}]")
 

@@ -66,9 +66,9 @@ class TiffFile(FieldFile):
                 filled = filled.astype(self.alpha.dtype)
             self._write(temporary[0], [filled], found)
             name = os.path.basename(self.path)
-            self._write(temporary[1], [std], found, f"standard deviation of {name}")
+            self._write(temporary[1], [std], found, f"standard deviation of {name}".encode())
             if samples is not None:
-                self._write(temporary[2], samples, found, f"samples of {name}")
+                self._write(temporary[2], samples, found, f"samples of {name}".encode())
 
     def _write(self, path, arrays, found, description=None):
         """Writes all pages of some arrays: with the tags of the file's pages, or a description."""
