@@ -2,11 +2,12 @@
 
     tools/fill sst.nc --variable=sst --never_fill=land --window=3 --out=filled.nc
     tools/fill scene.tif --nodata=0 --minutes=20 --out=filled.tif
+    tools/fill 2018-*.tif --window=3 --out=filled   # several files: times of one series
     tools/fill frames.fits --dq=DQ --dq_bits=1,4 --num_samples=20 --save_samples --out=filled.fits
 
-A model is trained on the file's own gaps, unless --model names one. The result has the format,
+A model is trained on the gaps of the data, unless --model names one. The result has the format,
 numbers and attributes of the file; observed values keep their bits. Its standard deviation is the
-variable NAME_std (NetCDF), the extension ERR (FITS), the array std (.npz), or the file OUT_std.
+variable NAME_std (NetCDF), the extension ERR (FITS), the array std (.npz), or a file *_std.
 Where a classical method was better than the model, its values are written, and the report says so.
 """
 
@@ -14,7 +15,7 @@ from absl.flags import DEFINE_bool, DEFINE_float, DEFINE_integer, DEFINE_list, D
 
 from keras_uai.cli import flags
 
-#: The file is a positional argument.
+#: Files are positional arguments.
 POSITIONAL = True
 
 
@@ -22,7 +23,12 @@ def define():
     flags.define_model_flags(
         or_else=", which is applied as it is. Default: one is trained on the file"
     )
-    DEFINE_string("out", None, "File of the result, of the same format.", required=True)
+    DEFINE_string(
+        "out",
+        None,
+        "File of the result, of the same format; of several files: a folder.",
+        required=True,
+    )
     DEFINE_string(
         "variable",
         None,
@@ -60,7 +66,7 @@ def define():
 
 
 def run(options, paths):
-    """Fills the file; returns the report and the paths of what was written."""
+    """Fills the files; returns the report and the paths of what was written."""
     from keras_uai import checks
     from keras_uai.fields import command
 

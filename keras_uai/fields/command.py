@@ -1,4 +1,4 @@
-"""The command `fill`: a file with gaps in, a file of the same format without them out."""
+"""The command `fill`: files with gaps in, files of the same format without them out."""
 
 import collections
 import os
@@ -15,13 +15,15 @@ _Result = collections.namedtuple("_Result", "best std samples report model")
 
 
 def run(options, paths):
-    """Runs the command with its flags, a dict, on a list of one path; returns the text to print."""
-    if len(paths) != 1:
-        raise ValueError(f"One file must be named. Received: {' '.join(paths) or 'none'}")
-    path, out = paths[0], options["out"]
-    if format_of(out) != format_of(path):
+    """Runs the command with its flags, a dict, on a list of files; returns the text to print."""
+    if not paths:
+        raise ValueError("A file must be named. Received: none")
+    out = options["out"]
+    if len(paths) > 1 and os.path.isfile(out):
+        raise ValueError(f"--out must be a folder for several files. Received: --out={out}, a file")
+    if len(paths) == 1 and format_of(out) != format_of(paths[0]):
         raise ValueError(
-            f"--out must have the format of the file, {format_of(path)}. Received: --out={out}"
+            f"--out must have the format of the file, {format_of(paths[0])}. Received: --out={out}"
         )
     if not (options["save_model"] or ".keras").endswith(".keras"):
         raise ValueError(
@@ -29,7 +31,7 @@ def run(options, paths):
         )
     read = ("variable", "mask", "never_fill", "nodata", "dq")
     read = {name: options[name] for name in read}
-    field = open_field(path, **read, dq_bits=_bits(options["dq_bits"]))
+    field = open_field(*paths, **read, dq_bits=_bits(options["dq_bits"]))
     written = field.outputs(out, options["save_samples"])
     written += [options[name] for name in ("report", "save_model") if options[name]]
     there = [name for name in written if os.path.lexists(name)]
@@ -37,7 +39,7 @@ def run(options, paths):
         raise ValueError(
             f"Results must be new files; --overwrite replaces them. Received: {', '.join(there)}"
         )
-    result = _fill(field, path, options)
+    result = _fill(field, paths, options)
     command = shlex.join(["keras-uai", "fill", *sys.argv[1:]])
     field.write(out, result, command, options["save_samples"])
     if options["report"]:
@@ -50,11 +52,11 @@ def run(options, paths):
     return "\n".join([*shown, f"Written: {', '.join(written)}"])
 
 
-def _fill(field, path, options):
+def _fill(field, paths, options):
     if not any(array.gaps.any() for array in field.arrays()):
         checks.warn(
-            f"Nothing is missing in {path}: its values are written as they are, with standard "
-            "deviation 0, and no model is trained."
+            f"Nothing is missing in {', '.join(paths)}: the values are written as they are, with "
+            "standard deviation 0, and no model is trained."
         )
         return _unchanged(field.data(), options["num_samples"])
     model = options["model"]

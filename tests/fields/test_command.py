@@ -97,7 +97,7 @@ def test_a_file_without_gaps_is_written_as_it_is(tmp_path, run, kind):
         np.savez("in.npz", data=values, mask=values >= 9, never_fill=values[0] < 9)
     nodata = -1.0 if kind == "npy" else None
     with pytest.warns(
-        UserWarning, match=rf"Nothing is missing in in.{kind}: its values are written"
+        UserWarning, match=rf"Nothing is missing in in.{kind}: the values are written"
     ):
         text = run(
             f"in.{kind}",
@@ -124,11 +124,22 @@ def test_a_file_without_gaps_is_written_as_it_is(tmp_path, run, kind):
     assert (np.asarray(samples) == values).all()
 
 
+def test_several_files_are_one_series(tmp_path, run, stored):
+    np.save("next.npy", np.full((6, 8), np.nan, "float32"))
+    text = run("in.npy", "next.npy", out="filled")
+    names = [f"filled/{n}" for n in ("in.npy", "in_std.npy", "next.npy", "next_std.npy")]
+    assert text.splitlines()[-1] == f"Written: {', '.join(names)}"
+    assert len(run.calls) == 1
+    assert np.load("filled/in.npy").shape == (2, 6, 8)
+    assert (np.load("filled/next.npy") == np.nanmean(stored)).all()
+
+
 @pytest.mark.parametrize(
     ("paths", "options", "message"),
     [
-        ([], {"out": "x.npy"}, "One file must be named. Received: none"),
-        (["in.npy", "b.npy"], {"out": "x.npy"}, "One file must be named. Received: in.npy b.npy"),
+        ([], {"out": "x.npy"}, "A file must be named. Received: none"),
+        (["in.npy", "in.npy"], {"out": "in.npy"}, "--out must be a folder for several files. Rec"),
+        (["in.npy", "in.npy"], {"out": "x"}, "Files must differ in name. Received: in.npy, in.npy"),
         (["in.npy"], {"out": "x.nc"}, "--out must have the format of the file, NumPy array. Rec"),
         (["in.npy"], {"out": "x.npy", "save_model": "m.h5"}, "--save_model must end in .keras"),
         (["in.npy"], {"out": "x.npy", "dq_bits": ["a"]}, "--dq_bits must list integers. Received"),

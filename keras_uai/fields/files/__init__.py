@@ -1,6 +1,6 @@
 """Files with gaps: NetCDF, GeoTIFF, TIFF, FITS, `.npy` and `.npz`.
 
-`open_field` reads what `keras_uai.fill` is given; the object that it returns writes the result in
+`open_field` reads what `keras_uai.fill` is given. The object that it returns writes the result in
 the same format, with all else as it was.
 """
 
@@ -14,6 +14,7 @@ from keras_uai.fields.files.fits import FitsFile
 from keras_uai.fields.files.geotiff import GeotiffFile
 from keras_uai.fields.files.netcdf import NetcdfFile
 from keras_uai.fields.files.numpy_files import NumpyFile
+from keras_uai.fields.files.series import FileSeries
 from keras_uai.fields.files.storage import Encoding, StoredArray
 from keras_uai.fields.files.tiff import TiffFile
 
@@ -48,16 +49,16 @@ def format_of(path):
     )
 
 
-def open_field(path, mask=None, never_fill=None, **options):
-    """Opens a file with gaps.
+def open_field(*paths, mask=None, never_fill=None, **options):
+    """Opens a file with gaps, or files that are times of one series.
 
     Args:
-        path: of the file.
+        *paths: of the file or files. Several must have one format and grid, and are filled together.
         mask: string, where values are observed: a file (an image, or one of the formats here) or a
             variable, extension or array of the same file, of 0 and 1 (or 0 and 255), of shape
             `(H, W)`, `(T, H, W)` or that of the values. `"NAME=VALUE,..."` chooses the values that
-            count as 1. Default: the array `mask` of a `.npz` file; else all
-            that the file does not mark as missing.
+            count as 1. Default: the array `mask` of a `.npz` file; else all that the file does not
+            mark as missing.
         never_fill: string, the pixels that are never filled, given as `mask` is. Default: the array
             `never_fill` of a `.npz` file; else none.
         **options: `nodata`, `variable`, `dq` and `dq_bits`, of the formats that have them (see their
@@ -69,17 +70,28 @@ def open_field(path, mask=None, never_fill=None, **options):
     Raises:
         FileNotFoundError: there is no such file.
         ImportError: the format's library is not installed; the message says how to install it.
-        ValueError: the file is damaged, or an option is wrong; the message says which.
+        ValueError: a file is damaged, or an option is wrong; the message says which.
     """
-    cls = _class_of(path)
     given = {name: value for name, value in options.items() if value is not None}
-    for name, value in given.items():
+    fields = [_open(path, mask, never_fill, given) for path in paths]
+    field = fields[0] if len(fields) == 1 else FileSeries(fields)
+    for arrays in zip(*(one.arrays() for one in fields), strict=True):
+        seen = [array.check() for array in arrays]
+        if not any(seen):
+            names = ", ".join(array.name for array in arrays)
+            raise ValueError(f"Some values must be observed. Received: none in {names}")
+    return field
+
+
+def _open(path, mask, never_fill, options):
+    cls = _class_of(path)
+    for name, value in options.items():
         if name not in cls.OPTIONS:
             raise ValueError(
                 f"`--{name}` must not be given for {format_of(path)} files. "
                 f"Received: --{name}={value} for {path}"
             )
-    field = cls(path, **given)
+    field = cls(path, **options)
     mask = mask or field.own_plane("mask")
     never_fill = never_fill or field.own_plane("never_fill")
     if mask is not None:
@@ -95,8 +107,6 @@ def open_field(path, mask=None, never_fill=None, **options):
         never = _plane(field, never_fill, "never_fill")
         for array in field.arrays():
             array.never_fill = _broadcast(never, array, field, "never_fill", never_fill)
-    for array in field.arrays():
-        array.check()
     return field
 
 

@@ -86,7 +86,7 @@ def stamped(command):
 class FieldFile:
     """A file with gaps: reads what `keras_uai.fill` is given, and writes what it returns.
 
-    The attribute `array` is a `StoredArray` of shape `(H, W)`, `(T, H, W)`, `(H, W, C)` or
+    Attributes are `path` and `array`, a `StoredArray` of shape `(H, W)`, `(T, H, W)`, `(H, W, C)` or
     `(T, H, W, C)`.
     """
 
@@ -95,6 +95,9 @@ class FieldFile:
 
     #: Whether the last axis are channels.
     has_channels = False
+
+    #: String, the place on a map, where files of a series must agree in it.
+    place = ""
 
     def arrays(self):
         """Returns a list of all `StoredArray`."""

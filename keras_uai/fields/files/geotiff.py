@@ -57,6 +57,7 @@ class GeotiffFile(FieldFile):
             if "palette" in [c.name for c in found.colorinterp]:
                 raise ValueError("its values are indices of a palette, not numbers")
             self.height, self.width = found.shape
+            self.place = f"{found.crs} {tuple(found.transform)[:6]}"
             self.overviews = found.overviews(1)
             structure = found.tags(ns="IMAGE_STRUCTURE")
             self.is_plain = (

@@ -19,6 +19,7 @@ class NumpyFile(FieldFile):
     OPTIONS = ("nodata", "variable")
 
     def __init__(self, path, nodata=None, variable=None):
+        self.path = path
         found = files.read_arrays(path)
         self.is_archive = isinstance(found, dict)
         if variable and not self.is_archive:

@@ -131,16 +131,17 @@ class StoredArray:
         return self.encoding.decode(self.stored, self.missing, floats)
 
     def check(self):
-        """Raises a ValueError if no value is observed; warns of what looks like a mark."""
+        """Warns of observed values that look like a mark; returns whether there are any values."""
         seen = self.stored[~self.missing]
         if not seen.size:
-            raise ValueError(f"Some values must be observed. Received: none in {self.name}")
+            return False
         low, high = (float(np.float32(v)) for v in (seen.min(), seen.max()))
         for mark in {low, high} & {float(np.float32(mark)) for mark in USUAL_MARKS}:
             checks.warn(
                 f"{self.name} holds {mark:g}, which often marks missing values, as an observed "
                 f"value. If it is none, pass --nodata={mark:g}."
             )
+        return True
 
     def filled(self, values):
         """Returns the stored numbers with their gaps filled; all others are the same bits.
