@@ -15,6 +15,7 @@ import tifffile
 import xarray as xr
 from PIL import Image
 
+from keras_uai import atomic, files
 from keras_uai.fields.files import Encoding, StoredArray, open_field
 from tests.fields import stand_in
 from tests.strategies import attempt
@@ -58,6 +59,14 @@ def filled(path, out, save_samples=True, **options):
 )
 def test_values_are_rounded_clipped_and_never_a_mark(encoding, given, stored):
     same_bits(encoding.encode(np.array(given)), np.array(stored, encoding.dtype))
+
+
+@pytest.mark.parametrize("mark", [-3.4028234663852886e38, -3.40282346638529e38, -np.inf])
+def test_extreme_floats_are_marks(mark):
+    """Headers give the lowest float32 with 15 digits, which is below it."""
+    stored = np.array([1.0, max(mark, np.finfo("float32").min), np.nan], "float32")
+    stored[1] = mark if np.isinf(mark) else stored[1]
+    np.testing.assert_array_equal(Encoding("float32", marks=(mark,)).missing(stored), [0, 1, 1])
 
 
 @pytest.mark.parametrize("dtype", ["bool", "complex64", "U3"])
@@ -730,6 +739,15 @@ def test_mistakes(tmp_path, kind, content, options, message):
         data.to_netcdf(path, engine="h5netcdf")
     with pytest.raises(ValueError, match=message):
         open_field(path, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_larger_than_the_memory(tmp_path, monkeypatch, kind):
+    path = make(kind, tmp_path)
+    monkeypatch.setattr(files, "free_memory", lambda: 100)
+    monkeypatch.setattr(atomic, "free_memory", lambda: 100)
+    with pytest.raises(ValueError, match="memory"):
+        open_field(path, **only_sst(kind))
 
 
 @pytest.mark.parametrize("shape", [(6, 9), (4, 6, 8), (8, 6), (3, 6)])

@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 
 from keras_uai import files
-from keras_uai.fields.files.base import FieldFile, readable, require, stamped
+from keras_uai.fields.files.base import FieldFile, check_memory, readable, require, stamped
 from keras_uai.fields.files.storage import Encoding, StoredArray
 
 #: Keywords of an image's numbers, which do not hold for its errors.
@@ -42,6 +42,7 @@ class FitsFile(FieldFile):
             if isinstance(hdu, self.fits.CompImageHDU):
                 raise ValueError(f"A compressed image must be unpacked first (funpack): {path}")
             header = hdu.header
+            check_memory(path, hdu.size)
             with readable(path, "FITS"):
                 stored = np.array(hdu.data)
             self.shape = stored.shape  # with axes of length 1

@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 
 from keras_uai import files
-from keras_uai.fields.files.base import FieldFile
+from keras_uai.fields.files.base import FieldFile, check_memory
 from keras_uai.fields.files.storage import Encoding, StoredArray
 
 
@@ -31,7 +31,8 @@ class NumpyFile(FieldFile):
                 f"`--variable` must name an array of {path}: {', '.join(found) or 'it has none'}. "
                 f"Received: --variable={self.variable}"
             )
-        stored = found[self.variable] if self.is_archive else np.array(found)
+        stored = found[self.variable] if self.is_archive else found
+        check_memory(path, stored.nbytes)
         if not 2 <= stored.ndim <= 4 or 0 in stored.shape:
             raise ValueError(
                 "Arrays must have shape (H, W), (T, H, W) or (T, H, W, C). "
@@ -40,7 +41,7 @@ class NumpyFile(FieldFile):
         self.has_channels = stored.ndim == 4
         self.marked = stored.dtype.kind == "f" or nodata is not None
         encoding = Encoding(stored.dtype, marks=(nodata,))
-        self.array = StoredArray(stored.astype(encoding.dtype, copy=False), encoding, name=path)
+        self.array = StoredArray(np.array(stored), encoding, name=path)
 
     def planes(self):
         return [name for name in self.contents if name != self.variable]

@@ -42,11 +42,14 @@ class Encoding:
                 "A scale must be finite and not 0, an offset finite. "
                 f"Received: scale={self.scale}, offset={self.offset}"
             )
-        integers = dtype.kind in "iu"
-        held = np.iinfo(dtype) if integers else np.finfo(dtype)
-        marks = (m for m in self.marks if m is not None)
-        marks = [m for m in marks if held.min <= m <= held.max and (not integers or int(m) == m)]
-        marks = (dtype.type(int(m) if integers else m) for m in marks)
+        marks = [m for m in self.marks if m is not None and not np.isnan(m)]
+        if dtype.kind == "f":  # the lowest float32, rounded in a file's header, is below it
+            held = np.finfo(dtype)
+            marks = [m if np.isinf(m) else np.clip(m, held.min, held.max) for m in marks]
+        else:
+            held = np.iinfo(dtype)
+            marks = [int(m) for m in marks if held.min <= m <= held.max and int(m) == m]
+        marks = map(dtype.type, marks)
         object.__setattr__(self, "dtype", dtype)
         object.__setattr__(self, "marks", tuple(dict.fromkeys(marks)))
 
