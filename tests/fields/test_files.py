@@ -567,7 +567,7 @@ def test_a_series_of_files(tmp_path, kind):
     paths[0] = paths[0].replace("in", "a")
     if kind == "nc":
         data = xr.load_dataset(paths[1], decode_cf=False)
-        data["time"] = data.time + 3
+        data["time"] = (data.time + 3).assign_attrs(data.time.attrs)
         write_dataset(paths[1], data)
     field = open_field(*paths, **only_sst(kind))
     frames = 2 if kind == "geo.tif" else 6
@@ -631,9 +631,7 @@ def test_files_of_a_series_must_fit(tmp_path):
     write_dataset(tmp_path / "a.nc", dataset())
     write_dataset(tmp_path / "b.nc", dataset().assign_coords(lat=np.arange(6.0)))
     field = open_field(str(tmp_path / "a.nc"), str(tmp_path / "b.nc"), variable="sst")
-    with pytest.raises(
-        ValueError, match=r"must have the same coordinates of space\. Received: .*a.nc"
-    ):
+    with pytest.raises(ValueError, match=r"the same coordinates of space, .* Received: .*a\.nc"):
         field.data()
 
 

@@ -49,9 +49,9 @@ class FileSeries(FieldFile):
 
         try:
             return xr.concat(self.parts, self.time, join="exact")
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ValueError(
-                "Files of a series must have the same coordinates of space. Received: "
+                "Files of a series must have the same coordinates of space, and times of one kind. Received: "
                 f"{', '.join(field.path for field in self.fields)}: {error}"
             ) from error
 
