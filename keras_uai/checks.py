@@ -4,7 +4,9 @@ Arrays are checked by `check_images` and `check_mask`. Graphs (`models.batches`,
 use the functions for shapes and dtypes, and the texts `mask_rule` and `value_rule`.
 """
 
+import contextlib
 import inspect
+import sys
 import warnings
 
 import numpy as np
@@ -58,6 +60,15 @@ def warn(message):
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in inside:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, stacklevel=level)
+
+
+@contextlib.contextmanager
+def plain_warnings():
+    """Each warning is a single line on standard error, once: for commands."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+        yield
 
 
 def mask_rule(name="mask"):

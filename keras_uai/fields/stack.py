@@ -4,8 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from keras_uai import checks
-
 
 @dataclasses.dataclass
 class Stack:

@@ -49,7 +49,9 @@ class Crops(keras.utils.PyDataset):
         rng = np.random.default_rng((self.seed, self.first + index))
         crops = [self._crop(rng) for _ in range(BATCH)]
         names = ("observation", "mask", "seen")
-        return {name: np.stack(part) for name, part in zip(names, zip(*crops, strict=True))}
+        return {
+            name: np.stack(part) for name, part in zip(names, zip(*crops, strict=True), strict=True)
+        }
 
     def _crop(self, rng):
         chosen = rng.choice(len(self.rounds), p=self.weights / self.weights.sum())

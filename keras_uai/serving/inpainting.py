@@ -17,11 +17,10 @@ import os
 import pathlib
 import signal
 import sys
-import warnings
 
 import numpy as np
 
-from keras_uai import files
+from keras_uai import checks, files
 from keras_uai.metrics import figures
 from keras_uai.metrics.progress import bar
 from keras_uai.serving import discovery
@@ -130,9 +129,7 @@ def _interruptible():
     """SIGTERM ends the command as Ctrl-C does; each warning is a single line, once."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("default", UserWarning)
-            warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+        with checks.plain_warnings():
             yield
     finally:
         signal.signal(signal.SIGTERM, before)

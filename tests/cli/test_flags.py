@@ -86,6 +86,8 @@ MISTAKES = [
     (("tools/export", "--model=faces_32_drop_pixle", "--out=x"), "error: A model must be"),
     (("tools/evaluate", "--model=/dev/null", "--data=drawn_faces"), "error: A model must be"),
     (("tools/inpaint", "--model=nowhere", "no.png", "--out=x"), "error: no.png must be a file or"),
+    (("tools/fill", "no.nc", "--out=x.nc"), "error: There is no file no.nc"),
+    (("tools/fill", "no.nc", "--out=x.tif"), "error: --out must have the format"),
     (("tools/figures", "--model=nowhere.keras", "--out=x"), "error: A model must be"),
     (("tools/reference_statistics", "--data=no.npz"), "error: The file must hold arrays"),
 ]
