@@ -1,6 +1,7 @@
 """`fill`: trains on a stack's own gaps, and fills them with calibrated samples."""
 
 import dataclasses
+import os
 import sys
 
 import keras
@@ -262,7 +263,7 @@ def _scaling(given):
 
 def _load(model):
     """Returns a `FieldModel` from itself or from its file."""
-    if not isinstance(model, keras.Model):
+    if isinstance(model, (str, os.PathLike)):
         model = keras.saving.load_model(model)
     if not isinstance(model, FieldModel):
         raise ValueError(

@@ -54,7 +54,8 @@ class LowRank:
         # A pixel that is seen once is half as far from the centre as that value.
         mean = centre + (y - centre * s).sum(axis=0) / (held + 1.0)
         deviations = (y - mean) * s
-        noise = np.square(deviations).sum() / total
+        noise = np.square(deviations).sum() / total + 1e-12
+        noise *= 0.1 if rank else 1.0  # a guess, from which the iteration starts
         loadings = np.zeros((y.shape[1], rank), "float32")
         scores = _first_scores(deviations, s, rank)
         weights = _neighbours(time, s.sum(axis=1))
@@ -117,10 +118,10 @@ def choose_rank(values, seen, time, hide, rounds=4):
 
 
 def _first_scores(deviations, s, rank):
-    """The leading left singular vectors of the frames, weighted alike however much they show."""
+    """The leading left singular vectors of the frames, weighted alike, of mean square 1."""
     weighted = deviations / np.sqrt(np.maximum(s.mean(axis=1, keepdims=True), 0.05))
     _, vectors = np.linalg.eigh((weighted @ weighted.T).astype("float64"))
-    return vectors[:, ::-1][:, :rank].astype("float32")
+    return (len(s) ** 0.5 * vectors[:, ::-1][:, :rank]).astype("float32")
 
 
 def _regress(s, y, x, ridge, prior=0.0):
