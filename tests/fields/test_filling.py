@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray
+from scipy import ndimage
 
 import keras_uai
 from keras_uai.fields import filling, training
@@ -10,11 +11,13 @@ from keras_uai.models import recommended
 
 
 def _truth():
-    """Frames of a rotating wave plus a slowly moving smooth field: low rank, and not quite."""
-    t, y, x = np.meshgrid(np.arange(16), np.arange(32), np.arange(40), indexing="ij")
-    wave = np.sin(x / 6 + t / 3) + np.cos(y / 7 - t / 4)
-    bump = np.exp(-((x - 2.4 * t) ** 2 + (y - 16) ** 2) / 60)
-    return (285 + 3 * wave + 2 * bump).astype("float32")
+    """A fine pattern that comes and goes with time, plus a smooth field of each frame's own."""
+    rng = np.random.default_rng(0)
+    pattern = rng.normal(size=(32, 40))
+    smooth = ndimage.gaussian_filter(rng.normal(size=(16, 32, 40)), (0, 5, 5))
+    smooth /= smooth.std()
+    phase = np.sin(np.arange(16) / 2)[:, None, None]
+    return (285 + 3 * phase * pattern + smooth).astype("float32")
 
 
 TRUE = _truth()
@@ -52,7 +55,7 @@ def test_the_model_beats_what_needs_no_training(filled):
     assert methods["model"]["crps"] < min(
         scores["crps"] for name, scores in methods.items() if name != "model"
     )
-    assert _rmse(result.mean) < 0.25 * TRUE.std()
+    assert _rmse(result.mean) < 0.3 * TRUE.std()
     assert _rmse(result.mean) < 1.1 * methods["model"]["rmse"] + 0.1
 
 
