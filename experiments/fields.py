@@ -46,7 +46,10 @@ def ndvi(folder, rng):
 
 
 def landsat(folder, rng):
-    """Three scenes with stripes; the stripes, shifted by half their period, are kept out."""
+    """Three scenes with stripes; the stripes, shifted by half their period, are kept out.
+
+    Bands end a pixel apart at the stripes: there a band of 0 is missing, too.
+    """
     from PIL import Image
     from scipy import ndimage
 
@@ -60,16 +63,11 @@ def landsat(folder, rng):
         overlap = [(np.roll(missing, d, 0) & missing).sum() for d in range(20, 50)]
         half = (20 + int(np.argmax(overlap))) // 2
         kept_out = np.roll(missing, half, axis=0) & ~missing
-        shape = values.shape
-        scenes.append(
-            (
-                values[None],
-                np.broadcast_to(~missing[None, ..., None], (1, *shape)),
-                np.broadcast_to(kept_out[None, ..., None], (1, *shape)),
-                np.ones((1, *shape), bool),
-                np.zeros(1),
-            )
-        )
+        edge = ndimage.binary_dilation(missing, np.ones((3, 3)))[..., None]
+        observed = ~missing[..., None] & ~(edge & (values == 0))
+        kept_out = kept_out[..., None] & observed
+        parts = (values, observed, kept_out, np.ones(values.shape, bool))
+        scenes.append((*(part[None] for part in parts), np.zeros(1)))
     return scenes
 
 

@@ -1,9 +1,11 @@
 """Gaps to hide observed values with: those of other frames, laid over a frame."""
 
 import numpy as np
+from scipy import ndimage
 
-TRIES = 20
-#: A gap hides between these shares of a frame's observed values, where one of `TRIES` does.
+#: Gaps tried for a frame, and those of them that fit, of which the best is taken.
+TRIES, FITTING = 24, 4
+#: A gap fits if it hides between these shares of a frame's observed values.
 LEAST, MOST = 0.02, 0.7
 
 
@@ -11,7 +13,9 @@ def hide(observed, fillable, seed, share=1.0):
     """Hides observed values of a stack as its own gaps do.
 
     The gaps of a frame are those of another, at the same place or, every other time, shifted and
-    mirrored. A stack with too few gaps of its own is given blocks of random sizes.
+    mirrored. Of several, the one is taken whose hidden values are about as far from what remains
+    seen as missing values are: gaps on top of gaps would be harder than the data's. A stack with
+    too few gaps of its own is given blocks of random sizes.
 
     Args:
         observed: bool `(T, H, W, M)`.
@@ -25,30 +29,45 @@ def hide(observed, fillable, seed, share=1.0):
     rng = np.random.default_rng(seed)
     hidden = np.zeros_like(observed)
     missing = fillable & ~observed
-    usable = observed.any(axis=(1, 2, 3))
-    # Of a frame without a single value there is a whole frame to learn from, seldom.
+    frames = np.flatnonzero(observed.any(axis=(1, 2, 3)))
     sources = np.flatnonzero(missing.mean(axis=(1, 2, 3)) > 0.005)
-    frames = np.flatnonzero(usable)
+    wanted = [_distance(missing[t], observed[t]) for t in np.intersect1d(sources, frames)[:50]]
+    wanted = np.median(wanted) if wanted else None
     count = min(len(frames), max(1, round(share * len(frames))))
     for t in rng.choice(frames, count, replace=False):
-        best = None
+        found = []
         for i in range(TRIES):
-            if len(sources) and i < TRIES // 2:
-                gap = missing[rng.choice(sources)]
-                if len(sources) < 3 or rng.random() < 0.5:
-                    gap = _moved(gap, rng)
-            else:
-                gap = _blocks(observed.shape[1:], rng)
-            gap = gap & observed[t]
-            found = gap.sum() / observed[t].sum()
-            if found > 0 and (best is None or abs(found - 0.3) < abs(best[0] - 0.3)):
-                best = (found, gap)
-            if LEAST <= found <= MOST:
-                best = (found, gap)
+            gap = _gap(missing, sources, rng, i >= TRIES // 2) & observed[t]
+            hides = gap.sum() / observed[t].sum()
+            if 0 < hides < 1:
+                found.append((abs(np.log(hides / np.clip(hides, LEAST, MOST))), gap))
+            if sum(not off for off, _ in found) == FITTING:
                 break
-        if best is not None and best[0] < 1.0:
-            hidden[t] = best[1]
+        if not found:
+            continue
+        least = min(off for off, _ in found)
+        gaps = [gap for off, gap in found if off == least]
+        if wanted is None or len(gaps) == 1:
+            hidden[t] = gaps[0]
+            continue
+        distances = [_distance(gap, observed[t] & ~gap) for gap in gaps]
+        hidden[t] = gaps[int(np.argmin(np.abs(np.log(np.array(distances) / wanted))))]
     return hidden
+
+
+def _gap(missing, sources, rng, blocks):
+    """Returns a gap `(H, W, M)`: that of a frame with gaps, or blocks."""
+    if blocks or not len(sources):
+        return _blocks(missing.shape[1:], rng)
+    gap = missing[rng.choice(sources)]
+    return _moved(gap, rng) if len(sources) < 3 or rng.random() < 0.5 else gap
+
+
+def _distance(gap, seen):
+    """Returns the mean distance in pixels of a gap's pixels to the nearest seen one."""
+    gap, seen = gap.any(axis=-1), seen.any(axis=-1)
+    distance = ndimage.distance_transform_edt(~seen)
+    return float(distance[gap].mean()) if gap.any() and seen.any() else max(gap.shape)
 
 
 def _moved(gap, rng):

@@ -6,7 +6,7 @@ from keras_uai.fields.low_rank import LowRank
 from keras_uai.metrics import Scores, baselines
 
 #: Frames scored at most, and missing pixels of a frame up to which the biharmonic equation is solved.
-FRAMES, BIHARMONIC = 40, 60_000
+FRAMES, BIHARMONIC = 40, 100_000
 
 COLUMNS = {
     "rmse": "RMSE",

@@ -37,7 +37,8 @@ def test_arrays_come_back_in_shape_dtype_and_bits(shape, as_stack, dtype):
     given = Data(values, seen)
     assert given.arrays[0].shape == as_stack
     filled = fill_with(given)
-    assert filled.shape == shape and filled.dtype == values.dtype
+    assert filled.shape == shape
+    assert filled.dtype == values.dtype
     assert filled[seen].tobytes() == values[seen].tobytes()
     expected = 8 if values.dtype.kind in "iu" else np.asarray(7.6, dtype)
     assert (filled[~seen] == expected).all()
@@ -62,7 +63,9 @@ def test_masked_arrays_and_nan_are_missing_and_never_filled_values_stay():
     assert (filled[0] == 7.6).all()
     np.testing.assert_array_equal(filled[3], np.ma.getdata(values)[3])
     std = given.deviations([np.ones((1, 4, 4, 1))])
-    assert np.isnan(std[3]).all() and (std[0] == 1).all() and (std[1] == 0).all()
+    assert np.isnan(std[3]).all()
+    assert (std[0] == 1).all()
+    assert (std[1] == 0).all()
 
 
 def test_lists_may_differ_in_size():
@@ -95,7 +98,9 @@ def test_data_arrays_keep_dimensions_coordinates_and_attributes(dims, roles):
     expected = [sizes.get(d, 1) for d in (time, rows, columns, band)]
     assert list(given.arrays[0].shape) == expected
     filled = fill_with(given)
-    assert filled.dims == dims and filled.attrs == field.attrs and filled.dtype == field.dtype
+    assert filled.dims == dims
+    assert filled.attrs == field.attrs
+    assert filled.dtype == field.dtype
     xarray.testing.assert_identical(filled.where(field.notnull()), field)
     assert float(filled.where(field.isnull()).max()) == pytest.approx(7.6)
     assert fill_with(given, samples=2).dims == ("sample", *dims)
@@ -107,7 +112,8 @@ def test_variables_of_a_dataset_are_filled_together_and_others_are_kept():
     given = Data(dataset)
     assert given.arrays[0].shape == (4, 5, 6, 2)
     filled = fill_with(given)
-    assert filled["a"].dtype == "float32" and filled["b"].dtype == "float64"
+    assert filled["a"].dtype == "float32"
+    assert filled["b"].dtype == "float64"
     xarray.testing.assert_identical(filled["depth"], dataset["depth"])
     xarray.testing.assert_identical(filled["b"].where(b.notnull()), dataset["b"])
 

@@ -58,4 +58,5 @@ def test_land_is_no_gap():
     fillable = observed.copy()
     observed[:4, 20:25, 5:20] = False
     hidden = hide(observed, fillable, 0)
-    assert hidden.any() and not (hidden & ~observed).any()
+    assert hidden.any()
+    assert not (hidden & ~observed).any()
