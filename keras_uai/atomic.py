@@ -163,11 +163,8 @@ def _remove_abandoned(folder, machine, process):
         # `old`: killed while it replaced a folder, whose content is there.
         if not found or _is_running(int(found[1])) or os.path.exists(os.path.join(path, "old")):
             continue
-        if os.path.isdir(path):
-            shutil.rmtree(path, ignore_errors=True)  # another process may remove it, too
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+        with contextlib.suppress(OSError):  # gone by now, or another user's
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 
 def _is_running(process):
@@ -176,7 +173,7 @@ def _is_running(process):
     except ProcessLookupError:
         return False
     except PermissionError:  # of another user
-        return True
+        pass
     return True
 
 
