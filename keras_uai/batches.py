@@ -130,8 +130,9 @@ def compared(data, model):
     """Returns `data` of `checked` so that the masks of its first images are compared, once a model.
 
     A warning says where they are unlike those of the model's measurement; see
-    `measurements.check_masks`. Batches with "seen" do without the measurement, and are not. The batches of a `tf.data.Dataset` are compared on its way to the
-    model, those of generators and `PyDataset`s before the first step. Of other iterables none are.
+    `measurements.check_masks`. The batches of a `tf.data.Dataset` are compared on their way to the
+    model, those of generators and `PyDataset`s before the first step. Of other iterables none are,
+    nor are batches with "seen", which need no measurement.
     """
     tf = sys.modules.get("tensorflow")
     first = _FirstMasks(model)
@@ -141,7 +142,8 @@ def compared(data, model):
         return data.enumerate().map(first.in_graph).prefetch(1)
     if isinstance(data, keras.utils.PyDataset):
         for index in range(min(FIRST, data.num_batches or FIRST)):
-            first.add(data[index])
+            if not model.masks_compared:
+                first.add(data[index])
     elif inspect.isgenerator(data):
         batches = []
         for batch in itertools.islice(data, FIRST):
@@ -169,6 +171,7 @@ class _FirstMasks:
         if not isinstance(first, dict):
             first = {"observation": first}
         if first.get("seen") is not None:
+            self.model.masks_compared = True
             return
         given = ("observation", "mask")
         first = {name: first[name][:MOST] for name in given if first.get(name) is not None}
