@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_uai
+from keras_uai.batches import compared
 from keras_uai.measurements import Empirical
 from tests.testing import array, images, observations, same_bits, tiny_uai
 
@@ -150,3 +151,15 @@ def test_fit_compares_the_first_masks_with_the_measurement_once(form, monkeypatc
         assert len(told) == warned
         assert all("of the pixels are missing in the data, 50.0% in masks" in text for text in told)
         same_bits(seen[-1], y)
+
+
+def test_batches_that_say_what_is_hidden_need_no_measurement():
+    y, mask = observations(keras_uai.measurements.DropPixel(0.9), 16)
+    batch = {"observation": y, "mask": mask, "seen": mask}
+    for data in (batch, Batches([batch] * 2), tf.data.Dataset.from_tensors(batch)):
+        model = tiny_uai("DropPixel(0.5)")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = compared(data, model)
+            found = list(found) if isinstance(data, tf.data.Dataset) else found
+        assert model.masks_compared
