@@ -1,10 +1,17 @@
-"""Files and folders that appear whole or not at all; JSON and arrays that may be damaged."""
+"""Files and folders that appear whole or not at all; JSON and arrays that may be damaged.
+
+Drafts are hidden entries beside their target, named after machine and process. Those of processes
+that were killed are removed by the next process that writes into the folder.
+"""
 
 import contextlib
+import functools
 import json
 import os
 import re
 import secrets
+import shutil
+import socket
 import tempfile
 import zipfile
 
@@ -20,8 +27,7 @@ def atomic_path(path):
     """
     path = os.path.abspath(os.fspath(path))
     folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
-    temporary = os.path.join(folder, f".{secrets.token_hex(4)}-{name[-100:]}")
+    temporary = os.path.join(folder, f"{_prefix(folder)}{secrets.token_hex(4)}-{name[-40:]}")
     try:
         yield temporary
         _sync(temporary)
@@ -121,8 +127,9 @@ def atomic_folder(path):
     """
     path = os.path.abspath(os.fspath(path))
     above, name = os.path.split(path)
-    os.makedirs(above, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name[-100:]}-", dir=above) as temporary:
+    with tempfile.TemporaryDirectory(
+        prefix=f"{_prefix(above)}{name[-40:]}-", dir=above
+    ) as temporary:
         new, old = os.path.join(temporary, "new"), os.path.join(temporary, "old")
         os.mkdir(new)
         yield new
@@ -137,6 +144,37 @@ def atomic_folder(path):
             if os.path.lexists(old) and not os.path.lexists(path):
                 os.rename(old, path)
         _sync_folder(above)
+
+
+def _prefix(folder):
+    """Returns how names of this process's drafts in a folder begin; makes and tidies the folder."""
+    os.makedirs(folder, exist_ok=True)
+    machine = f".{socket.gethostname()[:40]}-"
+    _remove_abandoned(folder, machine, os.getpid())
+    return f"{machine}{os.getpid()}-"
+
+
+@functools.lru_cache(maxsize=256)  # once a folder and process
+def _remove_abandoned(folder, machine, process):
+    """Removes drafts of processes of this machine that are no more."""
+    for name in os.listdir(folder):
+        found = re.match(rf"{re.escape(machine)}(\d{{1,7}})-", name)
+        path = os.path.join(folder, name)
+        # `old`: killed while it replaced a folder, whose content is there.
+        if not found or _is_running(int(found[1])) or os.path.exists(os.path.join(path, "old")):
+            continue
+        with contextlib.suppress(OSError):  # gone by now, or another user's
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
+
+def _is_running(process):
+    try:
+        os.kill(process, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        pass
+    return True
 
 
 def _sync(path):

@@ -1,7 +1,7 @@
 """The rules for integers, images, masks and values, with one message each for every entry.
 
-Arrays are checked by `check_images` and `check_mask`. Graphs (`models.batches`, `serving.assertions`)
-use the functions for shapes and dtypes, and the texts `mask_rule` and `value_rule`.
+Arrays are checked by `check_images` and `check_mask`, graphs by `graph_checks` and the functions for
+shapes and dtypes.
 """
 
 import contextlib

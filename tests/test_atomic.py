@@ -1,5 +1,7 @@
 import errno
 import os
+import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -77,12 +79,51 @@ def test_a_disk_that_is_full_when_it_is_brought_there(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["b.bin"]
 
 
-_KILLED = """
+_LOAD = """
 import importlib.util, os, signal, sys
 
 spec = importlib.util.spec_from_file_location("atomic", sys.argv[1])
 atomic = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(atomic)
+"""
+
+
+def test_drafts_of_killed_processes_are_removed_by_the_next_one(tmp_path):
+    """Of this machine. A folder that was being replaced may be the only copy, and is kept."""
+    program = """
+def killed(*given):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[2] == "file":
+    atomic.atomic_write("b.bin", killed)
+with atomic.atomic_folder("out") as draft:
+    if sys.argv[2] == "folder":
+        killed()
+    rename = os.rename
+    os.rename = lambda *names: (rename(*names), killed())
+"""
+
+    def run(kind):
+        command = [sys.executable, "-c", _LOAD + program, atomic.__file__, kind]
+        assert subprocess.run(command, cwd=tmp_path, check=False).returncode == -signal.SIGKILL
+
+    machine = f".{socket.gethostname()}-"
+    others = [f"{machine}{os.getpid()}-1-b.bin", ".elsewhere-1-1-b.bin", ".mine"]
+    for name in others:
+        (tmp_path / name).touch()
+    for kind, drafts in (("file", 1), ("folder", 1), ("replaced", 1), ("file", 2)):
+        os.makedirs(tmp_path / "out", exist_ok=True)
+        run(kind)
+        left = set(os.listdir(tmp_path)) - {*others, "out"}
+        assert len(left) == drafts, left
+    files.atomic_write(tmp_path / "b.bin", b"")
+    (kept,) = set(os.listdir(tmp_path)) - {*others, "out", "b.bin"}
+    assert os.listdir(tmp_path / kept) == ["new", "old"]
+
+
+_KILLED = (
+    _LOAD
+    + """
 calls = ("open", "write", "fsync", "close", "mkdir", "rename", "replace", "unlink", "rmdir")
 originals = {name: getattr(os, name) for name in calls}
 
@@ -135,6 +176,7 @@ for name in ("file", "folder"):
         number += 1
     print(name, number)
 """
+)
 
 
 def test_killed_before_each_call_of_the_system(tmp_path):

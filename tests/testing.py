@@ -3,7 +3,11 @@
 Import from here: `from tests.testing import run_layer_test`.
 """
 
+import builtins
+import contextlib
+import errno
 import inspect
+import io
 import json
 import os
 import pathlib
@@ -12,6 +16,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 import keras_uai
@@ -40,6 +45,32 @@ def same_bits(a, b):
     assert a.dtype == b.dtype
     assert a.shape == b.shape
     assert a.tobytes() == b.tobytes(), f"largest difference: {np.abs(a - b).max()}"
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    """Makes a folder read-only, as a file system mounted so: permissions do not stop root."""
+    above = os.path.abspath(folder)
+    writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+    def refuse(module, name, is_write=lambda *args, **kwargs: True):
+        call = getattr(module, name)
+
+        def refusing(path, *args, **kwargs):
+            inside = not isinstance(path, int) and os.path.abspath(path).startswith(above)
+            if inside and is_write(*args, **kwargs):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+            return call(path, *args, **kwargs)
+
+        patch.setattr(module, name, refusing)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (builtins, io):
+            refuse(module, "open", lambda mode="r", *args, **kwargs: set(mode) & set("wax+"))
+        refuse(os, "open", lambda flags, *args, **kwargs: flags & writing)
+        for name in ("mkdir", "rename", "replace", "unlink", "rmdir"):
+            refuse(os, name)
+        yield
 
 
 def images(count, shape=(16, 16, 3), seed=0):

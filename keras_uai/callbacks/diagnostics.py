@@ -24,7 +24,8 @@ SCORES = ("val_crps", "val_mse_of_mean", "val_mse_mean", "val_mse")
 class Diagnostics(keras.callbacks.Callback):
     """Warns, once each, of what makes a training useless without an error.
 
-    - Before the first step: the masks of the data are unlike those of the model's measurement.
+    - Before the first step: the masks of the data are unlike those of the model's measurement (once
+      a model; `fit` without this callback warns, too).
     - The discriminator wins outright: for 5 epochs in a row `d_loss` is below a twentieth of that
       of a discriminator with equal outputs for all images, and `gan_loss` does not fall.
     - The samples no longer differ: for 5 epochs in a row their `std` is below 1% of the standard
@@ -71,7 +72,9 @@ class Diagnostics(keras.callbacks.Callback):
         masks = [mask for mask in masks if mask.shape[1:] == masks[0].shape[1:]]
         y, mask = np.concatenate(images[: len(masks)]), np.concatenate(masks)
         self.spread = float(np.std(y, where=np.broadcast_to(mask > 0.5, y.shape)))
-        measurements.check_masks(self.model.measurement, mask)
+        if not self.model.masks_compared:
+            measurements.check_masks(self.model.measurement, mask)
+            self.model.masks_compared = True
 
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, **(logs or {})}

@@ -3,8 +3,10 @@
     tools/rerun runs/0007-uai-drawn_faces-drop_pixel_0.9-seed0
 
 The repetition is a run folder of its own beside the run's, with `-rerun` at its end. The same command
-goes on with one that was interrupted. Other versions, hardware and images than the run's are named.
-The exit code is 0 if the runs agree and 1 if they differ; the first difference is printed.
+goes on with one that was interrupted. A run that --minutes ended is repeated up to its last step,
+unless its learning rates followed the clock (--schedule=cosine). Other versions, hardware and images
+than the run's are named. The exit code is 0 if the runs agree and 1 if they differ; the first
+difference is printed.
 """
 
 import shlex

@@ -56,7 +56,7 @@ def mask_differences(measurement, mask, seed=0):
 
 
 def check_masks(measurement, mask):
-    """Warns where masks of data are unlike those of a measurement; see `mask_differences`."""
+    """Warns where masks of data are unlike those of a measurement; returns `mask_differences`."""
     if found := mask_differences(measurement, mask):
         checks.warn(
             "The masks of the data are unlike those of the measurement, from which a model learns "
@@ -64,6 +64,7 @@ def check_masks(measurement, mask):
             "that damaged the data; keras_uai.measurements.Empirical.from_dataset learns it from "
             "their masks."
         )
+    return found
 
 
 def _differ(one, other):

@@ -3,7 +3,7 @@
 import keras
 
 from keras_uai.measurements import Empirical, Patch
-from keras_uai.models.base import paper_adam
+from keras_uai.models.trainable import paper_adam
 from keras_uai.sampling import TwoStage
 
 #: Arguments of `UAI`: a U-Net on blocks of 2 x 2 pixels with a push-pull fill and a predicted mean,

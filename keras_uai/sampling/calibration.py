@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 
 from keras_uai import checks, measurements, random, rng_streams
+from keras_uai.batches import checked
 from keras_uai.sampling.noise import draw_latents
 from keras_uai.sampling.samplers import decode, sample_keys
 from keras_uai.sampling.tiling import pad_to_multiple
@@ -204,8 +205,6 @@ def _observations(model, dataset, images):
 
     They are y, its mask, and the part of the mask that is seen, or None where this is not given.
     """
-    from keras_uai.models.batches import checked  # models build on sampling
-
     dataset, found, count = checked(dataset, model), [], 0
     if isinstance(dataset, dict):  # of arrays
         dataset = [{k: v[:images] for k, v in dataset.items() if v is not None}]

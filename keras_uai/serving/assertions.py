@@ -6,13 +6,7 @@ with the tensors that `after` and `shaped` return.
 
 import tensorflow as tf
 
-from keras_uai import checks
-
-
-def require(condition, message, *values):
-    """Returns an operation that fails with `message` and `values` unless `condition` holds."""
-    data = [tf.constant(f"{message} Received:"), *values]
-    return tf.raw_ops.Assert(condition=condition, data=data, summarize=8)
+from keras_uai.graph_checks import require
 
 
 def after(checks, *tensors):
@@ -72,26 +66,5 @@ def counts(num_samples, pixels, limits):
             num_samples,
             "samples of images with these pixels:",
             pixels,
-        ),
-    ]
-
-
-def observed(image, mask, bounded):
-    """Checks float images: masks of 0 and 1, observed values finite and, if `bounded`, in range."""
-    seen = tf.where(mask > 0.5, image, tf.zeros_like(image))
-    largest = tf.reduce_max(tf.abs(seen))
-    limit = checks.LARGEST if bounded else tf.float32.max
-    return [
-        require(
-            tf.reduce_all(tf.equal(mask, 0.0) | tf.equal(mask, 1.0)),
-            checks.mask_rule(),
-            tf.reduce_min(mask),
-            tf.reduce_max(mask),
-        ),
-        require(
-            tf.reduce_all(tf.math.is_finite(seen)) & (largest <= limit),
-            checks.value_rule("y", bounded),
-            largest,
-            "as the largest absolute value",
         ),
     ]

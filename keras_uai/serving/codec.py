@@ -8,6 +8,7 @@ their bit depth: they are int32 values up to 255 or 65535. The orientation that 
 import tensorflow as tf
 
 from keras_uai import checks
+from keras_uai.graph_checks import require
 from keras_uai.serving import assertions
 
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
@@ -23,7 +24,7 @@ def header(data, name, index):
         int32 `(3,)`: height, width, and the largest value of a channel, 255 or 65535.
     """
     is_png = _starts(data, _PNG)
-    known = assertions.require(
+    known = require(
         is_png | _starts(data, b"\xff\xd8\xff"),
         f"`{name}` must hold PNG or JPEG files.",
         "another file for image",
@@ -90,9 +91,9 @@ def observed(pixels, largest, index):
     is_white, is_black = tf.reduce_all(white | ~opaque), ~tf.reduce_any(white & opaque)
     image = "as the largest gray value for image", index
     required = [
-        assertions.require(tf.reduce_any(opaque), checks.MASK_IMAGE_OPAQUE, "image", index),
-        assertions.require(~is_black | tf.equal(high, 0), checks.MASK_IMAGE, high, *image),
-        assertions.require(is_whole | is_white | is_black, checks.MASK_IMAGE_LAYER, high, *image),
+        require(tf.reduce_any(opaque), checks.MASK_IMAGE_OPAQUE, "image", index),
+        require(~is_black | tf.equal(high, 0), checks.MASK_IMAGE, high, *image),
+        require(is_whole | is_white | is_black, checks.MASK_IMAGE_LAYER, high, *image),
     ]
     found = tf.where(is_whole, white, tf.where(is_white, opaque, ~opaque))
     return assertions.after(required, found)[0]

@@ -27,7 +27,7 @@ from keras_uai.serving import discovery
 from keras_uai.serving.client import Client
 from keras_uai.serving.transports import FailedError, UnavailableError
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def run(options, paths):
@@ -89,7 +89,7 @@ def inpaint(client, found, out, num_samples=5, seed=0, overwrite=False, progress
                 for name, data in contents.items():
                     pathlib.Path(draft, name).write_bytes(data)
         except (ValueError, OSError, FailedError) as error:
-            if isinstance(error, UnavailableError) or getattr(error, "errno", 0) in _NO_ROOM:
+            if isinstance(error, UnavailableError) or getattr(error, "errno", 0) in _UNWRITABLE:
                 raise  # ends the command
             return error
         return "written"

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_uai.graph_checks import mask_values, observed_values, require
 from keras_uai.serving import assertions, codec
 from keras_uai.serving.contract import predicts_mean
 
@@ -82,8 +83,9 @@ class _Graph:
         checks = [
             assertions.sizes(height, width, self.limits),
             *assertions.counts(num_samples, tf.fill((count,), height * width), self.limits),
-            *assertions.observed(y, mask, values.is_bounded),
-            assertions.require(
+            mask_values(mask),
+            observed_values(y, mask > 0.5, "y", values.is_bounded),
+            require(
                 tf.reduce_all(tf.equal(origin % contract.stride, 0)),
                 f"`origin` must hold multiples of {contract.stride}: the row and column of `y` in "
                 "a larger image.",
@@ -112,7 +114,7 @@ class _Graph:
         checks = [
             assertions.sizes(sizes[:, 0], sizes[:, 1], self.limits),
             *assertions.counts(num_samples, tf.reduce_prod(sizes, axis=1), self.limits),
-            assertions.require(
+            require(
                 tf.reduce_all(tf.equal(sizes, fixed)) if fixed else True,
                 f"Images must have the size of the model, {fixed} (height, width).",
                 sizes,
@@ -177,7 +179,7 @@ class _Graph:
         """The observed pixels `(h, w, M)` of a file: opaque ones, which the mask file leaves."""
         sent = tf.strings.length(mask_bytes) > 0
         opaque = rgba[..., 3:] > largest // 2
-        some = assertions.require(
+        some = require(
             sent | ~tf.reduce_all(opaque),
             "An image without transparent pixels needs a mask in `mask_bytes` (white = observed).",
             "no mask for image",
@@ -186,7 +188,7 @@ class _Graph:
 
         def from_file():
             header = codec.header(mask_bytes, "mask_bytes", index)
-            same = assertions.require(
+            same = require(
                 tf.reduce_all(tf.equal(header[:2], tf.shape(rgba)[:2])),
                 "A mask must have the size of its image.",
                 header[:2],

@@ -217,10 +217,10 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0, gr
     budget.set_model(model)
     log = run_folder.Log(folder, budget.steps) if group.is_chief else None
     callbacks = [*monitors, budget, EpochEnd(folder, log, budget, data, checkpoint_minutes)]
-    if group.is_chief and backend.has_tensorflow():  # it writes; with JAX alone there is `log.csv`
-        path = os.path.join(folder, "tensorboard")
-        callbacks.insert(-1, keras.callbacks.TensorBoard(path, write_graph=False))
-    with budget.listening(), group.watching():
+    board = os.path.join(folder, "tensorboard") if group.is_chief else None
+    if board and backend.has_tensorflow():  # it writes; with JAX alone there is `log.csv`
+        callbacks.insert(-1, keras.callbacks.TensorBoard(board, write_graph=False))
+    with budget.listening(), group.watching(), _disk_errors(board):
         group.check_same([budget.steps])  # the workers may have read different checkpoints
         while not budget.agree():
             epoch, done = divmod(budget.steps, per_epoch)
@@ -238,3 +238,14 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0, gr
             with group.chief_only():
                 run_folder.save_checkpoint(folder, model, state)
         return state, budget.signal
+
+
+@contextlib.contextmanager
+def _disk_errors(path):
+    """Raises TensorFlow's own errors, where it cannot write the log of TensorBoard, as OSErrors."""
+    try:
+        yield
+    except Exception as error:
+        if not path or path not in str(error):
+            raise
+        raise OSError(path + str(error).partition(path)[2].splitlines()[0]) from error

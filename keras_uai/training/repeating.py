@@ -17,7 +17,8 @@ from keras_uai.training import environment, run_folder, runner
 def rerun(folder, out=None, data_dir=None, command=None):
     """Repeats a finished run, also one that was interrupted, and prints whether the two agree.
 
-    A repetition that was interrupted itself goes on.
+    A run that `--minutes` ended is repeated up to the step at which it ended. Batches are skipped
+    where the run skipped them (`--skip_nonfinite`). A repetition that was interrupted itself goes on.
 
     Args:
         folder: string; the run's folder.
@@ -29,7 +30,8 @@ def rerun(folder, out=None, data_dir=None, command=None):
         The exit code: 0 if they agree, 1 if they differ, else that of `runner.main`.
 
     Raises:
-        ValueError: if there is no finished run, the clock ended it, or `out` is another run.
+        ValueError: if there is no finished run, its learning rates followed the clock, or `out` is
+            another run.
     """
     folder = os.path.normpath(folder)
     out = out or f"{folder}-rerun"
@@ -39,11 +41,17 @@ def rerun(folder, out=None, data_dir=None, command=None):
             "A run must be finished to be repeated: python experiments/run.py --resume="
             f"{folder}. Received: {folder} without {run_folder.SCORES}"
         )
-    if minutes := record["settings"]["minutes"]:
-        raise ValueError(
-            "A run is repeated up to its --steps or --epochs; a clock never ends it at the same "
-            f"step. Received: {folder}, trained with --minutes={minutes:g}"
-        )
+    settings = record["settings"]
+    if settings["minutes"]:
+        steps = files.read_json(os.path.join(folder, run_folder.SCORES), "steps")["steps"]
+        if settings["schedule"] == "cosine" or settings["warmup_steps"] > steps // 10:
+            raise ValueError(
+                "A run whose learning rates followed the clock cannot be repeated; one with the "
+                f"same settings and --steps={steps} can. Received: {folder}, trained with "
+                f"--minutes={settings['minutes']:g} --schedule={settings['schedule']} "
+                f"--warmup_steps={settings['warmup_steps']}"
+            )
+        settings = {**settings, "minutes": None, "steps": steps}
     now = environment.describe()
     for kind, values in now.items():
         for name, value in values.items():
@@ -51,11 +59,13 @@ def rerun(folder, out=None, data_dir=None, command=None):
                 print(f"{name} differs: {before} in {folder}, now {value}. So may the numbers.")
     if not os.path.exists(os.path.join(out, run_folder.SETTINGS)):
         started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-        copy = {**record, "command": command, "started": started, **now}
+        copy = {**record, "settings": settings, "command": command, "started": started, **now}
         files.write_json(os.path.join(out, run_folder.SETTINGS), copy, indent=2)
-    elif run_folder.read_settings(out)["settings"] != record["settings"]:
+    elif run_folder.read_settings(out)["settings"] != settings:
         raise ValueError(f"--out must be a new folder. Received: --out={out}, another run")
-    if code := runner.main({"resume": out, "data_dir": data_dir}, command):
+    skips = any("skipped" in row for row in _log(folder))
+    given = {"resume": out, "data_dir": data_dir, "skip_nonfinite": skips}
+    if code := runner.main(given, command):
         return code
     if difference := first_difference(folder, out):
         print(f"{folder} and {out} differ, first in {difference}.")
@@ -77,13 +87,18 @@ def first_difference(folder, other):
     return ""
 
 
+def _log(folder):
+    with open(os.path.join(folder, run_folder.LOG), newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def _results(folder):
     """Returns `{name: number, text or array}` of all that settings determine, as it is computed."""
     found = {}
-    with open(os.path.join(folder, run_folder.LOG), newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            step = f"{run_folder.LOG}, step {row['step']}, "
-            found |= {step + name: value for name, value in row.items() if name != "minutes"}
+    for row in _log(folder):
+        step = f"{run_folder.LOG}, step {row['step']}, "
+        row["skipped"] = row.get("skipped") or "0"  # of epochs before --skip_nonfinite was given
+        found |= {step + name: value for name, value in row.items() if name != "minutes"}
     with zipfile.ZipFile(os.path.join(folder, run_folder.MODEL)) as archive:
         stored = io.BytesIO(archive.read("model.weights.h5"))
     with h5py.File(stored) as file:

@@ -42,8 +42,11 @@ def main(given, command=None):
     try:
         with contextlib.ExitStack() as stack:
             try:
+                saved = run_folder.read_settings(folder) if folder else {}
                 settings = (
-                    _saved_settings(folder, given) if folder else configuration.resolve(given)
+                    _saved_settings(saved["settings"], folder, given)
+                    if folder
+                    else configuration.resolve(given)
                 )
                 if places["dry_run"]:
                     print(json.dumps(settings, indent=2))
@@ -51,7 +54,7 @@ def main(given, command=None):
                 if folder and os.path.exists(os.path.join(folder, run_folder.SCORES)):
                     print(f"{folder} is finished: there is nothing to resume.")
                     return 0
-                run = Run(settings, places, command, stack)
+                run = Run(settings, places, command, stack, saved.get("data"))
             except (ValueError, OSError, ImportError) as error:
                 print(f"error: {error}", file=sys.stderr)
                 return 2
@@ -65,9 +68,8 @@ def main(given, command=None):
         return 1
 
 
-def _saved_settings(folder, given):
+def _saved_settings(saved, folder, given):
     """Returns the settings of the run to resume; refuses and lists given settings that differ."""
-    saved = run_folder.read_settings(folder)["settings"]
     try:
         saved = configuration.resolve(dict(saved))
     except (TypeError, ValueError) as error:
@@ -85,9 +87,12 @@ def _saved_settings(folder, given):
 
 
 class Run:
-    """A run whose data and model are ready; `stack` holds the lock of its folder."""
+    """A run whose data and model are ready.
 
-    def __init__(self, settings, places, command, stack):
+    `stack` holds the lock of its folder. `fingerprint` is that of the data of a run to resume.
+    """
+
+    def __init__(self, settings, places, command, stack, fingerprint=None):
         self.settings = settings
         self.places = places
         self.command = command
@@ -101,10 +106,11 @@ class Run:
             group.check_same(settings)
         self.data = Data(settings, places["data_dir"], places["download"])
         if self.folder and group.is_chief:
-            self.data.check_same(run_folder.read_settings(self.folder).get("data"))
+            self.data.check_same(fingerprint)
         with group.watching(), group.scope():
             self.model = factory.make_model(settings, self.data, places["skip_nonfinite"])
         if not group.is_chief:
+            self.model.masks_compared = True  # by the chief
             return
         if (name := settings["extractor"]) and self.data.has_clean:
             metrics.extractors.get(None if name == "auto" else name)  # raises without weights

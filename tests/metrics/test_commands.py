@@ -12,7 +12,7 @@ from keras_uai.metrics import baselines, commands, figures, predictors, report
 from keras_uai.metrics.extractors import Extractor
 from tests.metrics.test_evaluation_data import OPTIONS as DATA_OPTIONS
 from tests.metrics.test_evaluation_data import clean, folder, whole  # noqa: F401
-from tests.testing import tiny_uai
+from tests.testing import read_only, tiny_uai
 
 
 def blocks():
@@ -80,6 +80,18 @@ def test_baselines_alone(options, tmp_path):
     assert written["data"]["measurement"] == "DropPixel(p=0.5, tau=0.0)"
     assert written["extractor"]["extractor"] == "blocks"
     assert rows(read(tmp_path / "out" / "methods.png")) == 4  # y, two methods, x
+
+
+def test_what_is_done_outlasts_a_folder_that_is_read_only(options):
+    """The same command goes on afterwards, and ends as one that met no obstacle."""
+    options |= {"extractor": "none", "grid": 0}
+    whole, _ = commands.evaluate({**options, "out": options["out"] + "-whole"})
+    commands.evaluate({**options, "baselines": ["nearest"]})
+    with read_only(options["out"]), pytest.raises(OSError, match=r"Read-only .*\.npz"):
+        commands.evaluate(options)
+    result, _ = commands.evaluate(options)
+    for name in ("nearest", "mean_colour"):
+        assert result["methods"][name]["scores"] == whole["methods"][name]["scores"]
 
 
 @pytest.fixture(scope="module")

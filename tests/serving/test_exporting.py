@@ -13,7 +13,7 @@ from keras_uai.serving import Limits, assets, exporting, signatures
 from keras_uai.serving.transports import SavedModel
 from tests.serving.conftest import tiny_model
 from tests.serving.photographs import batch
-from tests.testing import same_bits
+from tests.testing import read_only, same_bits
 
 tf = pytest.importorskip("tensorflow")
 
@@ -65,6 +65,13 @@ def test_failures_leave_nothing(tiny, tmp_path, monkeypatch):
             tiny.export(path, overwrite=True)
     assert (tmp_path / "1/saved_model.pb").exists()
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["1"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_read_only_folder(tiny, tmp_path):
+    with read_only(tmp_path), pytest.raises(OSError, match=f"Read-only file system: '{tmp_path}"):
+        tiny.export(tmp_path / "1")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("quick")

@@ -1,5 +1,6 @@
 """The command `inpaint`: whole results or none, nothing overwritten, errors at the end."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -131,9 +132,12 @@ def test_an_unavailable_server_ends_the_command(photographs, tmp_path, monkeypat
     assert "3 not tried (the same command continues with them)" in text
 
 
-def test_a_full_disk_ends_the_command(photographs, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_full_or_read_only_disk_ends_the_command(
+    photographs, tmp_path, monkeypatch, capsys, number
+):
     def full(*args):
-        raise OSError(28, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     client = Fake()
     with monkeypatch.context() as patch:
@@ -141,7 +145,7 @@ def test_a_full_disk_ends_the_command(photographs, tmp_path, monkeypatch, capsys
         assert outcome(client, [photographs], tmp_path / "out", patch) == 1
     assert len(client.asked) == 1  # no image is filled in vain
     text = capsys.readouterr().err
-    assert "No space left on device" in text
+    assert os.strerror(number) in text
     assert "3 not tried (the same command continues with them)" in text
     assert outcome(client, [photographs], tmp_path / "out", monkeypatch) == 1
     assert "2 written" in capsys.readouterr().err  # the third is broken

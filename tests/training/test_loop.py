@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 
 import keras
 import numpy as np
@@ -141,6 +142,37 @@ def test_minutes_end_it_and_survive_an_interruption(tiny, tmp_path, monkeypatch)
     used.append(float(model.optimizer.learning_rate))
     cosine = [0.5 * (1 + np.cos(np.pi * progress)) for progress in (0 / 6, 5 / 6)]
     assert used == pytest.approx([1e-3 * 0.02 * cosine[0], 1e-3 * 0.08 * cosine[1]], rel=1e-5)
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0, 1e9])
+def test_a_clock_that_is_set_changes_nothing(tiny, tmp_path, monkeypatch, jump):
+    """The time of day jumps with every question; training is timed by a clock that cannot be set."""
+    given = {**tiny, "schedule": "constant"}  # not a function of the time that is used
+    whole, *_ = train(given, tmp_path / "whole")
+    seconds, now = iter(range(10**6)), time.time()
+    monkeypatch.setattr(time, "time", lambda: max(4e8, now + jump * next(seconds)) % 4e9)
+    monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(seconds)))
+    folder = tmp_path / "jumps"
+    train({**given, "minutes": 60.0}, folder, SignalAt(7))
+    model, state, _ = train({**given, "minutes": 60.0}, folder)
+    np.testing.assert_array_equal(model.colour, whole.colour)
+    assert rows(folder) == rows(tmp_path / "whole")
+    minutes = [float(line.split(",")[3]) for line in (folder / "log.csv").read_text().split()[1:]]
+    assert sorted(minutes) == minutes
+    assert 0.0 < minutes[0] < minutes[-1] < 1.0
+    assert state["seconds"] == pytest.approx(60.0 * minutes[-1])
+
+
+def test_a_clock_that_leaps_ends_a_training_in_time_with_all_saved(tiny, tmp_path, monkeypatch):
+    """A machine that slept: the hour counts, since a step cannot tell it from a slow one."""
+    seconds = iter(range(10**6))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: (s := next(seconds)) + 3600.0 * (s > 12))
+    _, state, interrupted = train({**tiny, "steps": None, "minutes": 60.0}, tmp_path)
+    assert interrupted is None
+    assert 0 < state["steps"] <= 12
+    assert run_folder.last_checkpoint(str(tmp_path)).endswith(f"{state['steps']:06d}")
+    again = train({**tiny, "steps": None, "minutes": 60.0}, tmp_path)[1]
+    assert again["steps"] == state["steps"]
 
 
 class PoisonedAt(keras.callbacks.Callback):

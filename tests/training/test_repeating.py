@@ -1,8 +1,11 @@
 """A run that went wrong ends as if it had not: its repetition agrees, and a changed one does not."""
 
 import contextlib
+import errno
 import io
 import os
+import pathlib
+import re
 import shutil
 import zipfile
 
@@ -12,6 +15,7 @@ import pytest
 
 from keras_uai import files
 from keras_uai.training import repeating, run_folder, runner
+from tests.testing import read_only
 from tests.training.conftest import SMALL
 from tests.training.test_runner import only_run
 
@@ -40,17 +44,35 @@ def main(given):
 
 @pytest.fixture(scope="module")
 def folder(given):
-    """A run whose disk was full, whose images vanished and changed; each time it was resumed."""
+    """A run that met every obstacle, and was resumed each time.
+
+    The disk was full, the run folder and TensorBoard's read-only; images vanished, changed, and
+    could not be listed.
+    """
     photos, away = given["data"], given["data"] + "-away"
-    save = run_folder.save_checkpoint
+    save, add = run_folder.save_checkpoint, run_folder.Log.add
 
     def full(folder, model, state):
         if state["steps"] == 2:
             raise OSError(28, "No space left on device")
         save(folder, model, state)
 
+    def in_read_only_folder(log, row):
+        with read_only(folder):
+            add(log, row)
+
+    def denied(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
     def vanishing(run):
         os.rename(photos, away)
+
+    os.makedirs(given["runs"])
+    with read_only(given["runs"]):
+        code, error = main(given)
+    assert code == 2
+    assert error == f"error: [Errno 30] Read-only file system: '{given['runs']}/.lock'\n"
+    assert not os.listdir(given["runs"])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_folder, "save_checkpoint", full)
@@ -60,6 +82,28 @@ def folder(given):
     assert error.startswith("error: [Errno 28] No space left on device\nWhat was saved is kept. ")
     assert error.endswith(f"--resume={folder}\n")
     assert os.listdir(os.path.join(folder, "checkpoints")) == ["000001"]
+
+    board = f"{folder}/tensorboard"
+    os.rename(board, away)
+    files.atomic_write(board, b"")  # TensorFlow has an error of its own for what it cannot write
+    code, error = main({"resume": folder})
+    assert code == 2
+    assert re.match(rf"error: {board} is not a dir.*\nWhat was saved is kept. Resume with", error)
+    os.remove(board)
+    os.rename(away, board)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_folder.Log, "add", in_read_only_folder)
+        code, error = main({"resume": folder})
+    assert code == 2
+    assert error.startswith(f"error: [Errno 30] Read-only file system: '{folder}/.")
+    assert "log.csv'\nWhat was saved is kept. Resume with:\n  python" in error
+    assert os.listdir(os.path.join(folder, "checkpoints")) == ["000001"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "scandir", denied)
+        code, error = main({"resume": folder})
+    assert (code, error) == (2, f"error: [Errno 13] Permission denied: '{photos}'\n")
 
     shutil.move(f"{photos}/05.png", away)
     code, error = main({"resume": folder})
@@ -90,6 +134,24 @@ def test_the_repetition_agrees(folder, capsys):
     assert f"keras differs: 3.0 in {folder}, now {record['versions']['keras']}" in said
     assert repeating.rerun(folder) == 0  # only compared
     shutil.rmtree(f"{folder}-rerun")
+
+
+def test_a_run_that_the_clock_ended_is_repeated_by_its_steps(folder, tmp_path, capsys):
+    """Batches are skipped as in the run, from its second epoch on."""
+    copy = str(tmp_path / "run")
+    shutil.copytree(folder, copy)
+    record = files.read_json(os.path.join(copy, "settings.json"))
+    record["settings"] |= {"minutes": 60.0, "steps": None}
+    files.write_json(os.path.join(copy, "settings.json"), record)
+    header, *rows = pathlib.Path(copy, "log.csv").read_text().splitlines()
+    ends = ("skipped", "", "0", "0")
+    lines = [f"{line},{end}\n" for line, end in zip([header, *rows], ends, strict=True)]
+    files.atomic_write(os.path.join(copy, "log.csv"), "".join(lines))
+    assert repeating.rerun(copy) == 0, capsys.readouterr().out
+    repeated = files.read_json(f"{copy}-rerun/settings.json")["settings"]
+    assert (repeated["minutes"], repeated["steps"]) == (None, 3)
+    log = pathlib.Path(f"{copy}-rerun/log.csv").read_text()
+    assert "skipped" in log.splitlines()[0]
 
 
 def change_log(folder):
@@ -143,7 +205,8 @@ def test_the_first_difference_is_named(folder, tmp_path, change, difference):
     ("missing", "settings", "message"),
     [
         ("scores.json", {}, "must be finished"),
-        (None, {"minutes": 2.0}, "--minutes=2"),
+        (None, {"minutes": 2.0, "schedule": "cosine"}, "--steps=3 can.*--minutes=2 --sch"),
+        (None, {"minutes": 2.0, "warmup_steps": 9}, "followed the clock.*--warmup_steps=9"),
         ("settings.json", {}, "no file"),
     ],
 )

@@ -1,12 +1,18 @@
 """The forms in which data reaches a model: arrays, data sets, and single batches in a step."""
 
 import inspect
+import itertools
 import sys
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_uai import checks
+from keras_uai.measurements.comparison import MOST, check_masks
+
+#: Batches whose masks are compared, at most.
+FIRST = 8
 
 _HOW = {
     "clean": ("the clean images behind its observations", "clean=True"),
@@ -92,10 +98,9 @@ def _checks_of(model):
     """Returns a function for `tf.data` that hands a batch on once its values are checked."""
     import tensorflow as tf
 
-    measurement, bounded = model.measurement, model.values.is_bounded
+    from keras_uai import graph_checks
 
-    def require(condition, rule, *values):
-        return tf.debugging.Assert(condition, [f"{rule} Received:", *values])
+    tau, bounded = model.measurement.tau, model.values.is_bounded
 
     @tf.autograph.experimental.do_not_convert
     def check(*element):
@@ -105,25 +110,96 @@ def _checks_of(model):
         y, mask, required = data["observation"], data.get("mask"), []
         seen = tf.constant(True)
         if mask is not None:
-            known = (0.0, 1.0, 255.0, 65535.0) if mask.dtype.is_integer else (0.0, 1.0)
+            observed = (1.0, 255.0, 65535.0) if mask.dtype.is_integer else (1.0,)
             mask = tf.cast(mask, "float32")
-            high = tf.reduce_max(mask)
-            fits = tf.reduce_all((mask == 0.0) | (mask == high)) & tf.reduce_any(high == known)
-            required += [require(fits, checks.mask_rule(), tf.reduce_min(mask), high)]
+            required.append(graph_checks.mask_values(mask, observed))
             mask = mask[..., None] if mask.shape.rank == 3 else mask
             seen = mask > 0.5
         if y.dtype.is_floating:
             y = tf.cast(y, "float32")
-            seen = seen & ~tf.math.is_nan(y) & (y != measurement.tau if mask is None else True)
-            largest = tf.reduce_max(tf.where(seen, tf.abs(y), 0.0))
-            limit = checks.LARGEST if bounded else tf.float32.max
-            rule = checks.value_rule("observation", bounded)
-            required += [require(largest <= limit, rule, largest, "as the largest absolute value")]
+            seen = seen & ~tf.math.is_nan(y) & (y != tau if mask is None else True)
+            required.append(graph_checks.observed_values(y, seen, "observation", bounded))
         with tf.control_dependencies(required):
             first = tf.nest.map_structure(tf.identity, first)
         return (first, *element[1:]) if len(element) > 1 else first
 
     return check
+
+
+def compared(data, model):
+    """Returns `data` of `checked` so that the masks of its first images are compared, once a model.
+
+    A warning says where they are unlike those of the model's measurement; see
+    `measurements.check_masks`. The batches of a `tf.data.Dataset` are compared on their way to the
+    model, those of generators and `PyDataset`s before the first step. Of other iterables none are,
+    nor are batches with "seen", which need no measurement.
+    """
+    tf = sys.modules.get("tensorflow")
+    first = _FirstMasks(model)
+    if model.masks_compared:
+        return data
+    if tf is not None and isinstance(data, tf.data.Dataset):
+        return data.enumerate().map(first.in_graph).prefetch(1)
+    if isinstance(data, keras.utils.PyDataset):
+        for index in range(min(FIRST, data.num_batches or FIRST)):
+            if not model.masks_compared:
+                first.add(data[index])
+    elif inspect.isgenerator(data):
+        batches = []
+        for batch in itertools.islice(data, FIRST):
+            batches.append(batch)
+            first.add(batch)
+            if model.masks_compared:
+                break
+        return (batch for batch in itertools.chain(batches, data))
+    elif isinstance(data, (dict, tuple)):
+        first.add(data)
+    return data
+
+
+class _FirstMasks:
+    """Compares the masks of the first batches with those of the model's measurement."""
+
+    def __init__(self, model):
+        self.model = model
+        self.masks = []
+
+    def add(self, data):
+        if self.model.masks_compared:
+            return
+        first = data[0] if isinstance(data, tuple) else data
+        if not isinstance(first, dict):
+            first = {"observation": first}
+        if first.get("seen") is not None:
+            self.model.masks_compared = True
+            return
+        given = ("observation", "mask")
+        first = {name: first[name][:MOST] for name in given if first.get(name) is not None}
+        mask = ops.convert_to_numpy(unpack(first, self.model)["mask"])
+        if self.masks and mask.shape[1:] != self.masks[0].shape[1:]:
+            return
+        self.masks.append(mask)
+        masks = np.concatenate(self.masks)
+        found = check_masks(self.model.measurement, masks)
+        self.model.masks_compared = bool(found) or len(masks) >= MOST
+
+    def in_graph(self, index, *element):
+        """Takes one of the first batches of a `tf.data.Dataset` on the host; for `map`."""
+        import tensorflow as tf
+
+        first = element[0] if isinstance(element[0], dict) else {"observation": element[0]}
+        names = [name for name in ("observation", "mask", "seen") if name in first]
+
+        def add(index, *arrays):
+            if index == len(self.masks):  # not again in the next epoch
+                self.add(dict(zip(names, arrays, strict=True)))
+            return True
+
+        def look():
+            return tf.numpy_function(add, [index, *(first[name] for name in names)], tf.bool)
+
+        tf.cond(index < FIRST, look, lambda: True)
+        return element if len(element) > 1 else element[0]
 
 
 # -- in the step -----------------------------------------------------------------------------------

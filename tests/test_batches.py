@@ -1,9 +1,14 @@
 """Batch unpacking: the accepted forms of data, and errors for others."""
 
+import warnings
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_uai
+from keras_uai.batches import compared
 from keras_uai.measurements import Empirical
 from tests.testing import array, images, observations, same_bits, tiny_uai
 
@@ -94,3 +99,67 @@ def test_training_needs_sides_that_are_multiples_of_the_stride():
     with pytest.raises(ValueError, match=r"multiples of 8 pixels.*Received: shape .*16, 20, 3\)"):
         model.fit(data, verbose=0)
     assert np.isfinite(array(model.test_step(data)["std"]))
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+FORMS = {
+    "arrays": lambda y, mask: {"observation": y, "mask": mask},
+    "tuple": lambda y, mask: (y, None),
+    "generator": lambda y, mask: ((part,) for part in np.split(y, 3)),
+    "py_dataset": lambda y, mask: Batches([(part,) for part in np.split(y, 3)]),
+    "dataset": lambda y, mask: tf.data.Dataset.from_tensor_slices(y).batch(16),
+    "masks": lambda y, mask: tf.data.Dataset.from_tensors({"observation": y, "mask": mask}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_fit_compares_the_first_masks_with_the_measurement_once(form, monkeypatch):
+    """Nothing is lost on the way, and nothing said where they are alike."""
+    seen = []
+
+    def fit(model, x, **options):
+        batches = [x] if isinstance(x, (dict, tuple)) else x
+        parts = [batch[0] if isinstance(batch, tuple) else batch for batch in batches]
+        seen.append(
+            np.concatenate([array(p["observation"] if isinstance(p, dict) else p) for p in parts])
+        )
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    model = tiny_uai("DropPixel(0.5)")
+    for measurement, warned in (
+        ("DropPixel(0.5)", 0),
+        ("DropPixel(0.9)", 1),
+        ("DropPixel(0.9)", 0),
+    ):
+        model.masks_compared &= not warned
+        y, mask = observations(keras_uai.measurements.get(measurement), 48)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.fit(FORMS[form](y, mask))
+        told = [str(w.message) for w in caught if "masks of the data" in str(w.message)]
+        assert len(told) == warned
+        assert all("of the pixels are missing in the data, 50.0% in masks" in text for text in told)
+        same_bits(seen[-1], y)
+
+
+def test_batches_that_say_what_is_hidden_need_no_measurement():
+    y, mask = observations(keras_uai.measurements.DropPixel(0.9), 16)
+    batch = {"observation": y, "mask": mask, "seen": mask}
+    for data in (batch, Batches([batch] * 2), tf.data.Dataset.from_tensors(batch)):
+        model = tiny_uai("DropPixel(0.5)")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = compared(data, model)
+            found = list(found) if isinstance(data, tf.data.Dataset) else found
+        assert model.masks_compared
