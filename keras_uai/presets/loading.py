@@ -8,9 +8,9 @@ import zipfile
 
 import keras
 
-from keras_uai import files
+from keras_uai import files, renamed
 from keras_uai.models import InpaintingModel
-from keras_uai.presets import folders, renamed, weights
+from keras_uai.presets import folders, weights
 
 #: Files of a run folder (experiments/run.py).
 RUN_MODEL = "model.keras"

@@ -36,8 +36,8 @@ def rerun(folder, out=None, data_dir=None, command=None):
     record = run_folder.read_settings(folder)
     if not os.path.exists(os.path.join(folder, run_folder.SCORES)):
         raise ValueError(
-            "A run must be finished to be repeated: python experiments/run.py --resume="
-            f"{folder}. Received: {folder} without {run_folder.SCORES}"
+            f"A run must be finished to be repeated: {runner.named(runner.RESUME, folder)}. "
+            f"Received: {folder} without {run_folder.SCORES}"
         )
     if minutes := record["settings"]["minutes"]:
         raise ValueError(
@@ -55,7 +55,9 @@ def rerun(folder, out=None, data_dir=None, command=None):
         files.write_json(os.path.join(out, run_folder.SETTINGS), copy, indent=2)
     elif run_folder.read_settings(out)["settings"] != record["settings"]:
         raise ValueError(f"--out must be a new folder. Received: --out={out}, another run")
-    if code := runner.main({"resume": out, "data_dir": data_dir}, command):
+    if code := runner.main(
+        {"resume": out, "data_dir": data_dir}, command, command or runner.RESUME
+    ):
         return code
     if difference := first_difference(folder, out):
         print(f"{folder} and {out} differ, first in {difference}.")

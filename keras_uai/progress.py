@@ -1,0 +1,50 @@
+"""Progress bars that go on while a single item, or the whole work, takes long."""
+
+import contextlib
+import threading
+
+DELAY = 2.0  # seconds before a bar appears
+TICK = 2.0  # seconds
+_bars = []  # those within others last; the innermost one that has appeared is seen
+
+
+@contextlib.contextmanager
+def bar(show, total=None, unit="image", delay=DELAY, **options):
+    """Yields a `tqdm` bar, which is drawn anew every few seconds: its clock goes on.
+
+    Args:
+        show: False for no bar; True; or the text to show before it.
+        total: number of items, where it is known.
+        unit: name of an item.
+        delay: seconds before the bar appears. Default: 2.
+        **options: further arguments of `tqdm`.
+    """
+    from tqdm import tqdm
+
+    text = show if isinstance(show, str) else None
+    options = {"delay": delay, "leave": False, "disable": not show, "position": 0, **options}
+    ended = threading.Event()
+    with tqdm(total=total, unit=unit, desc=text, **options) as shown:
+
+        def tick():
+            while not ended.wait(TICK):
+                within = _bars[_bars.index(shown) + 1 :]
+                if all(other.format_dict["elapsed"] < DELAY for other in within):
+                    shown.refresh()
+
+        thread = threading.Thread(target=tick, daemon=True)
+        if show:
+            _bars.append(shown)
+            thread.start()
+        try:
+            yield shown
+        finally:
+            if show:
+                ended.set()
+                thread.join()
+                _bars.remove(shown)
+
+
+def stage(text, **options):
+    """Shows a text at once, and the seconds since, where nothing can be counted."""
+    return bar(text, bar_format="{desc} ... {elapsed}", delay=0.0, **options)
