@@ -25,8 +25,8 @@ def run(options):
 
 
 def _about(metadata):
-    height, width, _ = metadata.get("image_shape") or (None, None, None)
-    size = "any" if height is None else f"{height} x {width}"
+    shape = metadata.get("image_shape")
+    size = "-" if not shape else "any" if shape[0] is None else f"{shape[0]} x {shape[1]}"
     methods = (metadata.get("scores") or {}).get("methods", {})
     answers = (("model", "mse_missing_of_mean"), ("model, predicted mean", "mse_missing"))
     scores = [methods[m]["scores"].get(name) for m, name in answers if m in methods]
