@@ -29,7 +29,8 @@ def bar(show, total=None, unit="image", delay=DELAY, **options):
         def tick():
             while not ended.wait(TICK):
                 within = _bars[_bars.index(shown) + 1 :]
-                if all(other.format_dict["elapsed"] < DELAY for other in within):
+                if all(other.delay for other in within):  # none of them has appeared
+                    shown.delay = 0.0  # it has: its end takes it away
                     shown.refresh()
 
         thread = threading.Thread(target=tick, daemon=True)
@@ -46,5 +47,5 @@ def bar(show, total=None, unit="image", delay=DELAY, **options):
 
 
 def stage(text, **options):
-    """Shows a text at once, and the seconds since, where nothing can be counted."""
-    return bar(text, bar_format="{desc} ... {elapsed}", delay=0.0, **options)
+    """Shows a text and the seconds since, where nothing can be counted; `delay` as in `bar`."""
+    return bar(text, bar_format="{desc} ... {elapsed}", **options)

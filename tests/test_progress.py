@@ -23,9 +23,9 @@ def wait(file, text):
     raise AssertionError(file.getvalue())
 
 
-def test_a_stage_is_shown_at_once_and_its_clock_goes_on():
+def test_the_clock_of_a_stage_goes_on():
     file = io.StringIO()
-    with progress.stage("Compiling", file=file):
+    with progress.stage("Compiling", delay=0.0, file=file):
         assert "Compiling ... 00:00" in file.getvalue()
         wait(file, "Compiling ... 00:01")
     assert file.getvalue().endswith("\r")  # nothing is left on the line
@@ -33,14 +33,14 @@ def test_a_stage_is_shown_at_once_and_its_clock_goes_on():
 
 def test_of_two_bars_the_inner_one_is_shown():
     outer, inner = io.StringIO(), io.StringIO()
-    with progress.stage("Scoring", file=outer):
+    with progress.stage("Scoring", delay=0.0, file=outer):
         with progress.bar("model", 10, file=inner) as shown:
             shown.update(2)
             assert "2/10" in wait(inner, "model")
-            time.sleep(0.2)  # for a last one of the outer bar
             kept = outer.getvalue()
             time.sleep(0.2)
             assert outer.getvalue() == kept
+        assert inner.getvalue().endswith("\r")
         wait(outer, "00:01")
 
 

@@ -152,7 +152,7 @@ def load_keras():
         kept = stack.enter_context(open(os.dup(2), "w", encoding="utf-8"))
         nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
         stack.callback(os.dup2, kept.fileno(), 2)
-        stack.enter_context(progress.stage("Loading Keras", file=kept))
+        stack.enter_context(progress.stage("Loading Keras", delay=0.0, file=kept))
         os.dup2(nowhere.fileno(), 2)
         import keras_uai.backend
         import keras_uai.models  # noqa: F401  its classes are then found in saved files

@@ -193,13 +193,12 @@ class Run:
         settings, folder, model = self.settings, self.folder, self.model
         calibration = self._calibrate()
         path = os.path.join(folder, run_folder.MODEL)
-        if not os.path.exists(path):  # scores begun belong to the file with its dates
-            with files.atomic_path(path) as draft:
-                model.save(draft)
-        with progress.stage("Drawing samples"):
+        with progress.stage("Drawing and scoring"):
+            if not os.path.exists(path):  # scores begun belong to the file with its dates
+                with files.atomic_path(path) as draft:
+                    model.save(draft)
             picture = monitor.draw("final")
-        warned = (calibration or {}).get("warnings", ())
-        with progress.stage("Scoring"):
+            warned = (calibration or {}).get("warnings", ())
             result = evaluation.score(settings, folder, self.places["data_dir"], warned)
         minutes = state["seconds"] / 60.0
         record = {
