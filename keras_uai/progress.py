@@ -1,15 +1,16 @@
 """Progress bars that go on while a single item, or the whole work, takes long."""
 
 import contextlib
+import sys
 import threading
 
 DELAY = 2.0  # seconds before a bar appears
-TICK = 2.0  # seconds
+TICK = 2.0  # seconds on a terminal; twice as many in files, which are not to grow
 _bars = []  # those within others last; the innermost one that has appeared is seen
 
 
 @contextlib.contextmanager
-def bar(show, total=None, unit="image", delay=DELAY, **options):
+def bar(show, total=None, unit="image", delay=DELAY, file=None, **options):
     """Yields a `tqdm` bar, which is drawn anew every few seconds: its clock goes on.
 
     Args:
@@ -17,17 +18,20 @@ def bar(show, total=None, unit="image", delay=DELAY, **options):
         total: number of items, where it is known.
         unit: name of an item.
         delay: seconds before the bar appears. Default: 2.
+        file: text stream. Default: `sys.stderr`.
         **options: further arguments of `tqdm`.
     """
     from tqdm import tqdm
 
-    text = show if isinstance(show, str) else None
-    options = {"delay": delay, "leave": False, "disable": not show, "position": 0, **options}
+    file = file or sys.stderr
+    every = TICK if file.isatty() else 2.0 * TICK
+    options |= {"delay": delay, "leave": False, "disable": not show, "position": 0, "file": file}
+    options |= {"total": total, "unit": unit, "desc": show if isinstance(show, str) else None}
     ended = threading.Event()
-    with tqdm(total=total, unit=unit, desc=text, **options) as shown:
+    with tqdm(mininterval=0.1 if file.isatty() else every, **options) as shown:
 
         def tick():
-            while not ended.wait(TICK):
+            while not ended.wait(every):
                 within = _bars[_bars.index(shown) + 1 :]
                 if all(other.delay for other in within):  # none of them has appeared
                     shown.delay = 0.0  # it has: its end takes it away
