@@ -18,12 +18,6 @@ from absl.flags import DEFINE_bool, DEFINE_float, DEFINE_integer, DEFINE_list, D
 from keras_uai import progress
 from keras_uai.cli import flags
 
-#: Flags that `--help` lists; `--helpfull` lists all.
-SHOWN = (
-    "model sampler data split images image_size center_crop measurement mask_from clean_data "
-    "holdout baselines extractor num_samples seed grid out restart"
-)
-
 
 def define_feature_flags():
     """Defines the flags that choose the features of distances."""

@@ -15,12 +15,6 @@ from absl.flags import DEFINE_alias, DEFINE_bool, DEFINE_integer, DEFINE_list, D
 from keras_uai import progress
 from keras_uai.cli import flags
 
-#: Flags that `--help` lists; `--helpfull` lists all.
-SHOWN = (
-    "model names data split images first image_size center_crop measurement mask_from clean_data "
-    "num_samples seed baselines uncertainty clean out"
-)
-
 
 def define():
     several = f"{flags.MODEL_HELP}; several are separated by commas."

@@ -29,9 +29,7 @@ def upload_preset(uri, folder):
         ValueError: If the folder is no preset, or `uri` names no hub.
         ImportError: If the hub's package is not installed.
     """
-    from keras_uai.presets import folders  # it downloads from here
-
-    if not folders.is_preset(folder):
+    if not os.path.isfile(os.path.join(folder, "config.json")):
         raise ValueError(f"`folder` must be a preset's folder. Received: folder={folder!r}")
     client, name = _client(uri)
     if uri.startswith("hf"):
