@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 import textwrap
-import warnings
 
 import absl.logging
 from absl.flags import FLAGS, DEFINE_alias, DEFINE_enum, DEFINE_integer, DEFINE_string, Error
@@ -174,9 +173,11 @@ def guarded(run, positional=False):
             if argv[1:] and not positional:
                 raise ValueError(f"All arguments must be flags. Received: {' '.join(argv[1:])}")
             load_keras()
+            from keras_uai import checks
+
             absl.logging.set_verbosity(absl.logging.WARNING)  # TensorFlow reports its savings
-            warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-            found = run(options, argv[1:]) if positional else run(options)
+            with checks.plain_warnings():
+                found = run(options, argv[1:]) if positional else run(options)
         except USAGE_ERRORS as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

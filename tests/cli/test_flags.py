@@ -93,7 +93,7 @@ MISTAKES = [
     (("tools/reference_statistics", "--data=no.npz"), "error: The file must hold arrays"),
 ]
 INVALID = ("--batch_size=0", "--model=GAN", "--steps=many", "--minutes=-1")
-HELPFUL = [(f"tools/{name}",) for name in main.COMMANDS if name not in ("train", "fill")] + [(RUN,)]
+HELPFUL = [(f"tools/{name}",) for name in main.COMMANDS if name != "train"] + [(RUN,)]
 CONSOLE = "keras_uai/cli/main.py"
 COMMANDS = [
     *(command for command, _ in MISTAKES),
