@@ -6,7 +6,7 @@ import threading
 
 DELAY = 2.0  # seconds before a bar appears
 TICK = 2.0  # seconds on a terminal; twice as many in files, which are not to grow
-_bars = []  # those within others last; the innermost one that has appeared is seen
+_bars = {}  # those within others last; the innermost one that has appeared is seen
 
 
 @contextlib.contextmanager
@@ -32,14 +32,14 @@ def bar(show, total=None, unit="image", delay=DELAY, file=None, **options):
 
         def tick():
             while not ended.wait(every):
-                within = _bars[_bars.index(shown) + 1 :]
+                within = list(_bars.values())[list(_bars).index(ended) + 1 :]
                 if all(other.delay for other in within):  # none of them has appeared
                     shown.delay = 0.0  # it has: its end takes it away
                     shown.refresh()
 
         thread = threading.Thread(target=tick, daemon=True)
         if show:
-            _bars.append(shown)
+            _bars[ended] = shown
             thread.start()
         try:
             yield shown
@@ -47,7 +47,7 @@ def bar(show, total=None, unit="image", delay=DELAY, file=None, **options):
             if show:
                 ended.set()
                 thread.join()
-                _bars.remove(shown)
+                del _bars[ended]
 
 
 def stage(text, **options):

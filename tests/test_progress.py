@@ -41,6 +41,7 @@ def test_of_two_bars_the_inner_one_is_shown():
             time.sleep(0.2)
             assert outer.getvalue() == kept
         assert inner.getvalue().endswith("\r")
+        assert len(progress._bars) == 1
         wait(outer, "00:01")
 
 
