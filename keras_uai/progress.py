@@ -5,7 +5,7 @@ import sys
 import threading
 
 DELAY = 2.0  # seconds before a bar appears
-TICK = 2.0  # seconds on a terminal; twice as many in files, which are not to grow
+TICK = 2.0  # seconds on a terminal; half as many more in files, which are not to grow
 _bars = {}  # those within others last; the innermost one that has appeared is seen
 
 
@@ -24,7 +24,7 @@ def bar(show, total=None, unit="image", delay=DELAY, file=None, **options):
     from tqdm import tqdm
 
     file = file or sys.stderr
-    every = TICK if file.isatty() else 2.0 * TICK
+    every = TICK if file.isatty() else 1.5 * TICK
     options |= {"delay": delay, "leave": False, "disable": not show, "position": 0, "file": file}
     options |= {"total": total, "unit": unit, "desc": show if isinstance(show, str) else None}
     ended = threading.Event()

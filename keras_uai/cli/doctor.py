@@ -1,4 +1,4 @@
-"""Says what is installed: versions, devices, backend, presets, and what is missing for what.
+"""Says what is installed: versions, devices, presets, and what is missing for what.
 
     keras-uai doctor
 
