@@ -1,6 +1,7 @@
+#!/usr/bin/env python3
 """Trains and scores a model; the flags and their help are in keras_uai/cli/train.py.
 
-python experiments/run.py --flagfile=experiments/flagfiles/drawn_faces_drop_pixel_32.flags
+experiments/run.py --flagfile=experiments/flagfiles/drawn_faces_drop_pixel_32.flags
 """
 
 import pathlib

@@ -34,6 +34,7 @@ from absl.flags import (
 
 from experiments import jobs
 from keras_uai import backend, files
+from keras_uai.cli import flags as cli_flags
 from keras_uai.training import run_folder
 
 HELD_OUT = "held_out"
@@ -249,7 +250,8 @@ class Selection:
         if close:
             lines.append(f"Within its 95% interval over images: {'; '.join(close)}.")
         flags = shlex.join([*options["flags"], *(f"--{n}={v}" for n, v in best.items())])
-        return [*lines, f"Train with it:\n  python experiments/run.py {flags}"]
+        run = shlex.join(cli_flags.program("train"))
+        return [*lines, f"Train with it:\n  {run} {flags}"]
 
     def _tensorboard(self, values, job):
         """Writes the trial for TensorBoard's HParams, once."""

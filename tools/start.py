@@ -1,29 +1,23 @@
-"""Imports the package of this checkout without the start-up messages of Keras's backend.
+"""Starts a command of this checkout, in the checkout's environment where this Python lacks packages."""
 
-No setting disables them; they appear at the first import of `keras_uai`.
-"""
-
-import logging
+import importlib.util
 import os
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-logging.getLogger("jax").setLevel(logging.WARNING)  # it reports missing accelerators
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
+if not all(map(importlib.util.find_spec, ("absl", "keras"))):
+    for folder in (os.environ.get("VENV", ".venv"), ".venv", ".venv-test"):
+        python = ROOT / folder / "bin" / "python"
+        if python.exists() and python.parent.parent.resolve() != pathlib.Path(sys.prefix).resolve():
+            os.execv(str(python), [str(python), *sys.argv])
+    print(
+        f"error: {sys.executable} has no Keras, and {ROOT} no environment. tools/quickstart makes "
+        f"one; or: python3 -m venv {ROOT}/.venv && {ROOT}/.venv/bin/pip install -e {ROOT}",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
-def _import_main():
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        from keras_uai.cli.main import main
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-    return main
-
-
-main = _import_main()
+from keras_uai_command import main  # noqa: E402, F401

@@ -1,9 +1,9 @@
 """Scores a trained model on images it has not seen, and baselines beside it.
 
-    tools/evaluate --model=runs/0007-uai-faces-drop_pixel_0.9-seed0 --out=evaluations/0007
-    tools/evaluate --model=my.keras --data=my/photos --measurement="DropPixel(0.9)" --out=scores
-    tools/evaluate --data=my/photos --measurement="Patch(90, 10)" --out=scores   # baselines only
-    tools/evaluate --model=runs/0008-... --clean_data=kept/aside   # damaged images
+    keras-uai evaluate --model=runs/0007-uai-faces-drop_pixel_0.9-seed0 --out=evaluations/0007
+    keras-uai evaluate --model=my.keras --data=my/photos --measurement="DropPixel(0.9)" --out=scores
+    keras-uai evaluate --data=my/photos --measurement="Patch(90, 10)" --out=scores   # baselines only
+    keras-uai evaluate --model=runs/0008-... --clean_data=kept/aside   # damaged images
 
 Writes into --out: results.json (scores with 95% intervals, data, seeds, versions), table.md,
 samples.png, methods.png and calibration.png. The same command resumes an interrupted evaluation.
@@ -15,6 +15,7 @@ import sys
 
 from absl.flags import DEFINE_bool, DEFINE_float, DEFINE_integer, DEFINE_list, DEFINE_string
 
+from keras_uai import progress
 from keras_uai.cli import flags
 
 
@@ -62,5 +63,6 @@ def run(options):
 
     program = os.path.basename(sys.argv[0]) if os.path.isabs(sys.argv[0]) else sys.argv[0]
     command = shlex.join([program, *sys.argv[1:]])
-    result, paths = commands.evaluate({**options, "command": command})
+    with progress.stage("Evaluating"):
+        result, paths = commands.evaluate({**options, "command": command})
     return f"{report.table(result)}\nWritten: {', '.join(paths)}"

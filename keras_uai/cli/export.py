@@ -1,7 +1,7 @@
 """Writes a trained model as a SavedModel that TensorFlow Serving loads.
 
-    tools/export --model=runs/0007-uai-faces-drop_pixel_0.9-seed0 --out=saved_models/faces/serving
-    tools/export --model=my.keras --out=serving/my/3 --weights=float16
+    keras-uai export --model=runs/0007-uai-faces-drop_pixel_0.9-seed0 --out=serving/faces
+    keras-uai export --model=my.keras --out=serving/my/3 --weights=float16
 
 Beside it: warm-up requests, a batching configuration, and a README with the server's command.
 """
@@ -11,6 +11,7 @@ import shlex
 
 from absl.flags import DEFINE_bool, DEFINE_enum, DEFINE_integer, DEFINE_string
 
+from keras_uai import progress
 from keras_uai.cli import flags
 
 
@@ -32,18 +33,15 @@ def define():
 
 def run(options):
     """Exports; returns the command that serves it."""
-    import tensorflow as tf
-
     from keras_uai import presets
     from keras_uai.serving import Limits, assets, exporting
 
-    tf.get_logger().setLevel("WARNING")  # it reports every renamed input
-
     path = pathlib.Path(exporting.next_version(options["out"]))
     limits = {field: options[field] for field in Limits.__dataclass_fields__ if options[field]}
-    model = presets.load_model(options["model"]).model
     given = {key: options[key] for key in ("weights", "overwrite", "name")}
-    exporting.export(model, path, limits=Limits(**limits), **given)
+    with progress.stage("Exporting"):
+        model = presets.load_model(options["model"]).model
+        exporting.export(model, path, limits=Limits(**limits), **given)
     size = sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
     command = assets.command(exporting.name_on_servers(path, options["name"]))
     return (

@@ -1,17 +1,18 @@
 """Draws reconstructions in the layout of figures 4 and 5 of the paper.
 
-    tools/figures --model=runs/0007-uai-faces-drop_pixel_0.9-seed0 --out=figure.png
+    keras-uai figures --model=runs/0007-uai-faces-drop_pixel_0.9-seed0 --out=figure.png
 
 Observations are on top; below each are its samples for different z, their mean, their standard
 deviation, and the clean image. The images are the first of the split.
 
-    tools/figures --model=runs/0007-...,runs/0008-... --names=ours,MisGAN --out=models.png
+    keras-uai figures --model=runs/0007-...,runs/0008-... --names=ours,MisGAN --out=models.png
 
 Several models are drawn side by side on the same observations: a column a model, a row a sample.
 """
 
 from absl.flags import DEFINE_alias, DEFINE_bool, DEFINE_integer, DEFINE_list, DEFINE_string
 
+from keras_uai import progress
 from keras_uai.cli import flags
 
 
@@ -35,4 +36,5 @@ def run(options):
     """Draws; returns the path."""
     from keras_uai.metrics import commands
 
-    return f"Written: {commands.draw_figure(options)}"
+    with progress.stage("Drawing"):
+        return f"Written: {commands.draw_figure(options)}"

@@ -1,9 +1,9 @@
 """Fills the gaps of fields: NetCDF, GeoTIFF, TIFF, FITS, .npy and .npz.
 
-    tools/fill sst.nc --variable=sst --never_fill=land --window=3 --out=filled.nc
-    tools/fill scene.tif --nodata=0 --minutes=20 --out=filled.tif
-    tools/fill 2018-*.tif --window=3 --out=filled   # several files: times of one series
-    tools/fill frames.fits --dq=DQ --dq_bits=1,4 --num_samples=20 --save_samples --out=filled.fits
+    keras-uai fill sst.nc --variable=sst --never_fill=land --window=3 --out=filled.nc
+    keras-uai fill scene.tif --nodata=0 --minutes=20 --out=filled.tif
+    keras-uai fill 2018-*.tif --window=3 --out=filled   # several files: times of one series
+    keras-uai fill frames.fits --dq=DQ --dq_bits=1,4 --num_samples=20 --save_samples --out=filled.fits
 
 A model is trained on the gaps of the data, unless --model names one. The result has the format,
 numbers and attributes of the file; observed values keep their bits. Its standard deviation is the
@@ -13,6 +13,7 @@ Where a classical method was better than the model, its values are written, and 
 
 from absl.flags import DEFINE_bool, DEFINE_float, DEFINE_integer, DEFINE_list, DEFINE_string
 
+from keras_uai import progress
 from keras_uai.cli import flags
 
 #: Files are positional arguments.
@@ -67,8 +68,7 @@ def define():
 
 def run(options, paths):
     """Fills the files; returns the report and the paths of what was written."""
-    from keras_uai import checks
     from keras_uai.fields import command
 
-    with checks.plain_warnings():
+    with progress.stage("Filling"):
         return command.run(options, paths)

@@ -1,11 +1,25 @@
-"""Flags that commands share, flag files, and errors in one line."""
+"""Flags that commands share, flag files, help, and errors in one line.
 
+Keras is not imported here, nor by the `define` of a command: that would take seconds.
+"""
+
+import contextlib
+import logging
 import os
+import shutil
 import sys
+import textwrap
 
+import absl.logging
 from absl.flags import FLAGS, DEFINE_alias, DEFINE_enum, DEFINE_integer, DEFINE_string, Error
 
-from keras_uai.presets.renamed import RENAMED_FLAGS
+from keras_uai import progress
+from keras_uai.renamed import RENAMED_FLAGS
+
+#: Names of the flags that `--help` lists; all where it is empty.
+SHOWN = []
+#: `keras_uai.datasets.SPLITS`.
+SPLITS = ("all", "train", "validation", "supervised_train", "test", "damaged", "unpaired")
 
 #: Errors that a user can correct; the message says how.
 USAGE_ERRORS = (ValueError, OSError, ImportError)
@@ -24,8 +38,6 @@ def define_model_flags(required=False, or_else=""):
 
 def define_data_flags(damage=True, images=None):
     """Defines the flags that choose `images` images (default: all), and, if asked, their damage."""
-    from keras_uai.datasets import SPLITS
-
     DEFINE_string("data", None, "drawn_faces, celeb_a, lsun/bedroom, recipe1m, or a folder.")
     DEFINE_string("data_dir", None, "Folder of named data sets.")
     DEFINE_enum("split", "validation", SPLITS, "Part of the images.")
@@ -83,6 +95,10 @@ def parse(argv):
     """
     try:
         argv = expand(argv)
+        own = argv[: argv.index("--")] if "--" in argv else argv
+        if asked := {"-h", "--help", "--helpfull"} & set(own):
+            print(help_text("--helpfull" in asked))
+            sys.exit(0)
         for flag in argv:
             text = flag.removeprefix("--")
             name = text.partition("=")[0].removeprefix("no")
@@ -95,6 +111,50 @@ def parse(argv):
     except (*USAGE_ERRORS, Error) as error:
         print(f"error: {error}".replace("\n", " "), file=sys.stderr)
         sys.exit(2)
+
+
+def help_text(full=False):
+    """Returns the text of `--help`, a line per flag, or of `--helpfull`."""
+    text = sys.modules["__main__"].__doc__.strip()
+    if full:
+        return f"{text}\n{FLAGS.main_module_help()}"
+    found = {flag.name: flag for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}
+    lines = [
+        textwrap.shorten(f"{f'--{name}':22s}", 22, placeholder="").ljust(22)
+        + textwrap.shorten(found[name].help, 76, placeholder=" ...")
+        for name in SHOWN or found
+    ]
+    more = f"--helpfull            All {len(found)} flags, with their values and defaults."
+    return "\n".join([text, "", *lines, more])
+
+
+def program(name):
+    """Returns the words that start a command the way that this process was started."""
+    path = sys.argv[0]
+    folder, file = os.path.split(path)
+    if os.path.basename(os.path.abspath(folder)) in ("tools", "experiments"):
+        script = "experiments/run.py" if name == "train" else f"tools/{name}"
+        return [os.path.normpath(os.path.join(folder, "..", script))]
+    found = shutil.which("keras-uai")
+    own = file.startswith("keras-uai") and not (found and os.path.samefile(found, path))
+    return [path if own else "keras-uai", name]
+
+
+def load_keras():
+    """Imports Keras without the start-up messages of its backend, which no setting disables."""
+    if "keras" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("jax").setLevel(logging.WARNING)  # it reports missing accelerators
+    sys.stderr.flush()
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(open(os.dup(2), "w", encoding="utf-8"))
+        nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        stack.callback(os.dup2, kept.fileno(), 2)
+        stack.enter_context(progress.stage("Loading Keras", delay=0.0, file=kept))
+        os.dup2(nowhere.fileno(), 2)
+        import keras_uai.backend
+        import keras_uai.models  # noqa: F401  its classes are then found in saved files
 
 
 def guarded(run, positional=False):
@@ -112,7 +172,12 @@ def guarded(run, positional=False):
         try:
             if argv[1:] and not positional:
                 raise ValueError(f"All arguments must be flags. Received: {' '.join(argv[1:])}")
-            found = run(options, argv[1:]) if positional else run(options)
+            load_keras()
+            from keras_uai import checks
+
+            absl.logging.set_verbosity(absl.logging.WARNING)  # TensorFlow reports its savings
+            with checks.plain_warnings():
+                found = run(options, argv[1:]) if positional else run(options)
         except USAGE_ERRORS as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

@@ -1,8 +1,8 @@
 """Fills damaged image files, several times each.
 
-    tools/inpaint --preset=faces_32_drop_pixel photograph.png --out=filled
-    tools/inpaint --model=saved_models/mine/serving/1 photographs/ --mask=sidecar --out=filled
-    tools/inpaint --server=grpc://localhost:8500/mine photographs/ --mask=color:255,0,255 --out=filled
+    keras-uai inpaint --preset=faces_32_drop_pixel photograph.png --out=filled
+    keras-uai inpaint --model=saved_models/mine/serving/1 photographs/ --mask=sidecar --out=filled
+    keras-uai inpaint --server=grpc://localhost:8500/mine photographs/ --mask=color:255,0,255 --out=filled
 
 Writes a folder for each image: sample_01.png, ..., mean.png, and where samples differ: std.png
 (grey, for programs) and uncertainty.png (colours). Folders within folders are mirrored. Existing

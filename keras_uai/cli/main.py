@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import shlex
 import sys
 
 from absl import app
@@ -26,22 +27,26 @@ def main(name=None):
     argv = list(sys.argv)
     if name is None:
         if len(argv) < 2 or argv[1] not in COMMANDS:
-            asked = argv[1:] == ["--help"]
+            asked = argv[1:] in (["--help"], ["-h"], ["help"])
             print(_usage(), file=sys.stdout if asked else sys.stderr)
             sys.exit(0 if asked else 2)
         name = argv.pop(1)
     command = _module(name)
     command.define()
-    sys.modules["__main__"].__doc__ = command.__doc__  # shown by --help
+    own = shlex.join(flags.program(name))
+    sys.modules["__main__"].__doc__ = command.__doc__.replace(f"keras-uai {name}", own)
     for module, found in FLAGS.flags_by_module_dict().items():
         if module.startswith(("keras_uai.", "experiments.")):
             for flag in found:
                 FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    flags.SHOWN.extend(getattr(command, "SHOWN", "").split())
     positional = getattr(command, "POSITIONAL", False)
     app.run(flags.guarded(command.run, positional), argv=argv, flags_parser=flags.parse)
 
 
 def _module(name):
+    if "." in name:  # a script of a checkout, which imports the package with its own flags
+        flags.load_keras()
     return importlib.import_module(name if "." in name else f"keras_uai.cli.{name}")
 
 

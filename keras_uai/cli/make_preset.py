@@ -1,6 +1,6 @@
 """Makes a preset of a finished run: config, weights, metadata, model card, SavedModel.
 
-    tools/make_preset --run=runs/0007-uai-drawn_faces-drop_pixel_0.9-seed0 \\
+    keras-uai make_preset --run=runs/0007-uai-drawn_faces-drop_pixel_0.9-seed0 \\
         --evaluation=evaluations/0007 --out=saved_models/drawn_faces_32_drop_pixel \\
         --description="Drawn faces, nine pixels of ten missing"
 
@@ -9,6 +9,8 @@ paths are left out.
 """
 
 from absl.flags import DEFINE_bool, DEFINE_multi_string, DEFINE_string
+
+from keras_uai import progress
 
 
 def define():
@@ -32,5 +34,6 @@ def run(options):
     names = ("description", "evaluation", "data_name", "licence", "note")
     names += ("serving", "float16", "overwrite")
     given = {name: options[name] for name in names}
-    path = publishing.publish(options["run"], options["out"], limits=options["limit"], **given)
+    with progress.stage("Making the preset"):
+        path = publishing.publish(options["run"], options["out"], limits=options["limit"], **given)
     return f"Written: {path}"

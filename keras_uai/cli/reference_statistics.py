@@ -1,10 +1,11 @@
 """Makes the reference statistics of clean images that Fréchet and kernel distances are measured to.
 
-    tools/reference_statistics --data=my/photos --image_size=64 --split=validation
+    keras-uai reference_statistics --data=my/photos --image_size=64 --split=validation
 
 Prints the file's path; its name holds everything it was made from.
 """
 
+from keras_uai import progress
 from keras_uai.cli import evaluate, flags
 
 
@@ -17,4 +18,5 @@ def run(options):
     """Makes or finds the statistics; returns the path."""
     from keras_uai.metrics import commands
 
-    return commands.reference_statistics(options)[1]
+    with progress.stage("Making reference statistics"):
+        return commands.reference_statistics(options)[1]

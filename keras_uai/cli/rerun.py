@@ -1,6 +1,6 @@
 """Repeats a finished run and says whether logs, weights and scores agree to the last bit.
 
-    tools/rerun runs/0007-uai-drawn_faces-drop_pixel_0.9-seed0
+    keras-uai rerun runs/0007-uai-drawn_faces-drop_pixel_0.9-seed0
 
 The repetition is a run folder of its own beside the run's, with `-rerun` at its end. The same command
 goes on with one that was interrupted. A run that --minutes ended is repeated up to its last step,

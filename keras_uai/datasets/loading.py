@@ -1,8 +1,12 @@
 """`load`: one call from a name, a folder or arrays to batches of damaged images."""
 
-import keras
+import os
+from collections.abc import Iterable
 
-from keras_uai import checks
+import keras
+from numpy.typing import ArrayLike
+
+from keras_uai import checks, measurements
 from keras_uai import values as value_scaling
 from keras_uai.datasets import opening, splits
 from keras_uai.datasets.elements import Elements
@@ -11,35 +15,35 @@ from keras_uai.datasets.sources import check_size
 
 
 def load(
-    source,
-    split="train",
+    source: str | os.PathLike | ArrayLike,
+    split: str = "train",
     *,
-    image_size=None,
-    crop_size=None,
-    center_crop=None,
-    channels=None,
-    measurement=None,
-    mask_from=None,
-    never_fill=None,
-    mask_channels=None,
-    values=None,
-    batch_size=128,
-    random_horizontal_flip=False,
-    clean=False,
-    unpaired=False,
-    index=False,
-    shuffle=None,
-    repeat=False,
-    limit=None,
-    drop_remainder=None,
-    seed=0,
-    start_epoch=0,
-    start_batch=0,
-    strict=False,
-    download=False,
-    data_dir=None,
-    cache=None,
-):
+    image_size: int | tuple[int, int] | None = None,
+    crop_size: int | tuple[int, int] | None = None,
+    center_crop: int | None = None,
+    channels: int | None = None,
+    measurement: measurements.Measurement | str | None = None,
+    mask_from: str | os.PathLike | ArrayLike | None = None,
+    never_fill: str | os.PathLike | ArrayLike | None = None,
+    mask_channels: int | None = None,
+    values: value_scaling.ValueScaling | dict | None = None,
+    batch_size: int = 128,
+    random_horizontal_flip: bool = False,
+    clean: bool = False,
+    unpaired: bool = False,
+    index: bool = False,
+    shuffle: bool | None = None,
+    repeat: bool = False,
+    limit: int | None = None,
+    drop_remainder: bool | None = None,
+    seed: int = 0,
+    start_epoch: int = 0,
+    start_batch: int = 0,
+    strict: bool = False,
+    download: bool = False,
+    data_dir: str | os.PathLike | None = None,
+    cache: str | os.PathLike | None = None,
+) -> Iterable:
     """Returns batches of damaged images, ready for `model.fit`.
 
     Images keep their size, bit depth and channels. Shuffled parts, for training, are random crops

@@ -8,6 +8,7 @@ run goes on where it was.
 
 import collections
 import concurrent.futures
+import contextlib
 import itertools
 import logging
 import os
@@ -17,7 +18,7 @@ import weakref
 import filelock
 import numpy as np
 
-from keras_uai import files
+from keras_uai import files, progress
 from keras_uai.datasets.masks import unpack
 from keras_uai.datasets.sources import digest
 from keras_uai.files import free_memory
@@ -147,8 +148,6 @@ class Store:
             files.write_json(os.path.join(folder, "about.json"), self.source.fingerprint())
 
     def _decode(self, wanted, strict):
-        from tqdm import tqdm
-
         todo = wanted[self.index[wanted, 1] == 0]
         if not len(todo):
             return
@@ -157,14 +156,10 @@ class Store:
         reading = iter(self.source.read(todo))
         jobs = iter(lambda: list(itertools.islice(reading, self.source.chunk)), [])
         waiting, reasons, unsaved = collections.deque(), {}, 0
-        progress = tqdm(
-            total=len(todo),
-            desc=f"Decoding {self.source.name}",
-            unit="images",
-            disable=len(todo) < 2000,
-            leave=False,
-        )
-        try:
+        show = len(todo) >= 2000 and f"Decoding {self.source.name}"
+        with contextlib.ExitStack() as stack:
+            stack.callback(pool.shutdown, cancel_futures=True)
+            shown = stack.enter_context(progress.bar(show, len(todo)))
             while True:
                 for job in itertools.islice(jobs, 4 * workers - len(waiting)):
                     waiting.append((job, pool.submit(self.source.decode, job)))
@@ -173,16 +168,13 @@ class Store:
                 job, future = waiting.popleft()
                 for (index, _), item in zip(job, future.result(), strict=True):
                     self._take(index, item, reasons)
-                progress.update(len(job))
+                shown.update(len(job))
                 unsaved += len(job)
                 if unsaved >= _SAVE_EVERY:
                     self._save()
                     unsaved = 0
                 if strict and reasons:
                     break
-        finally:
-            pool.shutdown(cancel_futures=True)
-            progress.close()
         self._save()
         self._report(wanted, reasons, strict)
 

@@ -40,7 +40,8 @@ def run(options, paths):
             f"Results must be new files; --overwrite replaces them. Received: {', '.join(there)}"
         )
     result = _fill(field, paths, options)
-    command = shlex.join(["keras-uai", "fill", *sys.argv[1:]])
+    words = sys.argv[2:] if sys.argv[1:2] == ["fill"] else sys.argv[1:]  # of tools/fill
+    command = shlex.join(["keras-uai", "fill", *words])
     field.write(out, result, command, options["save_samples"])
     if options["report"]:
         files.write_json(options["report"], result.report.as_dict() if result.report else {})

@@ -6,6 +6,7 @@ import sys
 
 import keras
 import numpy as np
+from tqdm import tqdm
 
 from keras_uai import checks
 from keras_uai.fields import report as reports
@@ -89,9 +90,8 @@ def fill(
     >>> result.samples.shape
     (4, 8, 32, 32)
     """
-    report = (
-        (lambda text: print(text, file=sys.stderr, flush=True)) if verbose else (lambda _: None)
-    )
+    # Over the clock of a command, which then goes on below.
+    report = (lambda text: tqdm.write(text, file=sys.stderr)) if verbose else (lambda _: None)
     num_samples = checks.check_integer("fill", "num_samples", num_samples, 2)
     if checks.check_integer("fill", "window", window, 1) % 2 == 0:
         raise ValueError(f"`window` must be odd. Received: window={window!r}")

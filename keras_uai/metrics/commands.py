@@ -76,6 +76,7 @@ def evaluate(options):
             extractor=extractor,
             feature_crop=crop,
             progress=options["progress"] and name,
+            total=result["data"]["images"],
             path=_state_path(options, name),
             settings={**depends_on, "digest": method.digest, "num_samples": options["num_samples"]},
         )

@@ -9,9 +9,9 @@ import numpy as np
 
 from keras_uai.metrics import checks, distances, extractors, predictors, statistics
 from keras_uai.metrics.batches import image_seeds, unpacked
-from keras_uai.metrics.progress import bar
 from keras_uai.metrics.scores import Scores
 from keras_uai.metrics.statistics import Statistics
+from keras_uai.progress import bar
 
 SAVE_SECONDS = 30.0
 NORMAL_95 = 1.959964
@@ -76,6 +76,7 @@ def run(
     clean_features=False,
     needs_clean=True,
     progress=False,
+    total=None,
     path=None,
     settings=None,
 ):
@@ -83,6 +84,7 @@ def run(
 
     Args:
         clean_features: whether to extract the features of true images, too.
+        total: number of images for the progress bar, where it is known.
         path: `.npz` file of the state, saved every 30 seconds and at the end. Default: none.
         settings: dict of JSON-able values that the numbers depend on. A file of other settings is
             refused.
@@ -95,11 +97,11 @@ def run(
         found.load(path, settings)
     saved = time.monotonic()
     measurement = measurement or predictor.measurement
-    with bar(progress, None if max_images is None else max_images - len(found)) as advance:
+    with bar(progress, total and total - len(found)) as shown:
         for batch in unpacked(dataset, measurement, len(found), max_images, needs_clean):
             count = len(batch["observation"])
             found.add(batch, image_seeds(seed, len(found) + np.arange(count)))
-            advance(count)
+            shown.update(count)
             if path and time.monotonic() - saved > SAVE_SECONDS:
                 found.save(path, settings)
                 saved = time.monotonic()

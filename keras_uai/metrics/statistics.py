@@ -16,7 +16,7 @@ import numpy as np
 from keras_uai import files
 from keras_uai.metrics import checks
 from keras_uai.metrics.batches import unpacked
-from keras_uai.metrics.progress import bar
+from keras_uai.progress import bar
 
 CROP = 64  # pixels
 WHOLE_UP_TO = 128  # pixels; images with a larger side are cropped
@@ -106,11 +106,11 @@ def compute(extractor, batches, *, crop=None, progress=False, **known):
         `Statistics`.
     """
     features, sizes = [], set()
-    with bar(progress and extractor.name) as advance:
+    with bar(progress and extractor.name) as shown:
         for count, parts in _parts(batches, crop):
             features.append(extract(extractor, parts))
             sizes.add(parts.shape[1:])
-            advance(count)
+            shown.update(count)
     features = np.concatenate(features)
     found = {"image_size": size_text(sizes), **known, "images": len(features)}
     return Statistics({**extractor.provenance(), **found}, features)

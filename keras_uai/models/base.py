@@ -1,7 +1,13 @@
 """The base class of the zoo: data, sampling and saving of a trainable model."""
 
+import os
+from collections.abc import Sequence
+from typing import Self
+
 import keras
+import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from keras_uai import distribute, random, sampling
 from keras_uai.batches import checked, compared
@@ -85,7 +91,15 @@ class InpaintingModel(TrainableModel):
         self.inference.clear()
         self.predict_function = self.test_function = None
 
-    def inpaint(self, y, mask=None, num_samples=10, seed=0, batch_size=32, tile="auto"):
+    def inpaint(
+        self,
+        y: ArrayLike,
+        mask: ArrayLike | None = None,
+        num_samples: int = 10,
+        seed: int | Sequence[int] = 0,
+        batch_size: int = 32,
+        tile: int | str | None = "auto",
+    ) -> np.ndarray:
         """Samples reconstructions of damaged images.
 
         Args:
@@ -107,7 +121,13 @@ class InpaintingModel(TrainableModel):
         arrays = self.inference.check(y, mask)
         return self.inference.inpaint(*arrays, num_samples, seed, batch_size, tile)
 
-    def predict_mean(self, y, mask=None, batch_size=32, tile="auto"):
+    def predict_mean(
+        self,
+        y: ArrayLike,
+        mask: ArrayLike | None = None,
+        batch_size: int = 32,
+        tile: int | str | None = "auto",
+    ) -> np.ndarray:
         """Predicts the best single answer in the sense of the squared error, without noise.
 
         Args:
@@ -150,13 +170,13 @@ class InpaintingModel(TrainableModel):
         return export(self, path, **options)
 
     @classmethod
-    def from_preset(cls, preset, **overrides):
+    def from_preset(cls, preset: str | os.PathLike, **overrides) -> Self:
         """Loads a model from a preset's name or folder; see `keras_uai.presets.load`."""
         from keras_uai import presets  # presets build on models
 
         return presets.load(preset, cls, **overrides)
 
-    def save_to_preset(self, folder, **kwargs):
+    def save_to_preset(self, folder: str | os.PathLike, **kwargs) -> str:
         """Writes a preset; see `keras_uai.presets.save`."""
         from keras_uai import presets  # presets build on models
 

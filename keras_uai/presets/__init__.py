@@ -7,7 +7,8 @@
 """
 
 from keras_uai.presets.folders import available, find, metadata
+from keras_uai.presets.hubs import upload_preset
 from keras_uai.presets.loading import Loaded, load, load_model
 from keras_uai.presets.saving import save
 
-__all__ = ["Loaded", "available", "find", "load", "load_model", "metadata", "save"]
+__all__ = ["Loaded", "available", "find", "load", "load_model", "metadata", "save", "upload_preset"]

@@ -15,6 +15,7 @@ import os
 import pathlib
 
 from keras_uai import files
+from keras_uai.presets import hubs
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
@@ -47,8 +48,10 @@ def is_preset(path):
 
 
 def find(name_or_path):
-    """Returns the folder of a preset, named by its folder or by a name of `available()`."""
+    """Returns the folder of a preset: its path, a name of `available()`, or a hub's (`hf://`)."""
     name = os.fspath(name_or_path)
+    if hubs.is_uri(name):
+        name = hubs.download(name)
     known = available()
     if is_preset(name) or name in known:
         return name if is_preset(name) else known[name]

@@ -8,9 +8,9 @@ import zipfile
 
 import keras
 
-from keras_uai import files
+from keras_uai import files, renamed
 from keras_uai.models import InpaintingModel
-from keras_uai.presets import folders, renamed, weights
+from keras_uai.presets import folders, hubs, weights
 
 #: Files of a run folder (experiments/run.py).
 RUN_MODEL = "model.keras"
@@ -34,7 +34,8 @@ def load(name_or_path, cls=InpaintingModel, *, load_weights=True, compile=True, 
     and, if trained, the encoder. The discriminator and the optimizers are fresh.
 
     Args:
-        name_or_path: string or path; a name of `available()`, or a preset's folder.
+        name_or_path: string or path; a name of `available()`, a preset's folder, or a model on a
+            hub: `"hf://owner/name"`, `"kaggle://owner/model/keras/variation"`.
         cls: class that the model must be of. Default: any model.
         load_weights: bool; False gives a fresh model of the same configuration. Default: True.
         compile: bool; compiles the model as for its training. Default: True.
@@ -115,10 +116,11 @@ def load_model(path, compile=False):
     elif os.path.isfile(path) and path.endswith(".keras"):
         file = path
         model = _keras_file(file, compile)
-    elif folders.is_preset(path) or path in folders.available():
-        file = os.path.join(folders.find(path), folders.WEIGHTS)
-        settings = folders.metadata(path).get("evaluate", {})
-        model = load(path, compile=compile)
+    elif folders.is_preset(path) or path in folders.available() or hubs.is_uri(path):
+        folder = folders.find(path)
+        file = os.path.join(folder, folders.WEIGHTS)
+        settings = folders.metadata(folder).get("evaluate", {})
+        model = load(folder, compile=compile)
     else:
         raise ValueError(
             "A model must be a preset's name or folder, a run's folder (experiments/run.py), or a "

@@ -33,6 +33,21 @@ class Reconstruction:
     mean: np.ndarray
     std: np.ndarray
 
+    def __repr__(self):
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        shapes = (f"{name}: {v.dtype} {v.shape}" for name, v in fields.items())
+        return f"Reconstruction({', '.join(shapes)})"
+
+    def _repr_png_(self):
+        """Four samples and the mean, side by side, for notebooks; None for batches."""
+        if self.mean.ndim != 3 or self.mean.shape[-1] not in (1, 3):
+            return None
+        row = np.concatenate([*self.samples[:4], self.mean], axis=1).astype("float32")
+        whole = self.mean.dtype.kind in "iu"
+        low, high = (0, np.iinfo(self.mean.dtype).max) if whole else (row.min(), row.max())
+        row = (row - low) / max(high - low, 1e-12)
+        return files.encode_image(np.rint(255.0 * row).astype("uint8"))
+
 
 class Client:
     """Asks a model for reconstructions, on this machine or on a server.

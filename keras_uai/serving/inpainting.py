@@ -22,7 +22,7 @@ import numpy as np
 
 from keras_uai import checks, files
 from keras_uai.metrics import figures
-from keras_uai.metrics.progress import bar
+from keras_uai.progress import bar
 from keras_uai.serving import discovery
 from keras_uai.serving.client import Client
 from keras_uai.serving.transports import FailedError, UnavailableError
@@ -96,10 +96,10 @@ def inpaint(client, found, out, num_samples=5, seed=0, overwrite=False, progress
 
     outcomes = {}
     try:
-        with bar(progress and "Images", len(found)) as advance:
+        with bar(progress and "Images", len(found)) as shown:
             for item, outcome in zip(found, client.map(one, found), strict=True):
                 outcomes[item.path] = outcome
-                advance(1)
+                shown.update()
     except (OSError, KeyboardInterrupt) as error:
         return outcomes, error
     return outcomes, None

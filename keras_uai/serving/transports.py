@@ -11,6 +11,7 @@ import urllib.request
 import numpy as np
 
 from keras_uai import backend
+from keras_uai.presets import hubs
 from keras_uai.serving.contract import Contract, predicts_mean
 
 _GRPC_TRANSIENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED")
@@ -37,7 +38,7 @@ def connect(target):
         ValueError: if there is no such model on this machine, or the address is incomplete.
     """
     text = os.fspath(target)
-    if "://" not in text:
+    if "://" not in text or hubs.is_uri(text):
         folder = _saved_model_folder(text)
         return KerasModel(text) if folder is None else SavedModel(folder)
     host = r"(?:[^/:\[\]]+|\[[^/\]]+\])"

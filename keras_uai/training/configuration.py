@@ -7,8 +7,11 @@ import math
 
 from keras_uai import measurements, models, networks, sampling
 from keras_uai.models import recommended
-from keras_uai.training.settings import MODELS, PLACES, SETTINGS
+from keras_uai.training import settings as run_settings
+from keras_uai.training.settings import PLACES, SETTINGS
 
+#: The models that can be trained, `{name: class}`.
+MODELS = {name: getattr(models, name) for name in run_settings.MODELS}
 #: Networks whose arguments are settings of the form `width=48,attention_level=none`.
 NETWORKS = {
     "generator": networks.Generator,

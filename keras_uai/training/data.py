@@ -8,7 +8,6 @@ import numpy as np
 from keras_uai import datasets, measurements
 from keras_uai.datasets import opening
 from keras_uai.training import configuration
-from keras_uai.training.settings import MODELS
 
 
 class Data:
@@ -53,7 +52,7 @@ class Data:
         return datasets.load(self.settings["data"], split, **arguments)
 
     def _train(self, **arguments):
-        required = MODELS[self.settings["model"]].required_images
+        required = configuration.MODELS[self.settings["model"]].required_images
         return self.load(
             train_split(self.settings),
             batch_size=self.settings["batch_size"],
@@ -121,7 +120,7 @@ def train_split(settings):
     It is everything except the validation split; with supervision the test split is left out, too;
     with unpaired clean images it is the half of the rest that these do not come from.
     """
-    required = MODELS[settings["model"]].required_images
+    required = configuration.MODELS[settings["model"]].required_images
     if "unpaired" in required:
         return "damaged"
     return "supervised_train" if required else "train"

@@ -3,14 +3,13 @@
 import keras
 
 from keras_uai.training import configuration
-from keras_uai.training.settings import MODELS
 
 
 def make_model(settings, data, skip_nonfinite=False):
     """Returns the compiled model with fresh weights, a function of `settings["seed"]`."""
     keras.config.set_dtype_policy(settings["precision"])
     keras.utils.set_random_seed(settings["seed"])
-    model = MODELS[settings["model"]](
+    model = configuration.MODELS[settings["model"]](
         data.image_shape,
         data.measurement,
         values=data.values,

@@ -9,9 +9,8 @@ import time
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
-from keras_uai import backend, files
+from keras_uai import backend, files, progress
 from keras_uai.presets import loading
 from keras_uai.training import distribution, factory, run_folder
 
@@ -140,21 +139,40 @@ class EpochEnd(keras.callbacks.Callback):
         self.per_epoch = data.steps_per_epoch
         self.seconds = 60.0 * checkpoint_minutes
         self._saved = time.monotonic()
-        self._bar = None
+        self._bar = self._text = None
+        self._open = contextlib.ExitStack()
         self._in_a_row = 0
+
+    def open_bar(self, text=None):
+        """Shows the steps of an epoch, after `text` until the first one is done."""
+        self.close_bar()
+        self._text, done = text, self.budget.steps % self.per_epoch
+        show = self.log is not None and (text or True)
+        shown = progress.bar(show, self.per_epoch, "step", initial=done)
+        self._bar = self._open.enter_context(shown)
+
+    def close_bar(self):
+        """Takes the bar away."""
+        self._open.close()
+        self._bar = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._skipped = 0  # of this epoch
-        done, hidden = self.budget.steps % self.per_epoch, None if self.log else True
-        self._bar = tqdm(total=self.per_epoch, initial=done, leave=False, disable=hidden)
-        if done and self.budget.means:  # the running means of the interrupted epoch go on
+        if self._bar is None:
+            self.open_bar()
+        if (
+            self.budget.means and self.budget.steps % self.per_epoch
+        ):  # the running means of the interrupted epoch go on
             for variable, value in zip(
                 self.model.metrics_variables, self.budget.means, strict=True
             ):
                 variable.assign(value)
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bar.update()
+        if self._text:
+            self.open_bar()
+        else:
+            self._bar.update()
         step, before, self._skipped = self.budget.steps, self._skipped, logs.get("skipped", 0)
         self._in_a_row = self._in_a_row + 1 if self._skipped > before else 0
         if self._in_a_row == SKIPPED_AT_MOST:
@@ -172,7 +190,7 @@ class EpochEnd(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch, logs=None):
-        self._bar.close()
+        self.close_bar()
         budget, state = self.budget, self.budget.state()
         logs = {name: float(value) for name, value in (logs or {}).items()}
         if self.log is None:
@@ -216,14 +234,20 @@ def train(settings, data, folder, model, monitors=(), checkpoint_minutes=5.0, gr
     budget = Budget(settings, total, group, state)
     budget.set_model(model)
     log = run_folder.Log(folder, budget.steps) if group.is_chief else None
-    callbacks = [*monitors, budget, EpochEnd(folder, log, budget, data, checkpoint_minutes)]
+    epoch_end = EpochEnd(folder, log, budget, data, checkpoint_minutes)
+    callbacks = [*monitors, budget, epoch_end]
     board = os.path.join(folder, "tensorboard") if group.is_chief else None
     if board and backend.has_tensorflow():  # it writes; with JAX alone there is `log.csv`
         callbacks.insert(-1, keras.callbacks.TensorBoard(board, write_graph=False))
-    with budget.listening(), group.watching(), _disk_errors(board):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(budget.listening())
+        stack.enter_context(group.watching())
+        stack.enter_context(_disk_errors(board))
+        stack.callback(epoch_end.close_bar)
         group.check_same([budget.steps])  # the workers may have read different checkpoints
         while not budget.agree():
             epoch, done = divmod(budget.steps, per_epoch)
+            epoch_end.open_bar("Compiling the training step")
             model.fit(
                 data.stream(budget.steps),
                 shuffle=False,

@@ -38,8 +38,8 @@ def rerun(folder, out=None, data_dir=None, command=None):
     record = run_folder.read_settings(folder)
     if not os.path.exists(os.path.join(folder, run_folder.SCORES)):
         raise ValueError(
-            "A run must be finished to be repeated: python experiments/run.py --resume="
-            f"{folder}. Received: {folder} without {run_folder.SCORES}"
+            f"A run must be finished to be repeated: {runner.named(runner.RESUME, folder)}. "
+            f"Received: {folder} without {run_folder.SCORES}"
         )
     settings = record["settings"]
     if settings["minutes"]:
@@ -65,7 +65,7 @@ def rerun(folder, out=None, data_dir=None, command=None):
         raise ValueError(f"--out must be a new folder. Received: --out={out}, another run")
     skips = any("skipped" in row for row in _log(folder))
     given = {"resume": out, "data_dir": data_dir, "skip_nonfinite": skips}
-    if code := runner.main(given, command):
+    if code := runner.main(given, command, command or runner.RESUME):
         return code
     if difference := first_difference(folder, out):
         print(f"{folder} and {out} differ, first in {difference}.")

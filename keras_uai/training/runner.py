@@ -5,13 +5,14 @@ import datetime
 import json
 import math
 import os
+import shlex
 import shutil
 import signal
 import sys
 
 import keras
 
-from keras_uai import callbacks, files, metrics
+from keras_uai import callbacks, files, metrics, progress
 from keras_uai.training import (
     configuration,
     distribution,
@@ -24,13 +25,18 @@ from keras_uai.training import (
 from keras_uai.training.data import Data
 from keras_uai.training.settings import PLACES
 
+#: The command that resumes a run.
+RESUME = "keras-uai train --resume=FOLDER"
 
-def main(given, command=None):
+
+def main(given, command=None, resume=RESUME, use=None):
     """Runs the flags, and prints the results.
 
     Args:
         given: dict of the flags that were given; see `configuration.resolve`.
         command: string; the command line, for the records.
+        resume: string; the command that resumes the run in `FOLDER`.
+        use: string or None; a command to try with the trained model in `FOLDER`.
 
     Returns:
         The exit code: 0; 1 where the training diverged or another worker was lost; 2 after an error
@@ -54,18 +60,26 @@ def main(given, command=None):
                 if folder and os.path.exists(os.path.join(folder, run_folder.SCORES)):
                     print(f"{folder} is finished: there is nothing to resume.")
                     return 0
-                run = Run(settings, places, command, stack, saved.get("data"))
+                run = Run(settings, places, command, resume, stack, saved.get("data"))
             except (ValueError, OSError, ImportError) as error:
                 print(f"error: {error}", file=sys.stderr)
                 return 2
             try:
-                return run.run()
+                code = run.run()
             except (ValueError, OSError) as error:  # a full disk, images that are gone
                 print(f"error: {error}\nWhat was saved is kept. {run.hint}", file=sys.stderr)
                 return 2
+            if use and code == 0 and run.group.is_chief:
+                print(f"Next:\n  {named(use, run.folder)}")
+            return code
     except (FloatingPointError, distribution.LostWorkerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def named(command, folder):
+    """Returns a command line with a run's folder in the place of `FOLDER`."""
+    return command.replace("FOLDER", shlex.quote(folder or "FOLDER"))
 
 
 def _saved_settings(saved, folder, given):
@@ -92,10 +106,11 @@ class Run:
     `stack` holds the lock of its folder. `fingerprint` is that of the data of a run to resume.
     """
 
-    def __init__(self, settings, places, command, stack, fingerprint=None):
+    def __init__(self, settings, places, command, resume, stack, fingerprint=None):
         self.settings = settings
         self.places = places
         self.command = command
+        self.resume = resume
         self.folder = places["resume"]
         stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
         self.group = group = distribution.make(places["distribution"])
@@ -107,7 +122,8 @@ class Run:
         self.data = Data(settings, places["data_dir"], places["download"])
         if self.folder and group.is_chief:
             self.data.check_same(fingerprint)
-        with group.watching(), group.scope():
+        reading = progress.stage("Reading the images, making the model")
+        with group.watching(), group.scope(), reading:
             self.model = factory.make_model(settings, self.data, places["skip_nonfinite"])
         if not group.is_chief:
             self.model.masks_compared = True  # by the chief
@@ -117,17 +133,38 @@ class Run:
         if not self.folder:
             self.folder = run_folder.create(places["runs"], run_folder.run_name(settings))
             stack.enter_context(run_folder.locked(self.folder))
-            print(json.dumps(settings, indent=2))
             started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
             record = {"settings": settings, "command": command, "started": started}
-            record |= {"data": self.data.fingerprint(), **environment.describe()}
+            with progress.stage("Reading the images"):
+                record |= {"data": self.data.fingerprint(), **environment.describe()}
             files.write_json(os.path.join(self.folder, run_folder.SETTINGS), record, indent=2)
-        print(f"Run folder: {self.folder}")
+            print(self.summary(record["data"]["images"]))
+        print(f"Run folder: {self.folder}", flush=True)
+
+    def summary(self, images):
+        """Returns the settings that matter most, in a few lines; `settings.json` has all."""
+        settings, (height, width, _) = self.settings, self.data.image_shape
+        crop = settings["crop_size"]
+        images = min(images, settings["limit"] or images)
+        size = f"crops of {crop} x {crop}" if crop else f"{height} x {width} pixels"
+        limits = (f"{settings[n]:g} {n}" for n in ("minutes", "epochs", "steps") if settings[n])
+        return (
+            f"Data: {settings['data']}, {images:,} images, {size}\n"
+            f"Measurement: {settings['measurement']}\n"
+            f"Model: {settings['model']}, {settings['config']} configuration, "
+            f"{self.parameters:,} weights\n"
+            f"Training: {', '.join(limits)}, batches of {settings['batch_size']}"
+        )
+
+    @property
+    def parameters(self):
+        """The number of trainable weights of the generator."""
+        return sum(math.prod(w.shape) for w in self.model.generator.trainable_weights)
 
     @property
     def hint(self):
         """A sentence for users: how to resume this run."""
-        return f"Resume with:\n  python experiments/run.py --resume={self.folder or 'FOLDER'}"
+        return f"Resume with:\n  {named(self.resume, self.folder)}"
 
     def run(self):
         """Trains and scores; returns the exit code."""
@@ -136,7 +173,7 @@ class Run:
         if group.is_chief:
             watch = callbacks.Diagnostics(data.stream(0), run_folder.Log(folder, sys.maxsize).rows)
             watch.set_model(model)
-            with group.chief_only():
+            with group.chief_only(), progress.stage("Examining the data"):
                 watch.examine()
             monitors = [evaluation.Monitor(self.settings, data, model, folder, group), watch]
         minutes = self.places["checkpoint_minutes"]
@@ -162,19 +199,20 @@ class Run:
         settings, folder, model = self.settings, self.folder, self.model
         calibration = self._calibrate()
         path = os.path.join(folder, run_folder.MODEL)
-        if not os.path.exists(path):  # scores begun belong to the file with its dates
-            with files.atomic_path(path) as draft:
-                model.save(draft)
-        picture = monitor.draw("final")
-        warned = (calibration or {}).get("warnings", ())
-        result = evaluation.score(settings, folder, self.places["data_dir"], warned)
+        with progress.stage("Drawing and scoring"):
+            if not os.path.exists(path):  # scores begun belong to the file with its dates
+                with files.atomic_path(path) as draft:
+                    model.save(draft)
+            picture = monitor.draw("final")
+            warned = (calibration or {}).get("warnings", ())
+            result = evaluation.score(settings, folder, self.places["data_dir"], warned)
         minutes = state["seconds"] / 60.0
         record = {
             "scores": evaluation.values(result),
             "steps": state["steps"],
             "images_seen": state["images"],
             "minutes": minutes,
-            "parameters": sum(math.prod(w.shape) for w in model.generator.trainable_weights),
+            "parameters": self.parameters,
             "seed": settings["seed"],
             **({"spread_calibration": metrics.report.plain(calibration)} if calibration else {}),
             "command": self.command,
@@ -193,7 +231,9 @@ class Run:
         try:
             # An endless stream has many crops of a few images.
             crops = self.settings["crop_size"] is not None
-            fitted = self.model.calibrate_spread(self.data.stream(0) if crops else self.data.train)
+            images = self.data.stream(0) if crops else self.data.train
+            with progress.stage("Calibrating the spread"):
+                fitted = self.model.calibrate_spread(images)
         except ValueError as error:  # no reason to lose a training
             inflation = self.model.sampler.inflation
             print(f"The spread inflation stays {inflation}: {error}")

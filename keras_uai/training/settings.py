@@ -1,12 +1,15 @@
-"""The settings of a run: types, defaults (the paper's, where it names one) and help texts."""
+"""The settings of a run: types, defaults (the paper's, where it names one) and help texts.
+
+Keras is not imported here, so that the flags of a command are there at once.
+"""
 
 from typing import Any, NamedTuple
 
-from keras_uai import models
-
-#: The models that can be trained, `{name: class}`.
-MODELS = {name: getattr(models, name) for name in models.__all__ if name != "InpaintingModel"}
-LOSS_TERMS = sorted({term for cls in MODELS.values() for term in cls.default_loss_weights})
+#: Names of the models that can be trained, and of the terms of their losses.
+MODELS = ("UAI", "UAIR", "AmbientGAN", "MisGAN", "Paired", "Splitting", "Unpaired")
+LOSS_TERMS = (
+    "energy", "gan", "imputer", "marginal", "splitting", "squared_error", "y", "y_squared_error", "z",
+)  # fmt: skip
 
 
 class Setting(NamedTuple):
@@ -39,7 +42,7 @@ SETTINGS = {
     "mask_from": Setting(str, None, "Masks of damaged images: alpha, sidecar, nan or color:R,G,B."),
     "strict": Setting(bool, False, "Stop at an unreadable image instead of skipping it."),
     "measurement": Setting(str, None, 'Damage of clean images: "Patch(90, 10)", "DropPixel(0.9)".'),
-    "model": Setting(tuple(MODELS), "UAI", "Class of keras_uai.models."),
+    "model": Setting(MODELS, "UAI", "Class of keras_uai.models."),
     "config": Setting(
         ("paper", "recommended"), None, "Defaults: section 3, or what measures best."
     ),

@@ -7,11 +7,12 @@ import re
 import subprocess
 import sys
 
+import keras
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from keras_uai.cli import flags, main
+from keras_uai.cli import doctor, flags, main
 from keras_uai.training.settings import PLACES, SETTINGS
 from tests.strategies import attempt
 from tests.testing import ROOT
@@ -92,15 +93,16 @@ MISTAKES = [
     (("tools/reference_statistics", "--data=no.npz"), "error: The file must hold arrays"),
 ]
 INVALID = ("--batch_size=0", "--model=GAN", "--steps=many", "--minutes=-1")
-HELPFUL = sorted(set(main.COMMANDS) - {"train", "presets"})
+HELPFUL = [(f"tools/{name}",) for name in main.COMMANDS if name != "train"] + [(RUN,)]
 CONSOLE = "keras_uai/cli/main.py"
 COMMANDS = [
     *(command for command, _ in MISTAKES),
     *((RUN, flag) for flag in INVALID),
-    *((f"tools/{name}", "--help") for name in HELPFUL),
-    (RUN, "--help"),
+    *((*command, "--help") for command in HELPFUL),
+    (RUN, "--helpfull"),
     (CONSOLE,),
     (CONSOLE, "presets"),
+    (CONSOLE, "doctor"),
 ]
 
 #: Runs each command in a fork of a process that has imported the package, which takes seconds.
@@ -148,7 +150,7 @@ def outcome(tmp_path_factory):
 
 
 def test_every_setting_is_a_flag(outcome):
-    _, out, _ = outcome(RUN, "--help")
+    _, out, _ = outcome(RUN, "--helpfull")
     found = set(re.findall(r"^  --(?:\[no\])?(\w+):", out, re.M))
     assert {*SETTINGS, *PLACES} - found == set()
     assert "Trains and scores a model" in out
@@ -156,11 +158,16 @@ def test_every_setting_is_a_flag(outcome):
 
 
 def test_every_command_has_its_help(outcome):
-    for name in HELPFUL:
-        _, out, error = outcome(f"tools/{name}", "--help")
-        assert f"tools/{name}" in out
-        assert re.search("--(out|references):", out)
-        assert error == ""
+    """It fits a screen, begins with examples that work as the command was called, and is no error."""
+    for command in HELPFUL:
+        code, out, error = outcome(*command, "--help")
+        assert (code, error) == (0, "")
+        first, empty, example = out.splitlines()[:3]
+        assert first.endswith(".")
+        assert empty == ""
+        assert command[0] in example
+        assert len(out.splitlines()) <= 40
+        assert max(map(len, out.splitlines())) <= 120
 
 
 def test_the_console_command(outcome):
@@ -170,8 +177,26 @@ def test_the_console_command(outcome):
     assert all(f"  {name} " in error for name in main.COMMANDS)
     code, out, error = outcome(CONSOLE, "presets")
     assert code == 0, error
-    names = {line.split()[0]: line.split()[1] for line in out.splitlines()}
-    assert names["faces_32_drop_pixel"] == "fixed"
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert lines["faces_32_drop_pixel"].startswith("32 x 32  0.0377  Aligned faces")
+    assert lines["photographs_scratches"].startswith("any ")
+
+
+def test_doctor(outcome):
+    code, out, _ = outcome(CONSOLE, "doctor")
+    assert code == 0
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert f"keras {keras.__version__}" in lines["versions"]
+    assert lines["backend"] == keras.backend.backend()
+    assert "faces_32_drop_pixel" in lines["presets"]
+
+
+def test_doctor_names_what_is_missing(monkeypatch):
+    needed = ["numpy>=2.0", "absl-py<0.1", 'gradio_of_nobody>=6; extra == "demo"']
+    monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda name: needed)
+    found = doctor.missing()
+    assert re.match("absl-py .* is not <0.1 .pip install", found["requirements"])
+    assert found["extra demo"] == 'gradio_of_nobody is missing (pip install "keras_uai[demo]")'
 
 
 def test_mistakes_end_in_one_line(outcome):
@@ -192,7 +217,7 @@ def test_invalid_values_are_named_with_their_flag(outcome):
 
 
 def test_dry_run_prints_the_settings_and_writes_nothing(tmp_path):
-    """In a process of its own: the start-up messages of the backend are hidden."""
+    """In a process of its own: of the start, there is one line instead of the backend's messages."""
     flagfile = ROOT / "experiments/flagfiles/drawn_faces_drop_pixel_32.flags"
     done = subprocess.run(
         [sys.executable, ROOT / RUN, f"--flagfile={flagfile}", "--dry_run", "--seed=7"],
@@ -202,5 +227,8 @@ def test_dry_run_prints_the_settings_and_writes_nothing(tmp_path):
     assert done.returncode == 0, done.stderr
     assert '"data": "drawn_faces"' in done.stdout
     assert '"seed": 7' in done.stdout
-    assert done.stderr == ""
+    assert {line.strip() for line in re.split(r"\r| \.\.\. [0-9:]+", done.stderr)} <= {
+        "",
+        "Loading Keras",
+    }
     assert os.listdir(tmp_path) == []

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 
 import h5py
 import keras
@@ -134,12 +135,55 @@ def test_earlier_folders_win_and_broken_presets_say_so(saved, monkeypatch, tmp_p
     (tmp_path / "broken" / "config.json").write_text("{")
     monkeypatch.setenv("KERAS_UAI_PRESETS", f"{tmp_path}{os.pathsep}{saved[0]}")
     listed = command.run({})
-    assert re.search("tiny +fixed +Mine", listed)
-    assert re.search("broken +fixed +no description", listed)
+    assert re.search("tiny +16 x 16 +- +Mine", listed)
+    assert re.search("broken +- +- +no description", listed)
     with pytest.raises(ValueError, match=r"cannot be read.*broken.config.json"):
         presets.load("broken")
     (tmp_path / "tiny" / "metadata.json").write_text("[1]")
     assert re.search("tiny +unreadable: .*cannot be read", command.run({}))
+
+
+class Hub:
+    """Stands in for the packages of both hubs: a folder for each model's name."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def snapshot_download(self, name):
+        return str(self.root / name)
+
+    def create_repo(self, name, exist_ok):
+        assert exist_ok
+        (self.root / name).mkdir(parents=True, exist_ok=True)
+
+    def upload_folder(self, repo_id, folder_path):
+        shutil.copytree(folder_path, self.root / repo_id, dirs_exist_ok=True)
+
+    def model_upload(self, name, folder_path):
+        shutil.copytree(folder_path, self.root / name)
+
+    model_download = snapshot_download
+
+
+@pytest.mark.parametrize("uri", ["hf://me/tiny", "kaggle://me/tiny/keras/small"])
+def test_hubs(uri, saved, model, tmp_path, monkeypatch):
+    """What is uploaded is loaded from there, by models, clients and commands."""
+    folder = saved[0] / "tiny"
+    name = {"hf": "huggingface_hub", "kaggle": "kagglehub"}[uri.partition(":")[0]]
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=f"needs the package {name}: pip install {name}. Rec"):
+        UAI.from_preset(uri)
+    monkeypatch.setitem(sys.modules, name, Hub(tmp_path))
+    presets.upload_preset(uri, folder)
+    y, mask = observations(model.measurement, 2)
+    same_bits(UAI.from_preset(uri).inpaint(y, mask, 2), presets.load(folder).inpaint(y, mask, 2))
+    assert presets.load_model(uri).digest == presets.load_model(folder).digest
+    with keras_uai.serving.Client(uri) as client:
+        assert client.contract.image_shape == (16, 16, 3)
+    with pytest.raises(ValueError, match="`folder` must be a preset's folder"):
+        presets.upload_preset(uri, tmp_path)
+    with pytest.raises(ValueError, match="`uri` must begin with hf:// or kaggle://"):
+        presets.upload_preset("s3://me/tiny", folder)
 
 
 def test_float16_costs_little(model, tmp_path):

@@ -279,3 +279,21 @@ def test_fields_keep_units_and_missing_channels(fields, way):
             np.testing.assert_allclose(found.samples, wanted, atol=tolerance)
             std = np.where(seen, 0, wanted.std(1, ddof=1))
             np.testing.assert_allclose(found.std, std, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_notebook_shows_samples_and_mean(dtype):
+    """The picture has the samples and the mean side by side; integers keep their brightness."""
+    rng = np.random.default_rng(0)
+    samples = rng.uniform(0, 200, (2, 5, 4, 3)).astype(dtype)
+    found = client_module.Reconstruction(samples, samples[0], np.zeros((5, 4, 3), "float32"))
+    shown = decode(found._repr_png_())
+    assert shown.shape == (5, 12, 3)
+    if dtype == "uint8":
+        same_bits(shown, np.concatenate([*samples, samples[0]], axis=1))
+    assert repr(found) == (
+        f"Reconstruction(samples: {dtype} (2, 5, 4, 3), mean: {dtype} (5, 4, 3), "
+        "std: float32 (5, 4, 3))"
+    )
+    batch = client_module.Reconstruction(samples[None], samples[:1], samples[:1])
+    assert batch._repr_png_() is None

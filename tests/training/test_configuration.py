@@ -7,15 +7,23 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from keras_uai import measurements, models, sampling
+import keras_uai.cli.flags as cli_flags
+from keras_uai import datasets, measurements, models, sampling
 from keras_uai.training import configuration, factory
-from keras_uai.training.settings import LOSS_TERMS, MODELS, SETTINGS
+from keras_uai.training.settings import LOSS_TERMS, SETTINGS
 from tests.strategies import JSON, attempt
 
 LEAST = {"data": "drawn_faces", "measurement": "DropPixel(0.9)", "steps": 10}
 
 
-@pytest.mark.parametrize("name", MODELS)
+def test_names_that_flags_need_before_keras_is_imported():
+    assert {"InpaintingModel", *configuration.MODELS} == set(models.__all__)
+    terms = {term for cls in configuration.MODELS.values() for term in cls.default_loss_weights}
+    assert list(LOSS_TERMS) == sorted(terms)
+    assert cli_flags.SPLITS == datasets.SPLITS
+
+
+@pytest.mark.parametrize("name", configuration.MODELS)
 def test_settings_of_a_model(name):
     """They are those that it takes, JSON, and resolve to themselves."""
     found = configuration.resolve({**LEAST, "model": name})
@@ -23,7 +31,7 @@ def test_settings_of_a_model(name):
     assert configuration.resolve(found) == found
     assert configuration.differences(found, found) == []
     assert found["config"] == ("recommended" if name == "UAI" else "paper")
-    cls = MODELS[name]
+    cls = configuration.MODELS[name]
     taken = set(inspect.signature(cls).parameters) & set(configuration.NETWORKS)
     assert {n for n in configuration.NETWORKS if n in found} == taken
     assert all("conditional" not in found[n] for n in taken)

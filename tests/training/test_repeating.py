@@ -79,7 +79,7 @@ def folder(given):
         code, error = main(given)
     folder = only_run(given)
     assert code == 2
-    assert error.startswith("error: [Errno 28] No space left on device\nWhat was saved is kept. ")
+    assert "error: [Errno 28] No space left on device\nWhat was saved is kept. " in error
     assert error.endswith(f"--resume={folder}\n")
     assert os.listdir(os.path.join(folder, "checkpoints")) == ["000001"]
 
