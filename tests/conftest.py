@@ -1,7 +1,10 @@
 """Settings of every test: no start-up messages of TensorFlow, and reproducible initial weights."""
 
+import ctypes
+import gc
 import os
 import random
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -9,6 +12,8 @@ import hypothesis
 import keras
 import numpy as np
 import pytest
+
+from tests import testing
 
 
 def pytest_addoption(parser):
@@ -26,6 +31,13 @@ def pytest_configure(config):
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     hypothesis.settings.load_profile("keras_uai")
+
+
+def pytest_collection_finish():
+    """What is imported stays: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items):
@@ -54,8 +66,17 @@ def _same_start():
     keras.config.set_dtype_policy(policy)
 
 
+@pytest.fixture
+def eagerly():
+    """See `tests.testing.eagerly`."""
+    with testing.eagerly():
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _free_memory():
-    """Ends the functions of a file's models with the file."""
+    """Ends the functions of a file's models with the file, and returns their memory."""
     yield
     keras.utils.clear_session()
+    if sys.platform == "linux":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

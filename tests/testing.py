@@ -3,6 +3,7 @@
 Import from here: `from tests.testing import run_layer_test`.
 """
 
+import contextlib
 import inspect
 import json
 import os
@@ -74,6 +75,21 @@ def observations(measurement, count, shape=(16, 16, 3), seed=0):
     """`(y, mask)` of random images damaged by `measurement`, numpy."""
     mask = np.array(measurement.masks(np.arange(count), *shape[:2], seed=seed))
     return np.array(measurement(ops.convert_to_tensor(images(count, shape, seed)), mask)), mask
+
+
+@contextlib.contextmanager
+def eagerly():
+    """TensorFlow's functions run without graphs: for tests whose few steps take less than tracing.
+
+    A fixture, too. Graphs are the subject of others: `test_tensorflow_step`, `test_saving`, ...
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def run_python(code, timeout=300, **environment):

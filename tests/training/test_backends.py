@@ -47,6 +47,7 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_run_moves_to_jax_and_back(tiny, tmp_path, interrupt):  # noqa: F811
     """Begun on TensorFlow, steps 8 to 11 of 12 on JAX, ended on TensorFlow: as if it had stayed."""
     tiny |= {"lambda_gan": 0.0, "lambda_energy": 0.0}  # what is left is quickly compiled
