@@ -15,7 +15,7 @@ from tests.testing import ROOT, run_on_jax
 from tests.training.test_runner import interrupt, only_run  # noqa: F401 (a fixture)
 
 _ON_JAX = """
-import os, runpy, signal
+import os, runpy, signal, sys
 import keras_uai.training.evaluation as evaluation
 from keras_uai.training.runner import main
 
@@ -60,7 +60,7 @@ def test_a_run_moves_to_jax_and_back(tiny, tmp_path, interrupt):  # noqa: F811
     script = str(ROOT / "experiments" / "run.py")
     begun = str(tmp_path / "jax" / os.path.basename(moved))
     code = _ON_JAX.format(script=script, folder=moved, fresh=fresh, begun=begun)
-    said = run_on_jax(code, tmp_path / "cache")
+    said = run_on_jax(code)
     assert "SIGINT: saving after this step" in said
     assert "agree to the last bit" in said  # the same seed, the same bits
     assert os.listdir(os.path.join(moved, "checkpoints")) == ["000011"]
