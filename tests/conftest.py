@@ -15,9 +15,27 @@ import pytest
 
 from tests import testing
 
+#: Folders and files that `--quick` leaves out: trainings, commands, servers, other backends.
+SLOW = {
+    "training", "tools", "models", "integration", "experiments", "serving", "sampling", "presets",
+    "fields", "test_backends.py", "test_examples.py", "test_larger_than_memory.py", "test_engines.py",
+    "test_distribute.py", "test_commands.py", "test_tools.py", "test_predictors.py", "extractors",
+    "test_baselines.py", "test_tfgan.py",
+}  # fmt: skip
+#: Of these, what tells most in little time.
+TELLING = {"test_uai.py", "test_batches.py"}
+
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="Run the long versions of tests.")
+    parser.addoption("--quick", action="store_true", help="Leave out what takes minutes.")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Files are not even imported."""
+    path = collection_path.relative_to(config.rootpath)
+    slow = config.getoption("quick") and not SLOW.isdisjoint(path.parts)
+    return True if slow and path.suffix and path.name not in TELLING else None
 
 
 def pytest_configure(config):
@@ -37,7 +55,7 @@ def pytest_collection_finish():
     """What is imported stays: the garbage collector need not look at it again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 10, 10)
 
 
 def pytest_collection_modifyitems(items):
