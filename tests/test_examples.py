@@ -12,6 +12,8 @@ from PIL import Image
 import keras_uai
 from tests.testing import ROOT
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 PACKAGE = ROOT / "keras_uai"
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 

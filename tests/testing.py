@@ -10,7 +10,6 @@ import inspect
 import io
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -20,14 +19,8 @@ import pytest
 from keras import ops
 
 import keras_uai
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-#: What an environment without TensorFlow lacks.
-TENSORFLOW_MODULES = [
-    "tensorflow", "tensorflow_datasets", "tensorflow_gan", "tensorflow_hub", "tensorflow_probability",
-    "tensorflow_serving", "tensorboard", "tf_keras", "importlib_resources", "grpc",
-]  # fmt: skip
+from tests import forks
+from tests.forks import ROOT
 
 #: The smallest networks that have every part: two levels (8 and 4 pixels of a 16 x 16 image).
 TINY = {"width": 8, "max_width": 16, "space_to_depth": 2}
@@ -107,6 +100,21 @@ def observations(measurement, count, shape=(16, 16, 3), seed=0):
     return np.array(measurement(ops.convert_to_tensor(images(count, shape, seed)), mask)), mask
 
 
+@contextlib.contextmanager
+def eagerly():
+    """TensorFlow's functions run without graphs: for tests whose few steps take less than tracing.
+
+    A fixture, too. Graphs are the subject of others: `test_tensorflow_step`, `test_saving`, ...
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
 def run_python(code, timeout=300, **environment):
     """Standard output of a fresh Python process that imports this checkout and must end well."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -122,21 +130,11 @@ def run_python(code, timeout=300, **environment):
     return done.stdout
 
 
-def run_on_jax(code, cache, timeout=600):
-    """`run_python` on the JAX backend, as if neither TensorFlow nor what comes with it were installed.
-
-    Compiled in haste: the numbers are the same to rounding. `cache` is a folder for what is compiled.
-    """
-    without = f"import sys\nsys.modules.update(dict.fromkeys({TENSORFLOW_MODULES!r}))\n"
-    return run_python(
-        without + code,
-        timeout,
-        KERAS_BACKEND="jax",
-        JAX_PLATFORMS="cpu",
-        JAX_DISABLE_MOST_OPTIMIZATIONS="1",
-        JAX_COMPILATION_CACHE_DIR=str(cache),
-        JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
-    )
+def run_on_jax(code):
+    """Standard output of Python code on the JAX backend, where TensorFlow is not installed."""
+    done = forks.run("-c", code, backend="jax")
+    assert not done.returncode, done.stderr
+    return done.stdout
 
 
 # -- serialization --------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Flag files within flag files, renamed flags, and commands that end in one line or in their help."""
 
 import io
-import json
 import os
 import re
 import subprocess
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from keras_uai.cli import doctor, flags, main
 from keras_uai.training.settings import PLACES, SETTINGS
+from tests import forks
 from tests.strategies import attempt
 from tests.testing import ROOT
 
@@ -95,56 +95,16 @@ MISTAKES = [
 INVALID = ("--batch_size=0", "--model=GAN", "--steps=many", "--minutes=-1")
 HELPFUL = [(f"tools/{name}",) for name in main.COMMANDS if name != "train"] + [(RUN,)]
 CONSOLE = "keras_uai/cli/main.py"
-COMMANDS = [
-    *(command for command, _ in MISTAKES),
-    *((RUN, flag) for flag in INVALID),
-    *((*command, "--help") for command in HELPFUL),
-    (RUN, "--helpfull"),
-    (CONSOLE,),
-    (CONSOLE, "presets"),
-    (CONSOLE, "doctor"),
-]
-
-#: Runs each command in a fork of a process that has imported the package, which takes seconds.
-FORKS = """
-import json, os, runpy, sys
-import keras_uai.cli.main, keras_uai.metrics.commands, keras_uai.training.runner
-
-for folder, (program, *arguments) in json.load(sys.stdin):
-    child = os.fork()
-    if child:
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        open(folder + ".code", "w").write(str(code))
-        continue
-    os.chdir(folder)
-    for number, ending in ((1, ".out"), (2, ".err")):
-        os.dup2(os.open(folder + ending, os.O_WRONLY | os.O_CREAT), number)
-    sys.argv = [program, *arguments]
-    sys.path.insert(0, os.path.dirname(program))
-    try:
-        runpy.run_path(program, run_name="__main__")
-    except SystemExit as end:
-        sys.stdout.flush()
-        os._exit(end.code)  # at once: the interpreter's own end takes another second
-"""
 
 
-@pytest.fixture(scope="module")
-def outcome(tmp_path_factory):
-    """`outcome(*command)`: exit code, standard output and error of one of `COMMANDS`."""
-    folders = {command: tmp_path_factory.mktemp("command") for command in COMMANDS}
-    given = [(str(path), (str(ROOT / name), *rest)) for (name, *rest), path in folders.items()]
-    code = [sys.executable, "-c", FORKS]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(code, input=json.dumps(given), text=True, check=True, env=environment)
+@pytest.fixture
+def outcome(tmp_path):
+    """`outcome(*command)`: exit code, standard output and error of a command."""
 
-    def find(*command):
-        folder = folders[command]
-        assert os.listdir(folder) == []  # nothing is written
-        code, out, error = (
-            folder.with_suffix(end).read_text() for end in (".code", ".out", ".err")
-        )
-        return int(code), out, error
+    def find(name, *arguments):
+        done = forks.run(ROOT / name, *arguments, cwd=tmp_path)
+        assert os.listdir(tmp_path) == []  # nothing is written
+        return done.returncode, done.stdout, done.stderr
 
     return find
 

@@ -180,12 +180,12 @@ def digests(folder):
     return found
 
 
-def test_the_same_without_tensorflow(folder, tmp_path):
+def test_the_same_without_tensorflow(folder):
     """Under JAX, where TensorFlow cannot be imported: the same elements, bit by bit."""
     code = (
         f"import json; from {__name__} import digests\nprint(json.dumps(digests({str(folder)!r})))"
     )
-    found = json.loads(run_on_jax(code, tmp_path).splitlines()[-1])
+    found = json.loads(run_on_jax(code).splitlines()[-1])
     assert found == digests(folder)
     assert len(found) > 8
 

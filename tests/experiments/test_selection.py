@@ -8,6 +8,7 @@ import pytest
 
 from experiments import jobs
 from experiments.select_weights import HELD_OUT, Selection, Space
+from tests import forks
 from tests.experiments.in_process import Call
 from tests.experiments.test_tables import SMALL
 from tests.testing import ROOT
@@ -77,6 +78,7 @@ def test_invalid_trials(texts, message):
 # -- a search -------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_search_interrupted_once(options, monkeypatch, capsys, long):
     """Two trials of real trainings; the first command is interrupted before the second."""
     if not long:
@@ -162,12 +164,9 @@ def test_the_command_takes_the_flag_files(tmp_path):
 
 
 def test_the_command_says_the_mistake(tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "select_weights"), "--vary=lambda_z=1,2",
-         f"--out={tmp_path / 'out'}", "--", "--steps=3", "--runs=elsewhere"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True,
-        timeout=600, check=False,
-    )  # fmt: skip
+    tool, out = ROOT / "tools" / "select_weights", f"--out={tmp_path / 'out'}"
+    given = "--vary=lambda_z=1,2", out, "--", "--steps=3", "--runs=elsewhere"
+    done = forks.run(tool, *given, cwd=tmp_path)
     assert done.returncode == 2
     assert "except runs, resume, dry_run. Received: --runs=elsewhere" in done.stderr
     assert not list(tmp_path.iterdir())

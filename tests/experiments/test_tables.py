@@ -4,8 +4,6 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from experiments import jobs, paper_tables, reproduce_tables
 from experiments.paper_tables import Cell
 from experiments.reproduce_tables import Tables
 from keras_uai.training import evaluation, runner
+from tests import forks
 from tests.experiments.in_process import Call
 from tests.testing import ROOT
 from tests.training.test_loop import SignalAt
@@ -73,6 +72,7 @@ def test_cells_are_chosen_by_pattern():
 # -- a command ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_from_nothing_to_both_tables_interrupted_once(options, call, monkeypatch, capsys):
     """The first command is interrupted in the training, the second ends it; a third is idle."""
 
@@ -196,11 +196,9 @@ def test_only_inceptions_distance_is_called_fid():
 
 @pytest.mark.parametrize("arguments", [["--write_only"], ["--dry_run", "--cells=*_equation_8"]])
 def test_the_tool_without_training(arguments, tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "reproduce_tables"), "--data=drawn_faces", *arguments],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True,
-        timeout=600, check=False,
-    )  # fmt: skip
+    done = forks.run(
+        ROOT / "tools" / "reproduce_tables", "--data=drawn_faces", *arguments, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert ("0 of 3 cells are done" in done.stdout) == ("--dry_run" in arguments)
     assert (tmp_path / "runs" / "tables_32" / "tables.md").exists() == (
@@ -209,11 +207,8 @@ def test_the_tool_without_training(arguments, tmp_path):
 
 
 def test_the_cells_have_their_seeds(tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "reproduce_tables"), "--data=drawn_faces", "--dry_run", "--", "--seed=3"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True,
-        timeout=600, check=False,
-    )  # fmt: skip
+    tool = ROOT / "tools" / "reproduce_tables"
+    done = forks.run(tool, "--data=drawn_faces", "--dry_run", "--", "--seed=3", cwd=tmp_path)
     assert done.returncode == 2
     assert "except runs, resume, dry_run, seed. Received: --seed=3" in done.stderr
 

@@ -8,8 +8,8 @@ from keras import ops
 
 from keras_uai import measurements, random
 from keras_uai.measurements import DropPixel, Empirical, Measurement, Patch, split_mask
-from tests.measurements.cases import ALL, CHANNELS, MORE, checksum, checksums
-from tests.testing import images, run_on_jax, run_serialization_test, same_bits
+from tests.measurements.cases import ALL, CHANNELS, checksum
+from tests.testing import images, run_serialization_test, same_bits
 
 ids = [str(m)[:12] for m in ALL]
 
@@ -92,37 +92,6 @@ def test_a_mask_depends_on_its_index_and_seed_alone(measurement):
     assert len(np.unique(together, axis=0)) > 5
 
 
-@pytest.mark.parametrize("measurement", ALL, ids=ids)
-def test_graphs_datasets_and_xla_draw_the_same_bits(measurement):
-    expected = masks(measurement, 12)
-
-    def draw(index):
-        return measurement.masks(index, 16, 24)
-
-    same_bits(tf.function(draw)(tf.range(12)), expected)
-    same_bits(tf.function(draw, jit_compile=True)(tf.range(12)), expected)
-    unknown = tf.function(draw, input_signature=[tf.TensorSpec([None], tf.int64)])
-    same_bits(unknown(tf.range(12, dtype=tf.int64)), expected)
-    dataset = tf.data.Dataset.range(12).batch(5).map(draw, num_parallel_calls=2)
-    same_bits(np.concatenate(list(dataset.as_numpy_iterator())), expected)
-
-
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_f_t_and_splits_in_graphs(jit_compile):
-    x, keys = tf.constant(images(4, (16, 24, 3))), random.key(3, np.arange(4))
-    for measurement in MORE:
-
-        def damage(x, keys, measurement=measurement):
-            mask = measurement.sample(keys, 16, 24)
-            y = measurement(x, mask)
-            seen = split_mask(measurement, mask, keys, (0.1, 0.5), 0.5, 0.1)
-            return y, measurement.recover(y), measurement.split(mask, keys, 0.3), seen
-
-        compiled = tf.function(damage, jit_compile=jit_compile)(x, keys)
-        for a, b in zip(compiled, damage(x, keys), strict=True):
-            same_bits(a, b)
-
-
 #: Of 64 masks: their checksum, what `split(0.3)` leaves of them, and what `split_mask` leaves.
 PINNED = [
     (0x58D190FF, 5181, 4980, 2562),
@@ -145,12 +114,6 @@ def test_seeds_give_the_numbers_of_version_0_1(measurement, pinned):
     ]
     for got, expected in zip(seen, left, strict=True):
         assert expected in (None, np.array(got).sum())
-
-
-def test_jax_draws_the_same_masks_and_splits(tmp_path):
-    """In an environment without TensorFlow."""
-    code = "from tests.measurements.cases import checksums\nprint(*checksums())"
-    assert run_on_jax(code, tmp_path / "cache").split() == [str(crc) for crc in checksums()]
 
 
 @pytest.mark.parametrize("measurement", ALL, ids=ids)

@@ -216,6 +216,7 @@ def test_quantization_is_refused():
 # -- fit ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_fit_logs_validates_and_goes_on():
     model = compiled({"z": 0.0, "y": 0.0}, ema_decay=0.9)
     y, _ = batch(model, 8)
@@ -259,6 +260,7 @@ def test_initial_weights_depend_on_keras_seed():
     assert (weights[0] != weights[2]).any()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_images_count_the_same_in_a_small_last_batch():
     model = tiny_uai()
     y, _ = observations(model.measurement, 7)

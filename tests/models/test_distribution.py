@@ -1,14 +1,11 @@
 """Several devices compute the step of one device with the same global batch."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from keras_uai import distribute
-from tests.testing import ROOT
+from tests import forks
 
 
 @pytest.fixture(scope="module", params=["tensorflow", "jax"])
@@ -17,15 +14,7 @@ def measured(request):
     backend = request.param
     if backend == "jax":
         pytest.importorskip("jax")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.models.devices_program"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend},
-    )
+    done = forks.run("tests.models.devices_program", backend=backend)
     assert not done.returncode, done.stderr[-3000:]
     return {"backend": backend, **json.loads(done.stdout.splitlines()[-1])}
 

@@ -107,6 +107,7 @@ def test_integers_come_back_in_their_dtype(model, dtype):
     assert model.inpaint(v, np.zeros_like(mask), num_samples=1).dtype == dtype
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_floats_of_other_units_are_not_clipped():
     values = ValueScaling("float32", location=[5.0], scale=[0.1])
     model = made(values=values, image_shape=(16, 16, 1), generator={"input_fill": "push_pull"})
@@ -118,6 +119,7 @@ def test_floats_of_other_units_are_not_clipped():
     assert_observed(model({"observation": y * mask, "mask": mask}), y, mask)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_observed_values_under_mixed_float16():
     keras.config.set_dtype_policy("mixed_float16")
     model = tiny_uai()
@@ -127,6 +129,7 @@ def test_observed_values_under_mixed_float16():
         assert_observed(x, y, mask)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("tau", [-1.0, 0.3, -9.0])
 def test_other_values_of_missing_pixels(tau):
     model = tiny_uai(DropPixel(0.5, tau=tau))
@@ -219,6 +222,7 @@ def test_samples_do_not_depend_on_batch_or_chunk(model, batch, monkeypatch):
     check()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_batch_norm_uses_its_averages():
     """Otherwise an image's samples would depend on its batch."""
     model = tiny_uai(networks={"normalization": "batch"})
@@ -248,6 +252,7 @@ def test_images_of_any_size(model, size):
 # -- the average of the weights, the mean ----------------------------------------------------------
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_average_reconstructs_where_there_is_one():
     model = tiny_uai(ema_decay=0.9)
     y, mask = observations(model.measurement, 2)

@@ -31,9 +31,7 @@ def both(tmp_path_factory):
         here[f"{name}, state"] = backends.state(model)
         here[f"{name}, more"] = backends.losses(model, data[backends.STEPS :])
     here["skipping"] = backends.skipping(data, run_eagerly=True)
-    run_on_jax(
-        f"from tests.models.backends import on_jax\non_jax({str(folder)!r})", folder / "cache"
-    )
+    run_on_jax(f"from tests.models.backends import on_jax\non_jax({str(folder)!r})")
     return {"tensorflow": here, "jax": json.loads((folder / "jax.json").read_text()), "data": data}
 
 

@@ -141,6 +141,7 @@ def state(model):
 
 
 @every_model
+@pytest.mark.usefixtures("eagerly")
 def test_saved_loaded_and_resumed_is_bit_equal(name, tmp_path):
     keras.utils.set_random_seed(0)
     model = tiny(getattr(models, name), ema_decay=0.9, networks={"normalization": "batch"})

@@ -23,6 +23,7 @@ def test_every_shipped_preset_has_a_fixture():
     assert set(NAMES) <= set(presets.available())
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", NAMES)
 def test_it_predicts_and_samples_as_it_did(name):
     stored = np.load(FIXTURES / f"{name}.npz")

@@ -246,6 +246,7 @@ def test_samples_that_never_differ(model, known):
 # -- the other backend -----------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_jax_calibrates_and_samples_the_same(model, tmp_path):
     pytest.importorskip("jax")
     y, _ = observations(model.measurement, 6)
@@ -259,7 +260,7 @@ np.save(r"{tmp_path / "before.npy"}", model.inpaint(y, num_samples=2))
 print(model.calibrate_spread([y], spread_skill=0.2)["inflation"])
 np.save(r"{tmp_path / "after.npy"}", model.inpaint(y, num_samples=2))
 """
-    printed = run_on_jax(code, tmp_path / "cache")
+    printed = run_on_jax(code)
     before, after = (np.load(tmp_path / f"{name}.npy") for name in ("before", "after"))
     np.testing.assert_allclose(before, model.inpaint(y, num_samples=2), atol=1e-4)
     inflation = model.calibrate_spread([y], spread_skill=0.2)["inflation"]

@@ -36,6 +36,7 @@ def drawn(model, y, mask, keys):
 # -- a sample --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_one_stage_is_a_decoded_sample(model):
     y, mask = observations(model.measurement, 4)
     keys = random.key(3, np.arange(4))
@@ -46,6 +47,7 @@ def test_one_stage_is_a_decoded_sample(model):
     )
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_two_stages_predict_the_mean_given_y_and_the_sampled_pixels(model):
     y, mask = observations(model.measurement, 4)
     keys = random.key(3, np.arange(4))
@@ -62,6 +64,7 @@ def test_two_stages_predict_the_mean_given_y_and_the_sampled_pixels(model):
     assert np.abs(wanted - np.clip(image, -1, 1)).max() > 0.1
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("sampler", [OneStage(), TwoStage(4, 1.5)])
 def test_samples_differ_and_keep_the_observed_pixels(model, sampler):
     y, mask = observations(model.measurement, 4)
@@ -74,6 +77,7 @@ def test_samples_differ_and_keep_the_observed_pixels(model, sampler):
     np.testing.assert_allclose(alone, samples[2:3], atol=1e-5)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_predicted_mean_does_not_depend_on_the_sampler(model):
     y, _ = observations(model.measurement, 3)
     before = model.predict_mean(y)
@@ -184,6 +188,7 @@ def test_two_stages_need_a_predicted_mean():
     assert model.sampler == OneStage()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_sampler_is_saved_with_the_model(model, tmp_path):
     y, _ = observations(model.measurement, 2)
     model.sampler = TwoStage(8, 1.25)

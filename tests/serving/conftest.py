@@ -1,8 +1,6 @@
 """Tiny exports for all tests of serving: of a model of any size, and of one with a fixed layout."""
 
 import functools
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -10,6 +8,7 @@ import pytest
 
 from keras_uai.models import UAI
 from keras_uai.serving import Limits
+from tests import forks
 from tests.testing import ROOT
 
 #: Small enough to be reached.
@@ -70,10 +69,7 @@ def exporting(fixed, tmp_path_factory):
     fixed.save(where / "fixed.keras")
     flags = [f"--{name}={value}" for name, value in vars(LIMITS).items()]
     flags += ["--model=fixed.keras", "--out=models/fixed", "--weights=float16"]
-    done = subprocess.run(
-        [sys.executable, ROOT / "tools/export", *flags],
-        cwd=where, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+    done = forks.run(ROOT / "tools/export", *flags, cwd=where)
     return done, where / "models" / "fixed"
 
 

@@ -3,14 +3,13 @@
 import errno
 import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from keras_uai import files
 from keras_uai.serving import Client, FailedError, Reconstruction, UnavailableError, inpainting
+from tests import forks
 from tests.serving.photographs import decode, encode, pixels
 from tests.testing import ROOT, same_bits
 
@@ -205,14 +204,9 @@ def test_the_command(exported, photographs, tmp_path):
     (photographs / "c_mask.png").write_bytes(encode(seen))
     os.rename(photographs / "a.png", os.fsencode(photographs) + b"/caf\xe9.png")
     os.rename(photographs / "broken.png", os.fsencode(photographs) + b"/b\xe9.png")
-    tool = [sys.executable, ROOT / "tools" / "inpaint", "--noprogress", "--num_samples=1"]
-    command = [
-        *tool,
-        f"--out={tmp_path / 'out'}",
-        f"--model={exported}",
-        *photographs.glob("*.png"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    flags = "--noprogress", "--num_samples=1", f"--out={tmp_path / 'out'}", f"--model={exported}"
+    images = photographs.glob("*.png")
+    done = forks.run(ROOT / "tools" / "inpaint", *flags, *images, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "3 images: 2 written" in done.stderr
     assert "Traceback" not in done.stderr

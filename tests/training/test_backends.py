@@ -15,7 +15,7 @@ from tests.testing import ROOT, run_on_jax
 from tests.training.test_runner import interrupt, only_run  # noqa: F401 (a fixture)
 
 _ON_JAX = """
-import os, runpy, signal
+import os, runpy, signal, sys
 import keras_uai.training.evaluation as evaluation
 from keras_uai.training.runner import main
 
@@ -47,6 +47,7 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_run_moves_to_jax_and_back(tiny, tmp_path, interrupt):  # noqa: F811
     """Begun on TensorFlow, steps 8 to 11 of 12 on JAX, ended on TensorFlow: as if it had stayed."""
     tiny |= {"lambda_gan": 0.0, "lambda_energy": 0.0}  # what is left is quickly compiled
@@ -59,7 +60,7 @@ def test_a_run_moves_to_jax_and_back(tiny, tmp_path, interrupt):  # noqa: F811
     script = str(ROOT / "experiments" / "run.py")
     begun = str(tmp_path / "jax" / os.path.basename(moved))
     code = _ON_JAX.format(script=script, folder=moved, fresh=fresh, begun=begun)
-    said = run_on_jax(code, tmp_path / "cache")
+    said = run_on_jax(code)
     assert "SIGINT: saving after this step" in said
     assert "agree to the last bit" in said  # the same seed, the same bits
     assert os.listdir(os.path.join(moved, "checkpoints")) == ["000011"]

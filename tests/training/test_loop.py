@@ -81,6 +81,7 @@ def rows(folder):
     return [[cell for i, cell in enumerate(line.split(",")) if i != 3] for line in lines]  # minutes
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_resumed_is_bit_equal_to_uninterrupted(tiny, tmp_path):
     whole, state, interrupted = train(tiny, tmp_path / "whole", make_model=factory.make_model)
     assert interrupted is None

@@ -2,10 +2,7 @@
 
 import json
 import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 import zipfile
 
@@ -14,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_uai.training import run_folder
+from tests import forks
 from tests.testing import ROOT
 
 SMALL = "width=4,max_width=4,space_to_depth=4,attention_level=none"
@@ -24,22 +22,17 @@ FLAGS = {
     "jit_compile": "false", "eval_images": 4, "num_samples": 2, "eval_every": 0,
     "monitor_images": 0, "grid_images": 0, "checkpoint_minutes": 0,
 }  # fmt: skip
-TIMEOUT = 600
 
 
-def start(folder, name, backend, variables=(), **flags):
-    """One process; what it says goes into `folder/NAME.txt`."""
+def start(folder, backend, variables=(), **flags):
+    """Returns the command of one process."""
     flags = [f"--{flag}={value}" for flag, value in {**FLAGS, **flags}.items()]
-    environment = {**os.environ, "KERAS_BACKEND": backend, **dict(variables)}
-    with open(folder / f"{name}.txt", "w", encoding="utf-8") as output:
-        return subprocess.Popen(
-            [sys.executable, str(ROOT / "experiments" / "run.py"), *flags],
-            cwd=folder, stdout=output, stderr=subprocess.STDOUT, env=environment,
-        )  # fmt: skip
+    run = ROOT / "experiments" / "run.py"
+    return forks.Command(run, *flags, cwd=folder, backend=backend, environment=variables)
 
 
-def start_workers(folder, name, backend, **flags):
-    """Two workers on this machine; what they say goes into `folder/NAME_INDEX.txt`."""
+def start_workers(folder, backend, **flags):
+    """Returns the commands of two workers on this machine."""
     with socket.socket() as first, socket.socket() as second:
         for s in (first, second):
             s.bind(("127.0.0.1", 0))
@@ -54,12 +47,12 @@ def start_workers(folder, name, backend, **flags):
             "KERAS_DISTRIBUTION_PROCESS_ID": str(index),
         }
         flags["distribution"] = "multi_worker"
-        found.append(start(folder, f"{name}_{index}", backend, variables, **flags))
+        found.append(start(folder, backend, variables, **flags))
     return found
 
 
-def said(folder, name):
-    return (folder / f"{name}.txt").read_text(encoding="utf-8")
+def said(command):
+    return "".join(command.said())
 
 
 def weights(path):
@@ -82,45 +75,40 @@ def cluster(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster")
     runs, processes = folder / "runs", []
     try:
-        workers = start_workers(folder, "killed", backend)
-        processes += workers
-        end = time.monotonic() + TIMEOUT
+        processes += (workers := start_workers(folder, backend))
+        end = time.monotonic() + forks.TIMEOUT
         while True:  # until there is a checkpoint that is not the last
             path = next(iter(runs.glob("0000-*")), None)
             checkpoint = path and run_folder.last_checkpoint(path)
             if checkpoint:
                 break
-            assert time.monotonic() < end, said(folder, "killed_0")[-3000:]
-            assert all(w.poll() is None for w in workers), said(folder, "killed_0")[-3000:]
+            assert time.monotonic() < end, said(workers[0])[-3000:]
+            assert all(w.poll() is None for w in workers), said(workers[0])[-3000:]
             time.sleep(0.05)
-        workers[1].send_signal(signal.SIGKILL)
-        codes = [workers[0].wait(TIMEOUT)]
+        workers[1].kill()
+        codes = [workers[0].wait()]
         reached = int(os.path.basename(run_folder.last_checkpoint(path)))
-        workers = start_workers(folder, "resumed", backend, resume=path)
-        processes += workers
-        codes += [w.wait(TIMEOUT) for w in workers]
-        processes.append(start(folder, "alone", backend, runs=folder / "alone"))
-        codes.append(processes[-1].wait(TIMEOUT))
+        processes += start_workers(folder, backend, resume=path)
+        codes += [w.wait() for w in processes[2:]]
+        processes.append(start(folder, backend, runs=folder / "alone"))
+        codes.append(processes[-1].wait())
     finally:
         for process in processes:
-            if process.poll() is None:
-                process.kill()
-    return folder, path, reached, codes
+            process.kill()
+    return folder, path, reached, codes, [said(process) for process in processes]
 
 
 def test_a_worker_that_loses_another_says_so_and_ends(cluster):
-    folder, _, reached, codes = cluster
+    _, _, reached, codes, texts = cluster
     assert codes[0] == 1
-    assert "error: Worker 0 of 2 cannot continue: another worker has gone" in said(
-        folder, "killed_0"
-    )
-    assert "--resume" in said(folder, "killed_0")
+    assert "error: Worker 0 of 2 cannot continue: another worker has gone" in texts[0]
+    assert "--resume" in texts[0]
     assert 0 < reached < FLAGS["steps"]
 
 
 def test_both_go_on_from_the_last_checkpoint_to_where_one_process_comes(cluster):
-    folder, path, _, codes = cluster
-    assert codes[1:] == [0, 0, 0], said(folder, "resumed_0")[-3000:]
+    folder, path, _, codes, texts = cluster
+    assert codes[1:] == [0, 0, 0], texts[2][-3000:]
     two, one = weights(path), weights(next((folder / "alone").glob("0000-*")))
     assert two.keys() == one.keys()
     far = {name: float(np.abs(two[name] - one[name]).max()) for name in one}
@@ -131,9 +119,9 @@ def test_both_go_on_from_the_last_checkpoint_to_where_one_process_comes(cluster)
 
 
 def test_only_the_first_worker_writes(cluster):
-    folder, path, _, _ = cluster
+    folder, path, _, _, texts = cluster
     assert [p.name for p in (folder / "runs").iterdir() if p.name != ".lock"] == [path.name]
     rows = (path / run_folder.LOG).read_text(encoding="utf-8").splitlines()
     assert len(rows) == 1 + FLAGS["steps"] // FLAGS["steps_per_epoch"]
-    assert "Run folder" not in said(folder, "resumed_1")
+    assert "Run folder" not in texts[3]
     assert (path / run_folder.SCORES).exists()

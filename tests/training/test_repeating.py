@@ -15,7 +15,7 @@ import pytest
 
 from keras_uai import files
 from keras_uai.training import repeating, run_folder, runner
-from tests.testing import read_only
+from tests.testing import eagerly, read_only
 from tests.training.conftest import SMALL
 from tests.training.test_runner import only_run
 
@@ -38,7 +38,7 @@ def given(tmp_path_factory):
 
 def main(given):
     """Runs the flags; returns the exit code and what was printed as an error."""
-    with contextlib.redirect_stderr(io.StringIO()) as error:
+    with eagerly(), contextlib.redirect_stderr(io.StringIO()) as error:
         return runner.main(given), error.getvalue()
 
 
@@ -124,6 +124,7 @@ def folder(given):
     return folder
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_repetition_agrees(folder, capsys):
     path = os.path.join(folder, "settings.json")
     record = files.read_json(path)

@@ -1,5 +1,6 @@
 """A whole run, from flags to scores: its files, its resume, its refusals."""
 
+import functools
 import os
 import signal
 
@@ -12,6 +13,8 @@ from keras_uai import files, models, sampling
 from keras_uai.training import evaluation, run_folder, runner
 from keras_uai.training.runner import main
 from tests.training.test_loop import SignalAt
+
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 @pytest.fixture
@@ -80,6 +83,7 @@ def test_a_run_leaves_its_files(tiny, capsys, monkeypatch):
 
 
 def test_interrupted_resumed_refused(tiny, interrupt, capsys):
+    tiny |= {"steps": 8, "calibrate_spread": False}
     interrupt(7)
     assert main(tiny) == 128 + signal.SIGINT
     folder = only_run(tiny)
@@ -167,7 +171,7 @@ def test_errors_come_before_a_folder_is_made(tiny, capsys, change, message):
     assert not os.path.exists(tiny["runs"])
 
 
-def test_crops_of_damaged_images_scored_on_hidden_pixels(tiny, tmp_path, capsys):
+def test_crops_of_damaged_images_scored_on_hidden_pixels(tiny, tmp_path, capsys, monkeypatch):
     """A folder of folders of images of two sizes with holes in their alpha channel."""
     generator = np.random.default_rng(0)
     for i in range(24):
@@ -179,6 +183,8 @@ def test_crops_of_damaged_images_scored_on_hidden_pixels(tiny, tmp_path, capsys)
         Image.fromarray(pixels, "RGBA").save(folder / f"{i:02d}.png")
     damaged = {"data": str(tmp_path / "damaged"), "mask_from": "alpha", "measurement": None}
     given = {**tiny, **damaged, "image_size": None, "crop_size": 16, "limit": None, "steps": 3}
+    few = functools.partialmethod(models.UAI.calibrate_spread, images=16)
+    monkeypatch.setattr(models.UAI, "calibrate_spread", few)  # of an endless stream of crops
     assert main({**given, "encoder": f"{tiny['encoder']},levels=1"}) == 0
     folder = only_run(tiny)
     assert os.path.basename(folder) == "0000-uai-damaged-empirical-seed0"

@@ -1,23 +1,13 @@
 """tools/benchmark: a subcommand, a table, JSON."""
 
 import json
-import os
-import subprocess
-import sys
 
+from tests import forks
 from tests.testing import ROOT
 
 
 def run(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "benchmark"), *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    return forks.run(ROOT / "tools" / "benchmark", *arguments, cwd=cwd)
 
 
 def test_metrics(tmp_path):
