@@ -156,7 +156,8 @@ def rivals(stack, seen, frames):
         for width in (2, 4, 8, 16, 32):
             kernel = Gaussian2DKernel(width)
             found = [interpolate_replace_nans(f, kernel) if np.isnan(f).any() else f for f in found]
-        return np.nan_to_num(np.stack(found, -1)).astype("float32")
+        found = np.stack(found, -1)
+        return np.where(np.isnan(found), np.nanmean(frame), found).astype("float32")
 
     yield "astropy", astropy
 
@@ -190,24 +191,29 @@ def main(_):
         )
         means, samples = [result.mean.values[..., None]], [result.samples.values[..., None]]
     minutes = (time.monotonic() - start) / 60
-    methods = {}
-    _score(methods, "keras_uai.fill", scenes, [lambda t, s=s: s[:, t] for s in samples])
-    _score(methods, "its predicted mean", scenes, [lambda t, m=m: m[t][None] for m in means])
     stacks = [
-        Stack(v.astype("float32"), o, f, np.asarray(t, "float64"))
-        for v, o, _, f, t in (
-            (v, o, k, f, (t - t[0]) / np.timedelta64(1, "D") if t.dtype.kind == "M" else t)
-            for v, o, k, f, t in scenes
-        )
+        Stack(values.astype("float32"), observed, fillable, _days(times))
+        for values, observed, _, fillable, times in scenes
     ]
-    others = []
-    for stack, mask, (_, _, kept_out, *_) in zip(stacks, masks, scenes, strict=True):
-        frames = np.flatnonzero(kept_out.any(axis=(1, 2, 3)))
-        others.append(dict([*reports.classical(stack, mask, frames), *rivals(stack, mask, frames)]))
-    for name in others[0]:
-        if all(name in one for one in others):
-            fills = [lambda t, f=one[name]: f(t)[None] for one in others]
-            _score(methods, name, scenes, fills)
+    kept_out = [one for _, _, one, *_ in scenes]
+    fills = {
+        "keras_uai.fill": [
+            lambda t, m=mean, s=drawn: (m[t], s[:, t])
+            for mean, drawn in zip(means, samples, strict=True)
+        ]
+    }
+    for stack, mask, hidden in zip(stacks, masks, kept_out, strict=True):
+        frames = np.flatnonzero(hidden.any(axis=(1, 2, 3)))
+        for name, fill in [
+            *reports.classical(stack, mask, frames),
+            *rivals(stack, mask, frames),
+        ]:
+            fills.setdefault(name, []).append(lambda t, fill=fill: (fill(t), None))
+    methods = {
+        name: reports.score(stacks, kept_out, functions)
+        for name, functions in fills.items()
+        if len(functions) == len(stacks)
+    }
     table = reports.Report(
         methods=methods,
         hidden_values=int(sum(k.sum() for _, _, k, *_ in scenes)),
@@ -224,21 +230,10 @@ def main(_):
     _figure(f"{FLAGS.out}/{FLAGS.set}.png", scenes, masks, means, samples)
 
 
-def _score(methods, name, scenes, fills):
-    """Scores fills of all scenes together on the values kept out."""
-    merged, bias = keras_uai.metrics.Scores(bounded=False), []
-    for (values, observed, kept_out, _, _), fill in zip(scenes, fills, strict=True):
-        for t in np.flatnonzero(kept_out.any(axis=(1, 2, 3))):
-            drawn, true = fill(t).astype("float64"), values[t].astype("float64")
-            seen = observed[t] & ~kept_out[t]
-            true = np.where(observed[t], true, 0.0)
-            merged.update(true[None], drawn[None], seen[None], observed[t][None])
-            bias.append((drawn.mean(axis=0) - true)[kept_out[t]])
-    found = merged.result()
-    kept = {k: v for k, v in found.items() if k in reports.COLUMNS or "spread_skill" in k}
-    if merged.num_samples < 2:
-        kept = {"crps": found["crps"]}
-    methods[name] = {"rmse": found["skill"], "bias": float(np.concatenate(bias).mean()), **kept}
+def _days(times):
+    """Returns times as float64 days since the first."""
+    times = times - times[0]
+    return times / np.timedelta64(1, "D") if times.dtype.kind == "m" else times.astype("float64")
 
 
 def _figure(path, scenes, masks, means, samples):

@@ -130,7 +130,7 @@ def fill(
         found = _report(model, stacks, held, notes, num_samples, seed, location, scale)
         report(str(found))
         if found["best"] != "model":
-            best = _classical(found["best"], stacks, location, scale)
+            best = _classical(found["best"], model, stacks, location, scale)
     return Result(
         given.filled(units),
         given.deviations(stds),
@@ -194,52 +194,55 @@ def _predict(model, inputs, t, num_samples, seed):
 
 def _report(model, stacks, held, notes, num_samples, seed, location, scale):
     """Scores the model and the classical methods on the values held out."""
-    size = [hidden.sum() for hidden in held]
-    stack, hidden = stacks[int(np.argmax(size))], held[int(np.argmax(size))].copy()
-    frames = np.flatnonzero(hidden.any(axis=(1, 2, 3)))
-    hidden[frames[reports.FRAMES :]] = False
-    frames = frames[: reports.FRAMES]
-    seen = stack.observed & ~hidden
-    inputs, methods = Inputs(stack, seen, model.settings), {}
-
-    def score(name, fills):
-        return reports.score(name, methods, stack, hidden, fills, scale, location)
-
-    score("model", lambda t: _predict(model, inputs, t, num_samples, seed)[1])
-    if inputs.fills:
-        score("low rank", lambda t: inputs.base(t)[None])
-    for name, method in reports.classical(stack, seen, frames):
-        score(name, lambda t, method=method: method(t)[None])
-        for key in [k for k in methods[name] if k.startswith(("coverage", "spread"))]:
-            methods[name].pop(key)
+    left, kept = reports.FRAMES, []
+    for hidden in held:  # the first frames
+        frames = np.flatnonzero(hidden.any(axis=(1, 2, 3)))
+        hidden = hidden.copy()
+        hidden[frames[left:]] = False
+        left = max(0, left - len(frames))
+        kept.append(hidden)
+    fills = {"model": []}
+    for stack, hidden in zip(stacks, kept, strict=True):
+        seen = stack.observed & ~hidden
+        inputs = Inputs(stack, seen, model.settings)
+        fills["model"].append(lambda t, i=inputs: _predict(model, i, t, num_samples, seed))
+        frames = np.flatnonzero(hidden.any(axis=(1, 2, 3)))
+        for name, fill in reports.classical(stack, seen, frames, inputs.fills):
+            fills.setdefault(name, []).append(lambda t, f=fill: (f(t), None))
+    methods = {
+        name: reports.score(stacks, kept, functions, location, scale)
+        for name, functions in fills.items()
+        if len(functions) == len(stacks)
+    }
     best = min(methods, key=lambda name: methods[name]["rmse"])
     sentences = []
     if best != "model":
         share = methods["model"]["rmse"] / methods[best]["rmse"] - 1
         sentences.append(
-            f"`{best}` is better than the model: its RMSE is {share:.0%} less. `result.best` is its "
-            "fill; the samples are the model's."
+            f"`{best}` is better than the model, whose RMSE is {share:.0%} more. `result.best` is "
+            "its fill; the samples are the model's."
         )
     sentences += notes["calibration"]["warnings"]
     return reports.Report(
         methods=methods,
-        hidden_values=int(hidden.sum()),
-        frames=len(frames),
+        hidden_values=int(sum(hidden.sum() for hidden in kept)),
+        frames=int(sum(hidden.any(axis=(1, 2, 3)).sum() for hidden in kept)),
         best=best,
         notes=sentences,
         training=notes,
     )
 
 
-def _classical(name, stacks, location, scale):
+def _classical(name, model, stacks, location, scale):
     """Returns the fill of the classical method called `name`, in the user's units."""
     fills = []
     for stack in stacks:
         frames = np.flatnonzero(stack.missing.any(axis=(1, 2, 3)))
-        methods = dict(reports.classical(stack, stack.observed, frames))
+        inputs = Inputs(stack, stack.observed, model.settings)
+        fill = dict(reports.classical(stack, stack.observed, frames, inputs.fills))[name]
         out = np.zeros(stack.values.shape)
         for t in frames:
-            out[t] = methods[name](t)
+            out[t] = fill(t)
         fills.append(out * scale + location)
     return fills
 

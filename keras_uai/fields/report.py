@@ -50,8 +50,17 @@ class Report(dict):
     __repr__ = __str__
 
 
-def classical(stack, seen, frames):
-    """Yields `(name, fill)` of the methods that apply; `fill(t)` is a frame `(H, W, C)`."""
+def classical(stack, seen, frames, low_rank=()):
+    """Yields `(name, fill)` of the methods that apply; `fill(t)` is a frame `(H, W, C)`.
+
+    Args:
+        stack: A `Stack`.
+        seen: bool `(T, H, W, C)`: the values that may be used.
+        frames: The frames that will be asked for.
+        low_rank: The `LowRank` fills of the stack, of which the first is yielded.
+    """
+    if low_rank:
+        yield "low rank", low_rank[0].frame
     values = np.where(seen, stack.values, np.float32(0))
     every = np.moveaxis(values, -1, 0)[np.moveaxis(seen, -1, 0)]
     ends = np.cumsum([part.sum() for part in np.moveaxis(seen, -1, 0)])[:-1]
@@ -62,7 +71,8 @@ def classical(stack, seen, frames):
         return lambda t: method(values[t][None], seen[t][None].astype("float32"))[0]
 
     yield "linear in space", in_space(baselines.linear_interpolation)
-    if max(int((~seen[t]).any(axis=-1).sum()) for t in frames) <= BIHARMONIC:
+    holes = [int((~seen[t]).any(axis=-1).sum()) for t in frames]
+    if max(holes, default=0) <= BIHARMONIC:
         yield "biharmonic", in_space(baselines.biharmonic)
     if len(values) < 2:
         return
@@ -91,21 +101,39 @@ def linear_in_time(values, seen, time, t):
     return np.where(never, known.mean() if len(known) else 0.0, found).astype("float32")
 
 
-def score(name, methods, stack, hidden, fills, scale, location):
-    """Adds the scores of `fills`, a function of t to samples `(K, H, W, C)`, to `methods`."""
-    scores = Scores(bounded=False)
-    bias = number = 0.0
-    for t in np.flatnonzero(hidden.any(axis=(1, 2, 3))):
-        drawn = fills(t).astype("float64") * scale + location
-        true = stack.values[t].astype("float64") * scale + location
-        seen = stack.observed[t] & ~hidden[t]
-        scores.update(true[None], drawn[None], seen[None], (seen | hidden[t])[None])
-        error = (drawn.mean(axis=0) - true)[hidden[t]]
-        bias, number = bias + error.sum(), number + error.size
-    found = scores.result()
-    kept = {key: found[key] for key in found if key in COLUMNS or key.startswith("spread_skill")}
-    methods[name] = {"rmse": found["skill"], "bias": bias / number, **kept}
-    return methods[name]
+def score(stacks, hidden, fills, location=0.0, scale=1.0):
+    """Returns the scores of fills on hidden values, in the user's units.
+
+    Args:
+        stacks: List of `Stack`s in network units.
+        hidden: List of bools `(T, H, W, C)`, the observed values that are scored.
+        fills: List of functions of t, which return the mean `(H, W, C)` of a frame, and its samples
+            `(K, H, W, C)` or None.
+        location, scale: float `(C,)` of the network units.
+
+    Returns:
+        Dict: `rmse` and `bias` of the mean, `crps` of the samples (of the mean without), and of
+        samples `coverage_90`, `spread_skill` and the latter by distance; see `metrics.Scores`.
+    """
+    scores, errors = Scores(bounded=False), []
+    for stack, out, fill in zip(stacks, hidden, fills, strict=True):
+        for t in np.flatnonzero(out.any(axis=(1, 2, 3))):
+            mean, samples = fill(t)
+            drawn = (mean[None] if samples is None else samples).astype("float64")
+            true = np.where(stack.observed[t], stack.values[t], 0).astype("float64")
+            mean, drawn, true = (v * scale + location for v in (mean, drawn, true))
+            seen = stack.observed[t] & ~out[t]
+            scores.update(true[None], drawn[None], seen[None], stack.observed[t][None])
+            errors.append((mean - true)[out[t]])
+    errors, found = np.concatenate(errors), scores.result()
+    result = {
+        "rmse": float(np.sqrt(np.square(errors).mean())),
+        "bias": float(errors.mean()),
+        "crps": found["crps"],
+    }
+    if scores.num_samples > 1:
+        result |= {k: v for k, v in found.items() if k.startswith(("coverage", "spread_skill"))}
+    return result
 
 
 def _number(value):
