@@ -4,7 +4,9 @@
 
 FOLDER holds `s2_ndvi`, `landsat7_slcoff`, `alboran` and `soil_moisture` (`fields.tar` of the data
 that `fields.md` describes). Values are kept out before `keras_uai.fill` sees the data; it hides
-others for its own training and report. Prints a table and writes NAME.json and NAME.png.
+others for its own training and report. Prints a table and writes NAME.json, NAME.png and NAME.keras.
+Where OUT holds NAME_dineof.npy (`dineof.py`), that fill is scored, too; so is astropy's where it is
+installed. With --minutes=0 the model NAME.keras is used again.
 """
 
 import glob
@@ -93,7 +95,7 @@ def alboran(folder, rng):
 
 
 def soil_moisture(folder, rng):
-    """Monthly soil moisture of Africa and southern Europe; gaps of other months."""
+    """Soil moisture of Eurasia, January to August; gaps of another month are kept out of each."""
     import xarray
 
     paths = sorted(glob.glob(f"{folder}/soil_moisture/*.nc"))
@@ -101,15 +103,18 @@ def soil_moisture(folder, rng):
     for path in paths:
         with xarray.open_dataset(path) as dataset:
             field = dataset["sm"].sortby("lat", ascending=False)
-            fields.append(field.sel(lat=slice(60, -35), lon=slice(-20, 60)).values)
+            fields.append(field.sel(lat=slice(72, 30), lon=slice(0, 140)).values)
     values = np.concatenate(fields).astype("float32")[..., None]
     observed = np.isfinite(values)
     land = np.broadcast_to(observed.any(axis=0), observed.shape)
     missing, kept_out = land & ~observed, np.zeros_like(observed)
     for t in range(len(values)):
-        gap = missing[rng.integers(len(values))][:, :: rng.choice([-1, 1])]
-        gap = np.roll(gap, (rng.integers(-40, 40), rng.integers(-40, 40)), axis=(0, 1))
-        kept_out[t] = gap & observed[t]
+        for _ in range(50):
+            kept_out[t] = missing[rng.integers(len(values))] & observed[t]
+            if 0.05 < kept_out[t].sum() / observed[t].sum() < 0.5:
+                break
+        else:
+            kept_out[t] = False
     return values, observed, kept_out, land, np.arange(len(values)) * 30.4
 
 
@@ -145,6 +150,10 @@ def rivals(stack, seen, frames):
     if len(stack.values) > 3:
         filled, rank = truncated_svd(stack.values, seen)
         yield f"truncated SVD, rank {rank}", lambda t: filled[t].astype("float32")
+    dineof = f"{FLAGS.out}/{FLAGS.set}_dineof.npy"
+    if os.path.exists(dineof):
+        theirs = np.load(dineof)[..., None]
+        yield "pyDINEOF", lambda t: theirs[t]
     try:
         from astropy.convolution import Gaussian2DKernel, interpolate_replace_nans
     except ImportError:
@@ -166,9 +175,16 @@ def main(_):
     rng = np.random.default_rng(FLAGS.seed)
     found = globals()[FLAGS.set](FLAGS.data, rng)
     scenes = found if isinstance(found, list) else [found]
+    os.makedirs(FLAGS.out, exist_ok=True)
     start = time.monotonic()
     masks = [observed & ~kept_out for _, observed, kept_out, _, _ in scenes]
-    arguments = {"minutes": FLAGS.minutes, "window": FLAGS.window, "seed": FLAGS.seed}
+    model = None if FLAGS.minutes else f"{FLAGS.out}/{FLAGS.set}.keras"
+    arguments = {
+        "minutes": FLAGS.minutes,
+        "model": model,
+        "window": FLAGS.window,
+        "seed": FLAGS.seed,
+    }
     if isinstance(found, list):
         result = keras_uai.fill(
             [values[0] for values, *_ in scenes],
@@ -183,9 +199,9 @@ def main(_):
         import xarray
 
         values, _, _, fillable, times = scenes[0]
-        field = xarray.DataArray(
-            np.where(masks[0], values, np.nan)[..., 0], {"time": times}, ("time", "y", "x")
-        )
+        values = np.where(masks[0], values, np.nan)[..., 0]
+        np.savez(f"{FLAGS.out}/{FLAGS.set}_given.npz", values=values, days=_days(times))
+        field = xarray.DataArray(values, {"time": times}, ("time", "y", "x"))
         result = keras_uai.fill(
             field, None, FLAGS.num_samples, never_fill=~fillable[..., 0], **arguments
         )
@@ -220,10 +236,9 @@ def main(_):
         frames=sum(int(k.any(axis=(1, 2, 3)).sum()) for _, _, k, *_ in scenes),
         best=min(methods, key=lambda name: methods[name]["rmse"]),
         notes=[f"{minutes:.1f} minutes in all; fill's own report:", str(result.report)],
-        training=result.report["training"],
+        training=result.report and result.report["training"],
     )
     print(table)
-    os.makedirs(FLAGS.out, exist_ok=True)
     with open(f"{FLAGS.out}/{FLAGS.set}.json", "w", encoding="utf-8") as file:
         json.dump({**table, "own": result.report}, file, indent=1, default=float)
     result.model.save(f"{FLAGS.out}/{FLAGS.set}.keras")

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-ITERATIONS = 30
+ITERATIONS = 20
 RANKS = (0, 1, 2, 3, 4, 6, 8)
 #: Pixels that share an error, in space and in time: they count as one in the regressions.
 PIXELS_ALIKE, FRAMES_ALIKE = 100.0, 3.0
@@ -61,18 +61,19 @@ class LowRank:
         weights = _neighbours(time, s.sum(axis=1))
         covariances = np.zeros((count, rank, rank), "float32")
         for _ in range(ITERATIONS if rank else 0):
-            loadings, _ = _regress(s.T, deviations.T, scores, np.full(rank, FRAMES_ALIKE * noise))
+            loadings = _regress(s.T, deviations.T, scores, np.full(rank, FRAMES_ALIKE * noise))
             size = np.sqrt(np.square(loadings).mean(axis=0)) + 1e-9
             loadings, scores = loadings / size, scores * size
             prior = weights @ scores
             variance = np.square(scores - prior)[s.any(axis=1)].mean(axis=0) + 1e-12
             ridge = PIXELS_ALIKE * noise / variance
-            scores, inverse = _regress(s, deviations, loadings, ridge, prior)
+            scores = _regress(s, deviations, loadings, ridge, prior)
             rest = (y - scores @ loadings.T) * s
             mean = (rest.sum(axis=0) + 0.5 * centre) / (held + 0.5)
             deviations = (y - mean) * s
             noise = np.square((deviations - scores @ loadings.T) * s).sum() / total + 1e-12
-            covariances = PIXELS_ALIKE * noise * inverse
+        if rank:
+            covariances = PIXELS_ALIKE * noise * np.linalg.inv(_gram(s, loadings, ridge))
         maps = np.concatenate([mean[:, None], loadings], axis=1).reshape(*shape, rank + 1)
         maps = _fill_unseen(maps, held.reshape(shape) > 0)
         return cls(maps[..., 0], maps[..., 1:], scores, covariances, float(np.sqrt(noise)))
@@ -125,16 +126,16 @@ def _first_scores(deviations, s, rank):
 
 
 def _regress(s, y, x, ridge, prior=0.0):
-    """Ridge regression of each row of `y` on the rows of `x` that `s` selects, towards `prior`.
+    """Ridge regression of each row of `y` on the rows of `x` that `s` selects, towards `prior`."""
+    target = y @ x + ridge * prior
+    return np.linalg.solve(_gram(s, x, ridge), target[..., None])[..., 0].astype("float32")
 
-    Returns the coefficients and the inverses of the normal equations' matrices.
-    """
+
+def _gram(s, x, ridge):
+    """Returns the matrices `(N, r, r)` of the normal equations of `_regress`."""
     rank = x.shape[1]
     squares = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
-    gram = (s @ squares).reshape(-1, rank, rank) + np.diag(ridge)
-    inverse = np.linalg.inv(gram.astype("float64"))
-    target = y @ x + ridge * prior
-    return np.einsum("nkl,nl->nk", inverse, target).astype("float32"), inverse.astype("float32")
+    return (s @ squares).reshape(-1, rank, rank) + np.diag(ridge).astype("float32")
 
 
 def _neighbours(time, held):

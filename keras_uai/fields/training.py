@@ -14,7 +14,7 @@ from keras_uai.metrics.errors import crps
 
 CROP, BATCH = 64, 16
 #: Times that values of a stack are hidden; a crop shows one of them.
-ROUNDS = 12
+ROUNDS = 24
 #: Updates at most, and between two validations; validations without progress until the end.
 STEPS, EPOCH, PATIENCE = 6000, 200, 5
 VALIDATION_CROPS, VALIDATION_SAMPLES = 64, 4
