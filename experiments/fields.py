@@ -207,6 +207,9 @@ def main(_):
         )
         means, samples = [result.mean.values[..., None]], [result.samples.values[..., None]]
     minutes = (time.monotonic() - start) / 60
+    if FLAGS.minutes:
+        result.model.save(f"{FLAGS.out}/{FLAGS.set}.keras")
+    means, samples = ([np.nan_to_num(one) for one in part] for part in (means, samples))
     stacks = [
         Stack(values.astype("float32"), observed, fillable, _days(times))
         for values, observed, _, fillable, times in scenes
@@ -241,7 +244,6 @@ def main(_):
     print(table)
     with open(f"{FLAGS.out}/{FLAGS.set}.json", "w", encoding="utf-8") as file:
         json.dump({**table, "own": result.report}, file, indent=1, default=float)
-    result.model.save(f"{FLAGS.out}/{FLAGS.set}.keras")
     _figure(f"{FLAGS.out}/{FLAGS.set}.png", scenes, masks, means, samples)
 
 
