@@ -7,6 +7,7 @@ import time
 import keras
 import numpy as np
 
+from keras_uai import checks
 from keras_uai.fields.gaps import hide
 from keras_uai.fields.low_rank import RANKS, choose_rank
 from keras_uai.fields.model import FieldModel, Inputs
@@ -168,13 +169,13 @@ def train(stacks, held_out, settings, steps=STEPS, minutes=None, seed=0, report=
     settings["residual_scale"] = _residual_scale(rounds)
     for inputs, _ in rounds:
         inputs.settings = settings
-    checks = [
+    scored = [
         (Inputs(stack, stack.observed & ~held, settings), held)
         for stack, held in zip(stacks, held_out, strict=True)
         if held.any()
     ]
     number = VALIDATION_CROPS // BATCH
-    batches = Crops(checks, number, seed, mirror=False)
+    batches = Crops(scored, number, seed, mirror=False)
     batches = [batches[i] for i in range(number)]
     validation = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
     model = FieldModel.create(settings, seed=seed)
@@ -182,7 +183,11 @@ def train(stacks, held_out, settings, steps=STEPS, minutes=None, seed=0, report=
     model.fit(
         Crops(rounds, EPOCH, seed), epochs=-(-steps // EPOCH), callbacks=[training], verbose=0
     )
-    calibration = model.calibrate_spread([validation])
+    try:
+        calibration = model.calibrate_spread([validation])
+    except ValueError as error:  # after very little training
+        checks.warn(f"The spread of the samples is not calibrated. {error}")
+        calibration = {"warnings": [f"The spread of the samples is not calibrated. {error}"]}
     return model, training, calibration
 
 

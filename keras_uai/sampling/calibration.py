@@ -194,6 +194,7 @@ class _SpreadSkill:
         model = self.model
         y, mask = ops.repeat(y, 2, axis=0), ops.repeat(mask, 2, axis=0)
         flat = ops.reshape(keys, (-1, 2))
+        images = ops.convert_to_tensor(images)  # `refine` changes arrays in place
         generator = model.inference_generator
         images = model.sampler.refine(generator, images, mean, y, mask, flat, inflation)
         images = model.composite(model.values.clip(images), y, mask)

@@ -88,7 +88,7 @@ def folder(given):
     files.atomic_write(board, b"")  # TensorFlow has an error of its own for what it cannot write
     code, error = main({"resume": folder})
     assert code == 2
-    assert re.match(rf"error: {board} is not a dir.*\nWhat was saved is kept. Resume with", error)
+    assert re.search(rf"error: {board} is not a dir.*\nWhat was saved is kept. Resume with", error)
     os.remove(board)
     os.rename(away, board)
 
