@@ -97,7 +97,7 @@ def folder(given):
         code, error = main({"resume": folder})
     assert code == 2
     assert error.startswith(f"error: [Errno 30] Read-only file system: '{folder}/.")
-    assert "log.csv'\nWhat was saved is kept. Resume with:\n  python" in error
+    assert "log.csv'\nWhat was saved is kept. Resume with:\n  " in error
     assert os.listdir(os.path.join(folder, "checkpoints")) == ["000001"]
 
     with pytest.MonkeyPatch.context() as patch:
