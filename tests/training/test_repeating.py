@@ -137,6 +137,7 @@ def test_the_repetition_agrees(folder, capsys):
     shutil.rmtree(f"{folder}-rerun")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_run_that_the_clock_ended_is_repeated_by_its_steps(folder, tmp_path, capsys):
     """Batches are skipped as in the run, from its second epoch on."""
     copy = str(tmp_path / "run")
