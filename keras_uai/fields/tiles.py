@@ -75,8 +75,8 @@ class Source:
                 self.axes = (0,) if data.shape[-1] <= 4 else (-1,)
             elif data.ndim == 2:
                 self.axes = (0, -1)
-            data = data[(None,) * (0 in self.axes) + (...,) + (None,) * (-1 in self.axes)]
-            self.height, self.width = data.shape[1:3]
+            first = int(0 not in self.axes)
+            self.height, self.width = data.shape[first : first + 2]
             self.size = data.size
         self.parts = {"data": data, "mask": mask, "never_fill": never_fill}
         for name, part in self.parts.items():
@@ -88,8 +88,12 @@ class Source:
                 )
 
     def cut(self, rows, columns):
-        """Returns the arguments of `Data` for a window."""
-        return {name: self._cut(part, rows, columns) for name, part in self.parts.items()}
+        """Returns the arguments of `Data` for a window; arrays `data` are `(T, h, w, C)`."""
+        found = {name: self._cut(part, rows, columns) for name, part in self.parts.items()}
+        if self.axes:  # after the cut: Dask reads only what is cut of the array as it is given
+            ends = (None,) * (0 in self.axes), (None,) * (-1 in self.axes)
+            found["data"] = found["data"][(*ends[0], ..., *ends[1])]
+        return found
 
     def _cut(self, part, rows, columns):
         if part is None:
@@ -104,6 +108,8 @@ class Source:
         return tuple(part.shape[self._axis(part) :][:2])
 
     def _axis(self, part):
+        if part is self.parts["data"]:
+            return int(0 not in self.axes)
         return int(part.ndim == 4 or tuple(part.shape[1:3]) == (self.height, self.width))
 
     @staticmethod
@@ -118,7 +124,8 @@ class Source:
         data = self.parts["data"]
         if self.names is None:
             dtype = "float32" if output == "std" else data.dtype
-            found = self._array(da, tiles, output, 0, data.shape, 1, several, dtype)
+            shape = (1,) * (0 in self.axes) + data.shape + (1,) * (-1 in self.axes)
+            found = self._array(da, tiles, output, 0, shape, 1, several, dtype)
             found = found[..., 0] if -1 in self.axes else found
             return found[(slice(None),) * len(several) + (0,)] if 0 in self.axes else found
         found = {}

@@ -11,9 +11,10 @@ import distributed
 import numpy as np
 import pytest
 import xarray as xr
+from PIL import Image
 
 import keras_uai
-from keras_uai import cluster, files
+from keras_uai import cluster
 from keras_uai.fields import FieldModel, command, filling, scenes, tiles
 from keras_uai.fields.files import open_field, open_scene
 from keras_uai.fields.files.geotiff import GeotiffFile
@@ -245,7 +246,7 @@ def test_images_of_a_folder(client, tmp_path, capsys):
     for i in range(3):
         image = rng.integers(0, 256, (16, 16, 4), "uint8")
         image[..., 3] = 255 * (image[..., 3] > 99)
-        files.write_image(f"{folder}/{i}.png", image)
+        Image.fromarray(image).save(f"{folder}/{i}.png")
     (tmp_path / "in" / "broken.png").write_bytes(b"broken")
     tiny_uai(image_shape=(None, None, 3)).save(str(tmp_path / "m.keras"))
     options = {"model": str(tmp_path / "m.keras"), "server": None, "mask": "auto", "seed": 0}
