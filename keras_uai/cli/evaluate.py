@@ -55,6 +55,7 @@ def define():
     DEFINE_integer("grid", 8, "Images in the pictures; 0: no pictures.", lower_bound=0)
     DEFINE_string("out", "evaluation", "Folder of the results.")
     DEFINE_bool("restart", False, "Start anew instead of resuming what is in --out.")
+    flags.define_cluster_flags()
 
 
 def run(options):

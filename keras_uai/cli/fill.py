@@ -4,11 +4,13 @@
     keras-uai fill scene.tif --nodata=0 --minutes=20 --out=filled.tif
     keras-uai fill 2018-*.tif --window=3 --out=filled   # several files: times of one series
     keras-uai fill frames.fits --dq=DQ --dq_bits=1,4 --num_samples=20 --save_samples --out=filled.fits
+    keras-uai fill scene.tif --model=model.keras --workers=8 --out=filled.tif   # larger than memory
 
 A model is trained on the gaps of the data, unless --model names one. The result has the format,
 numbers and attributes of the file; observed values keep their bits. Its standard deviation is the
 variable NAME_std (NetCDF), the extension ERR (FITS), the array std (.npz), or a file *_std.
 Where a classical method was better than the model, its values are written, and the report says so.
+With --workers or --scheduler (Dask) fields are filled by tiles, and a GeoTIFF need not fit into memory.
 """
 
 from absl.flags import DEFINE_bool, DEFINE_float, DEFINE_integer, DEFINE_list, DEFINE_string
@@ -64,6 +66,7 @@ def define():
     DEFINE_string("report", None, "File of the report, JSON.")
     DEFINE_string("save_model", None, "File of the trained model (*.keras).")
     DEFINE_bool("overwrite", False, "Replace existing files.")
+    flags.define_cluster_flags()
 
 
 def run(options, paths):

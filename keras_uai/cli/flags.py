@@ -36,6 +36,17 @@ def define_model_flags(required=False, or_else=""):
     DEFINE_alias("preset", "model")
 
 
+def define_cluster_flags():
+    """Defines the flags that choose the workers of a command."""
+    DEFINE_string(
+        "scheduler",
+        None,
+        "Address of a Dask scheduler, tcp://host:8786, whose workers do the work. They have this "
+        "package, and find files under the same absolute paths.",
+    )
+    DEFINE_integer("workers", None, "Processes on this machine that do the work.", lower_bound=1)
+
+
 def define_data_flags(damage=True, images=None):
     """Defines the flags that choose `images` images (default: all), and, if asked, their damage."""
     DEFINE_string("data", None, "drawn_faces, celeb_a, lsun/bedroom, recipe1m, or a folder.")

@@ -39,6 +39,7 @@ def define():
     DEFINE_integer("retries", 4, "Further attempts where a server is busy.", lower_bound=0)
     DEFINE_integer("concurrency", None, "Images at a time. Default: 1; on servers: 8.", 1)
     DEFINE_bool("progress", True, "Show a progress bar.")
+    flags.define_cluster_flags()
 
 
 def run(options, paths):

@@ -8,8 +8,9 @@ import sys
 import numpy as np
 
 import keras_uai
-from keras_uai import checks, files
-from keras_uai.fields.files import format_of, open_field
+from keras_uai import checks, cluster, files
+from keras_uai.fields import scenes, tiles
+from keras_uai.fields.files import format_of, open_field, open_scene
 
 _Result = collections.namedtuple("_Result", "best std samples report model")
 
@@ -31,7 +32,15 @@ def run(options, paths):
         )
     read = ("variable", "mask", "never_fill", "nodata", "dq")
     read = {name: options[name] for name in read}
-    field = open_field(*paths, **read, dq_bits=_bits(options["dq_bits"]))
+    bits = _bits(options["dq_bits"])
+    with cluster.connect(options.get("scheduler"), options.get("workers")) as client:
+        scene = client and open_scene(paths, **read, dq_bits=bits)
+        field = scene or open_field(*paths, **read, dq_bits=bits)
+        return _run(field, paths, options, client, scene is not None)
+
+
+def _run(field, paths, options, client, by_windows):
+    out = options["out"]
     written = field.outputs(out, options["save_samples"])
     written += [options[name] for name in ("report", "save_model") if options[name]]
     there = [name for name in written if os.path.lexists(name)]
@@ -39,10 +48,13 @@ def run(options, paths):
         raise ValueError(
             f"Results must be new files; --overwrite replaces them. Received: {', '.join(there)}"
         )
-    result = _fill(field, paths, options)
     words = sys.argv[2:] if sys.argv[1:2] == ["fill"] else sys.argv[1:]  # of tools/fill
     command = shlex.join(["keras-uai", "fill", *words])
-    field.write(out, result, command, options["save_samples"])
+    if by_windows:
+        result = scenes.fill(field, options, _model(options), client, command)
+    else:
+        result = _fill(field, paths, options, client)
+        field.write(out, result, command, options["save_samples"])
     if options["report"]:
         files.write_json(options["report"], result.report.as_dict() if result.report else {})
     if options["save_model"] and result.model:
@@ -53,20 +65,36 @@ def run(options, paths):
     return "\n".join([*shown, f"Written: {', '.join(written)}"])
 
 
-def _fill(field, paths, options):
+def _fill(field, paths, options, client):
     if not any(array.gaps.any() for array in field.arrays()):
         checks.warn(
             f"Nothing is missing in {', '.join(paths)}: the values are written as they are, with "
             "standard deviation 0, and no model is trained."
         )
         return _unchanged(field.data(), options["num_samples"])
-    model = options["model"]
-    if model:
-        from keras_uai import presets
-
-        model = presets.load_model(model).model
     given = {name: options[name] for name in ("num_samples", "window", "minutes", "seed")}
-    return keras_uai.fill(field.data(), never_fill=field.never_fill(), model=model, **given)
+    given |= {"never_fill": field.never_fill(), "model": _model(options)}
+    if client is None:
+        return keras_uai.fill(field.data(), **given)
+    import dask
+
+    data = field.data()
+    if isinstance(data, np.ma.MaskedArray):
+        given["mask"], data = ~np.ma.getmaskarray(data), np.ma.getdata(data)
+    result = keras_uai.fill(tiles.chunked(data), **given)
+    arrays = {name: getattr(result, name) for name in ("best", "std", "samples")}
+    if not options["save_samples"]:
+        del arrays["samples"]
+    arrays = {"samples": None, **dask.compute(arrays)[0]}
+    return _Result(**arrays, report=result.report, model=result.model)
+
+
+def _model(options):
+    if not options["model"]:
+        return None
+    from keras_uai import presets
+
+    return presets.load_model(options["model"]).model
 
 
 def _unchanged(data, num_samples):

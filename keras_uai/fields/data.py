@@ -64,8 +64,6 @@ class Data:
             self._add(array, known, never_one, context_one)
         if self.form not in ("dataset", "dataarray"):
             self.times = [np.arange(len(array), dtype="float64") for array in self.arrays]
-        if not any(seen.any() for seen in self.observed):
-            raise ValueError("`data` must have observed values. Received: none")
 
     def _add(self, array, mask, never_fill, context):
         shape = array.shape

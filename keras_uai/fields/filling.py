@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from keras_uai import checks
 from keras_uai.fields import report as reports
+from keras_uai.fields import tiles
 from keras_uai.fields.data import Data
 from keras_uai.fields.gaps import hide
 from keras_uai.fields.model import FieldModel, Inputs
@@ -90,47 +91,44 @@ def fill(
     >>> result.samples.shape
     (4, 8, 32, 32)
     """
-    # Over the clock of a command, which then goes on below.
-    report = (lambda text: tqdm.write(text, file=sys.stderr)) if verbose else (lambda _: None)
+    report = show if verbose else lambda _: None
     num_samples = checks.check_integer("fill", "num_samples", num_samples, 2)
     if checks.check_integer("fill", "window", window, 1) % 2 == 0:
         raise ValueError(f"`window` must be odd. Received: window={window!r}")
+    if tiles.is_lazy(data):
+        if context is not None:
+            raise ValueError(
+                "`context` must not be given for Dask-backed `data`. Received: "
+                f"context={type(context).__name__}"
+            )
+        source = tiles.Source(data, mask, never_fill)
+        model, found = _load(model), None
+        if model is None:
+            given = tiles.load_some(source, seed, report)
+            model, found = fit(given, window, minutes, num_samples, seed, report)
+        outputs = tiles.fill(source, model, better(found), num_samples, seed)
+        return Result(**outputs, report=found, model=model)
     given = Data(data, mask, never_fill, context)
-    if model is not None:
-        model = _load(model)
-        settings = model.settings
-        location, scale = np.array(settings["location"]), np.array(settings["scale"])
-        stacks, notes = given.stacks(location, scale), None
-    else:
-        location, scale = _scaling(given)
-        stacks = given.stacks(location, scale)
-        settings = {
-            "channels": given.arrays[0].shape[-1],
-            "window": int(window),
-            "context": 0 if stacks[0].context is None else stacks[0].context.shape[-1],
-            "location": location.tolist(),
-            "scale": scale.tolist(),
-        }
-        model, notes, held = _train(stacks, settings, minutes, seed, report)
+    if not any(seen.any() for seen in given.observed):
+        raise ValueError("`data` must have observed values. Received: none")
+    model, found = _load(model), None
+    if model is None:
+        model, found = fit(given, window, minutes, num_samples, seed, report)
+    location, scale = (np.array(model.settings[name]) for name in ("location", "scale"))
+    stacks = given.stacks(location, scale)
     missing = sum(int(stack.missing.sum()) for stack in stacks)
     report(f"Filling {missing:,} missing values, {num_samples} samples each.")
     means, samples = [], []
-    for stack in stacks:
-        inputs = Inputs(stack, stack.observed, model.settings)
-        mean = np.zeros(stack.values.shape, "float32")
-        drawn = np.zeros((num_samples, *stack.values.shape), "float32")
-        for t in np.flatnonzero(stack.missing.any(axis=(1, 2, 3))):
-            mean[t], drawn[:, t] = _predict(model, inputs, t, num_samples, seed)
+    inputs = [Inputs(stack, stack.observed, model.settings) for stack in stacks]
+    for one in inputs:
+        mean, drawn = predict(model, one, num_samples, seed)
         means.append(mean)
         samples.append(drawn)
     units = [mean * scale + location for mean in means]
     stds = [drawn.std(axis=0, ddof=1) * scale for drawn in samples]
-    best, found = units, None
-    if notes is not None:
-        found = _report(model, stacks, held, notes, num_samples, seed, location, scale)
-        report(str(found))
-        if found["best"] != "model":
-            best = _classical(found["best"], model, stacks, location, scale)
+    best = units
+    if better(found):
+        best = classical(better(found), inputs, location, scale)
     return Result(
         given.filled(units),
         given.deviations(stds),
@@ -139,6 +137,48 @@ def fill(
         found,
         model,
     )
+
+
+def show(text):
+    """Prints a line of progress, over the clock of a command, which then goes on below."""
+    tqdm.write(text, file=sys.stderr)
+
+
+def fit(given, window, minutes, num_samples, seed, report):
+    """Trains a model on `Data`, and scores it; returns it with its `Report`."""
+    location, scale = _scaling(given)
+    stacks = given.stacks(location, scale)
+    settings = {
+        "channels": given.arrays[0].shape[-1],
+        "window": int(window),
+        "context": 0 if stacks[0].context is None else stacks[0].context.shape[-1],
+        "location": location.tolist(),
+        "scale": scale.tolist(),
+    }
+    model, notes, held = _train(stacks, settings, minutes, seed, report)
+    found = _report(model, stacks, held, notes, num_samples, seed, location, scale)
+    report(str(found))
+    return model, found
+
+
+def better(found):
+    """Returns the name of the classical method that a `Report` says is better, or None."""
+    return None if found is None or found["best"] == "model" else found["best"]
+
+
+def predict(model, inputs, num_samples, seed, window=(slice(None), slice(None)), origin=None):
+    """Returns means `(T, h, w, C)` and samples `(K, T, h, w, C)` in network units.
+
+    They are of a window of the stack, and 0 in frames without a missing value there. `origin` is
+    the stack's row and column in a larger one.
+    """
+    missing = inputs.stack.missing[:, *window]
+    mean = np.zeros(missing.shape, "float32")
+    drawn = np.zeros((num_samples, *missing.shape), "float32")
+    for t in np.flatnonzero(missing.any(axis=(1, 2, 3))):
+        found, samples = _predict(model, inputs, t, num_samples, seed, origin)
+        mean[t], drawn[:, t] = found[window], samples[:, *window]
+    return mean, drawn
 
 
 def _train(stacks, settings, minutes, seed, report):
@@ -180,7 +220,7 @@ def _halves(hidden):
     return hidden & first, hidden & ~first
 
 
-def _predict(model, inputs, t, num_samples, seed):
+def _predict(model, inputs, t, num_samples, seed, origin=None):
     """Returns the mean `(H, W, C)` and samples `(K, H, W, C)` of frame `t` in network units."""
     settings = model.settings
     values, _, seen = inputs(t)
@@ -188,7 +228,7 @@ def _predict(model, inputs, t, num_samples, seed):
     base, scale, c = inputs.base(t), settings["residual_scale"], settings["channels"]
     values = np.where(seen > 0.5, values, 0.0)
     mean = model.predict_mean(values, seen)[0, ..., :c]
-    drawn = model.inpaint(values, seen, num_samples, seed=seed + int(t))[0, ..., :c]
+    drawn = model.inpaint(values, seen, num_samples, seed=seed + int(t), origin=origin)[0, ..., :c]
     return mean * scale + base, drawn * scale + base
 
 
@@ -233,13 +273,16 @@ def _report(model, stacks, held, notes, num_samples, seed, location, scale):
     )
 
 
-def _classical(name, model, stacks, location, scale):
-    """Returns the fill of the classical method called `name`, in the user's units."""
+def classical(name, inputs, location, scale):
+    """Returns fills `(T, H, W, C)` by the method called `name`, in the user's units.
+
+    `inputs` is a list of `Inputs`, one a stack.
+    """
     fills = []
-    for stack in stacks:
+    for one in inputs:
+        stack = one.stack
         frames = np.flatnonzero(stack.missing.any(axis=(1, 2, 3)))
-        inputs = Inputs(stack, stack.observed, model.settings)
-        fill = dict(reports.classical(stack, stack.observed, frames, inputs.fills))[name]
+        fill = dict(reports.classical(stack, stack.observed, frames, one.fills))[name]
         out = np.zeros(stack.values.shape)
         for t in frames:
             out[t] = fill(t)
@@ -265,7 +308,9 @@ def _scaling(given):
 
 
 def _load(model):
-    """Returns a `FieldModel` from itself or from its file."""
+    """Returns a `FieldModel` from itself or from its file; None of None."""
+    if model is None:
+        return None
     if isinstance(model, (str, os.PathLike)):
         model = keras.saving.load_model(model)
     if not isinstance(model, FieldModel):

@@ -28,6 +28,7 @@ class LowRank:
         scores: `(T, r)`.
         covariances: `(T, r, r)` of the errors of the scores.
         noise: Standard deviation of the values around the fill.
+        centre: Mean of the values.
     """
 
     mean: np.ndarray
@@ -35,6 +36,7 @@ class LowRank:
     scores: np.ndarray
     covariances: np.ndarray
     noise: float
+    centre: float
 
     @classmethod
     def fit(cls, values, seen, time, rank):
@@ -46,7 +48,7 @@ class LowRank:
             time: float `(T,)`, ascending, in any unit.
             rank: Integer of at least 0: the number of components.
         """
-        count, *shape = values.shape
+        count = len(values)
         s = seen.reshape(count, -1).astype("float32")
         y = np.where(s > 0, values.reshape(count, -1), np.float32(0))
         held, total = s.sum(axis=0), s.sum()
@@ -74,9 +76,25 @@ class LowRank:
             noise = np.square((deviations - scores @ loadings.T) * s).sum() / total + 1e-12
         if rank:
             covariances = PIXELS_ALIKE * noise * np.linalg.inv(_gram(s, loadings, ridge))
-        maps = np.concatenate([mean[:, None], loadings], axis=1).reshape(*shape, rank + 1)
-        maps = _fill_unseen(maps, held.reshape(shape) > 0)
-        return cls(maps[..., 0], maps[..., 1:], scores, covariances, float(np.sqrt(noise)))
+        found = cls(mean, loadings, scores, covariances, float(np.sqrt(noise)), float(centre))
+        return found.at(values, seen)
+
+    def at(self, values, seen):
+        """Returns the fill of other pixels of the same frames, such as a tile's, by these scores.
+
+        Args:
+            values, seen: `(T, h, w, C)`; see `fit`.
+        """
+        count, *shape = values.shape
+        s = seen.reshape(count, -1).astype("float32")
+        y = np.where(s > 0, values.reshape(count, -1) - np.float32(self.centre), np.float32(0))
+        x = np.concatenate([np.ones((count, 1), "float32"), self.scores], axis=1)
+        rank = x.shape[1] - 1
+        ridge = np.array([0.5 if rank else 1.0] + [FRAMES_ALIKE * self.noise**2] * rank)
+        maps = _regress(s.T, y.T, x, ridge)
+        maps = _fill_unseen(maps.reshape(*shape, rank + 1), s.any(axis=0).reshape(shape))
+        mean = maps[..., 0] + np.float32(self.centre)
+        return dataclasses.replace(self, mean=mean, loadings=maps[..., 1:])
 
     def frame(self, t, window=(slice(None), slice(None))):
         """Returns the fill of frame `t`, or of a window of it, `(h, w, C)` float32."""

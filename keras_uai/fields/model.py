@@ -65,15 +65,18 @@ class Inputs:
         stack: A `Stack` in network units.
         seen: bool `(T, H, W, C)`: the values that may be used.
         settings: See `FieldModel`.
+        fills: `LowRank`s whose scores are known. Default: they are fitted to the stack.
     """
 
-    def __init__(self, stack, seen, settings):
+    def __init__(self, stack, seen, settings, fills=None):
         self.stack = stack
         self.seen = seen
         self.settings = settings
-        self.fills = [
-            LowRank.fit(stack.values, seen, stack.time, rank) for rank in settings["ranks"]
-        ]
+        if fills is None:
+            ranks = settings["ranks"]
+            self.fills = [LowRank.fit(stack.values, seen, stack.time, rank) for rank in ranks]
+        else:
+            self.fills = [fill.at(stack.values, seen) for fill in fills]
 
     def base(self, t, window=(slice(None), slice(None))):
         """Returns what residuals of frame `t` are to, `(h, w, C)`."""

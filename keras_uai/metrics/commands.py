@@ -5,6 +5,8 @@ was not given.
 """
 
 import dataclasses
+import functools
+import json
 import os
 import platform
 
@@ -12,7 +14,7 @@ import keras
 import numpy as np
 
 import keras_uai
-from keras_uai import files
+from keras_uai import cluster, files
 from keras_uai.metrics import evaluation, extractors, figures, predictors, report, statistics
 from keras_uai.metrics.evaluation_data import UNDAMAGED, EvaluationData
 
@@ -65,27 +67,33 @@ def evaluate(options):
             "dimensions": reference.dimension,
         }
     depends_on = {name: result[name] for name in ("data", "extractor", "seed", "versions")}
-    for name, method in methods.items():
-        found = evaluation.run(
-            method,
-            data.batches(),
-            options["num_samples"],
-            options["seed"],
-            measurement=data.measurement,
-            max_images=result["data"]["images"],
-            extractor=extractor,
-            feature_crop=crop,
-            progress=options["progress"] and name,
-            total=result["data"]["images"],
-            path=_state_path(options, name),
-            settings={**depends_on, "digest": method.digest, "num_samples": options["num_samples"]},
-        )
-        result["methods"][name] = {
-            "scores": found.intervals(reference),
-            "num_samples": found.num_samples,
-            "milliseconds_an_image": 1000.0 * found.seconds / len(found),
-            "calibration": found.scores.calibration(),
-        }
+    with cluster.connect(options.get("scheduler"), options.get("workers")) as client:
+        for name, method in methods.items():
+            found = evaluation.run(
+                method,
+                data.batches(),
+                options["num_samples"],
+                options["seed"],
+                measurement=data.measurement,
+                max_images=result["data"]["images"],
+                extractor=extractor,
+                feature_crop=crop,
+                progress=options["progress"] and name,
+                total=result["data"]["images"],
+                path=_state_path(options, name),
+                settings={
+                    **depends_on,
+                    "digest": method.digest,
+                    "num_samples": options["num_samples"],
+                },
+                parts=client and functools.partial(_parts, client, options, name, result),
+            )
+            result["methods"][name] = {
+                "scores": found.intervals(reference),
+                "num_samples": found.num_samples,
+                "milliseconds_an_image": 1000.0 * found.seconds / len(found),
+                "calibration": found.scores.calibration(),
+            }
     result = {"description": report.describe(result), **result}
     return result, report.write(options["out"], result, _pictures(options, data, methods))
 
@@ -129,6 +137,45 @@ def draw_figure(options):
         )
     files.write_image(options["out"], picture)
     return options["out"]
+
+
+def _parts(client, options, name, result, done):
+    """Yields lists of states of a method's images, which workers evaluate; see `evaluation.run`."""
+    count = max(1, len(client.nthreads()))
+    images, has_features = result["data"]["images"], result["extractor"] is not None
+    given = (count, done, json.dumps(options), name, images, has_features)
+    for _, future in cluster.submitted(client, _evaluate_part, range(count), *given):
+        yield future.result()
+
+
+def _evaluate_part(index, count, done, options, name, images, has_features):
+    options, data, methods = _prepared(options)
+    extractor = options["extractor"]
+    return evaluation.run_part(
+        index,
+        count,
+        done,
+        methods[name],
+        data.batches(),
+        options["num_samples"],
+        options["seed"],
+        images,
+        measurement=data.measurement,
+        extractor=extractors.get(None if extractor == "auto" else extractor)
+        if has_features
+        else None,
+        feature_crop=options.get("feature_crop", statistics.CROP) or None,
+        clean_features=False,
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _prepared(options):
+    """Returns options (from JSON), data and methods; once in a worker."""
+    options = json.loads(options)
+    model = predictors.load(options["model"], options.get("sampler")) if options["model"] else None
+    data = EvaluationData(options, model)
+    return options, data, _methods(options, model, data)
 
 
 def _reference(options, data, crop):

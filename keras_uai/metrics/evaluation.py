@@ -79,6 +79,7 @@ def run(
     total=None,
     path=None,
     settings=None,
+    parts=None,
 ):
     """Evaluates a predictor, or continues an interrupted evaluation; returns an `Evaluation`.
 
@@ -88,6 +89,8 @@ def run(
         path: `.npz` file of the state, saved every 30 seconds and at the end. Default: none.
         settings: dict of JSON-able values that the numbers depend on. A file of other settings is
             refused.
+        parts: function of the number of images that are done; returns an iterable of lists of what
+            `run_part` returns for the others. Default: they are evaluated here.
         Others: see `evaluate`.
     """
     predictor = predictors.get(predictor)
@@ -98,6 +101,11 @@ def run(
     saved = time.monotonic()
     measurement = measurement or predictor.measurement
     with bar(progress, total and total - len(found)) as shown:
+        if parts is not None:
+            states = [state for part in parts(len(found)) for state in part]
+            for state in sorted(states, key=lambda state: state[0]):
+                found.extend(*state)
+            dataset = ()
         for batch in unpacked(dataset, measurement, len(found), max_images, needs_clean):
             count = len(batch["observation"])
             found.add(batch, image_seeds(seed, len(found) + np.arange(count)))
@@ -112,6 +120,24 @@ def run(
     return found
 
 
+def run_part(index, count, done, predictor, dataset, num_samples, seed, max_images, **options):
+    """Evaluates every `count`-th batch from the one at `index` on; returns a state for each.
+
+    Args:
+        index, count: integers.
+        done: number of images to leave out.
+        Others: see `run`.
+    """
+    measurement, states, first = options.pop("measurement"), [], done
+    for i, batch in enumerate(unpacked(dataset, measurement, done, max_images)):
+        if i % count == index:
+            found = Evaluation(predictor, num_samples, first=first, **options)
+            found.add(batch, image_seeds(seed, first + np.arange(len(batch["observation"]))))
+            states.append(found.state())
+        first += len(batch["observation"])
+    return states
+
+
 class Evaluation:
     """Scores and features of one predictor, image by image; `run` makes it.
 
@@ -122,8 +148,9 @@ class Evaluation:
         seconds: time spent on sampling.
     """
 
-    def __init__(self, predictor, num_samples, extractor, feature_crop, clean_features):
+    def __init__(self, predictor, num_samples, extractor, feature_crop, clean_features, first=0):
         self.predictor = predictor
+        self.first = first  # position of the first image in the data set
         self.num_samples = num_samples if predictor.stochastic else 1
         self.extractor = extractor
         self.feature_crop = feature_crop
@@ -159,13 +186,30 @@ class Evaluation:
             )
         mean = samples.mean(axis=1, dtype="float32")
         images = {"sample": samples[:, 0], "mean": mean, "clean": clean}
-        windows = statistics.windows(batch["mask"], len(self), self.feature_crop, known)
+        first = self.first + len(self)
+        windows = statistics.windows(batch["mask"], first, self.feature_crop, known)
         for kind, features in self.features.items():
             whole = images[kind] if known is None else np.where(known > 0.5, images[kind], clean)
             parts = np.stack([whole[window] for window in windows])
             features.append(statistics.extract(self.extractor, parts))
         self._sizes.add(parts.shape[1:])
-        self._images += [len(self) + image for image, *_ in windows]
+        self._images += [first + image for image, *_ in windows]
+
+    def state(self):
+        """Returns what `extend` adds to another evaluation, as plain arrays."""
+        table = self.scores.image_table()
+        return self.first, table, self.features, self._sizes, self._images, self.seconds
+
+    def extend(self, first, table, features, sizes, images, seconds):
+        """Adds the images of another evaluation's `state`; `first` must be the next image."""
+        if first != len(self):
+            raise ValueError(f"Image {len(self)} must come next. Received: first={first}")
+        self.scores.extend(table, self.num_samples)
+        for kind, found in self.features.items():
+            found.extend(features[kind])
+        self._sizes |= sizes
+        self._images += images
+        self.seconds += seconds
 
     def statistics(self, kind="sample"):
         """Returns `Statistics` of the features `"sample"`, `"mean"` or `"clean"`."""

@@ -99,6 +99,7 @@ class InpaintingModel(TrainableModel):
         seed: int | Sequence[int] = 0,
         batch_size: int = 32,
         tile: int | str | None = "auto",
+        origin: ArrayLike | None = None,
     ) -> np.ndarray:
         """Samples reconstructions of damaged images.
 
@@ -113,13 +114,15 @@ class InpaintingModel(TrainableModel):
             tile: Side of the tiles that large images are computed in, in pixels; `None`: in one
                 piece; `"auto"`: by the size of the image. The numbers do not depend on it. Models
                 of a fixed size work in one piece.
+            origin: Integers `(2,)` or `(N, 2)`: row and column of y in a larger image, multiples of
+                the generator's stride. The noise is then a crop of the larger image's.
 
         Returns:
             `(N, K, H, W, C)` in the dtype and units of y (float32 for floats). Observed values are
             bit-equal to y's.
         """
         arrays = self.inference.check(y, mask)
-        return self.inference.inpaint(*arrays, num_samples, seed, batch_size, tile)
+        return self.inference.inpaint(*arrays, num_samples, seed, batch_size, tile, origin)
 
     def predict_mean(
         self,

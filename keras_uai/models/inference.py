@@ -123,7 +123,7 @@ class Inference:
         y, mask = checks.check_images(y, mask, model.image_shape, channels, model.values, tau=tau)
         return (given if given.dtype.kind in "iu" else given.astype("float32")), y, mask
 
-    def inpaint(self, given, y, mask, num_samples, seed, batch_size, tile):
+    def inpaint(self, given, y, mask, num_samples, seed, batch_size, tile, origin=None):
         """See `InpaintingModel.inpaint`; the arrays are those of `check`."""
         count = checks.check_integer("inpaint", "num_samples", num_samples, 1)
         seeds = checks.per_image_seeds(seed, len(y))
@@ -135,9 +135,12 @@ class Inference:
                 f"Received: num_samples={count}, images of shape {tuple(y.shape)}"
             )
         keys = ops.convert_to_numpy(sampling.sample_keys(seeds, count))
+        if origin is not None:
+            origin = np.broadcast_to(np.asarray(origin, "int32"), (len(y), 2))
         out = np.empty((len(y), count, *y.shape[1:]), given.dtype)
         for rows in self._rows(y, batch_size):
-            images = self._samples(y[rows], mask[rows], keys[rows], tile)
+            place = None if origin is None else origin[rows]
+            images = self._samples(y[rows], mask[rows], keys[rows], tile, place)
             for first, chunk in images:
                 last = first + chunk.shape[1]
                 out[rows, first:last] = self._restore(chunk, given[rows, None], mask[rows, None])
@@ -159,7 +162,7 @@ class Inference:
             out[rows] = self._restore(mean, given[rows], mask[rows])
         return out
 
-    def _samples(self, y, mask, keys, tile):
+    def _samples(self, y, mask, keys, tile, origin):
         """Yields `(index of the first, samples (N, k, H, W, C))` for chunks of the samples."""
         model, latents = self.model, self.model.latents
         height, width = y.shape[1:3]
@@ -169,7 +172,7 @@ class Inference:
             features = generator.observe(*padded)
 
             def draw(keys):
-                return model.sampler(generator, features, *padded, keys, None, latents)
+                return model.sampler(generator, features, *padded, keys, origin, latents)
         else:
             pixels = PIXELS
             generator = model.inference_generator
@@ -178,17 +181,17 @@ class Inference:
 
             def draw(keys):
                 sampler = self.compiled("sampler", self._sampler)
-                return sampler(features, *padded, keys)
+                return sampler(features, *padded, keys, origin)
 
         chunk = max(1, pixels // (len(y) * padded[0].shape[1] * padded[0].shape[2]))
         for first in range(0, keys.shape[1], chunk):
             images = ops.convert_to_numpy(draw(keys[:, first : first + chunk]))
             yield first, images[:, :, :height, :width]
 
-    def _sampler(self, features, y, mask, keys):
+    def _sampler(self, features, y, mask, keys, origin):
         model = self.model
         return model.sampler(
-            model.inference_generator, features, y, mask, keys, None, model.latents
+            model.inference_generator, features, y, mask, keys, origin, model.latents
         )
 
     def _pad(self, y, mask, least=0):

@@ -13,6 +13,7 @@ OUT/path/of/the/image/
 import collections
 import contextlib
 import errno
+import functools
 import os
 import pathlib
 import signal
@@ -20,7 +21,7 @@ import sys
 
 import numpy as np
 
-from keras_uai import checks, files
+from keras_uai import checks, cluster, files
 from keras_uai.metrics import figures
 from keras_uai.progress import bar
 from keras_uai.serving import discovery
@@ -46,7 +47,13 @@ def run(options, paths):
     found = discovery.find(paths, options["mask"], leave_out=out)
     settings = {name: options[name] for name in ("timeout", "retries", "concurrency")}
     given = {name: options[name] for name in ("num_samples", "seed", "overwrite", "progress")}
-    with _interruptible(), Client(targets[0], **settings) as client:
+    with (
+        _interruptible(),
+        cluster.connect(options.get("scheduler"), options.get("workers")) as workers,
+        Client(targets[0], **settings) as client,
+    ):
+        if workers is not None:
+            client = _OnWorkers(workers, targets[0], {**settings, "concurrency": 1})
         outcomes, stopped = inpaint(client, found, out, **given)
     errors = [f"{path}: {e}" for path, e in outcomes.items() if isinstance(e, Exception)]
     counts = collections.Counter(v for v in outcomes.values() if isinstance(v, str))
@@ -77,23 +84,7 @@ def inpaint(client, found, out, num_samples=5, seed=0, overwrite=False, progress
         UnavailableError (or KeyboardInterrupt, or OSError of a full or read-only disk) after which
         the rest was not tried, or None.
     """
-
-    def one(item):
-        folder = os.path.join(out, *item.name.split("/"))
-        if os.path.lexists(folder) and not overwrite:
-            return "kept"
-        try:
-            image, mask = item.load()
-            contents = encode(client.inpaint(image, mask, num_samples, seed))
-            with files.atomic_folder(folder) as draft:
-                for name, data in contents.items():
-                    pathlib.Path(draft, name).write_bytes(data)
-        except (ValueError, OSError, FailedError) as error:
-            if isinstance(error, UnavailableError) or getattr(error, "errno", 0) in _UNWRITABLE:
-                raise  # ends the command
-            return error
-        return "written"
-
+    one = functools.partial(_inpaint_one, client, out, num_samples, seed, overwrite)
     outcomes = {}
     try:
         with bar(progress and "Images", len(found)) as shown:
@@ -103,6 +94,53 @@ def inpaint(client, found, out, num_samples=5, seed=0, overwrite=False, progress
     except (OSError, KeyboardInterrupt) as error:
         return outcomes, error
     return outcomes, None
+
+
+def _inpaint_one(client, out, num_samples, seed, overwrite, item):
+    """Writes the results of an image; returns "written", "kept", or its error."""
+    folder = os.path.join(out, *item.name.split("/"))
+    if os.path.lexists(folder) and not overwrite:
+        return "kept"
+    try:
+        image, mask = item.load()
+        contents = encode(client.inpaint(image, mask, num_samples, seed))
+        with files.atomic_folder(folder) as draft:
+            for name, data in contents.items():
+                pathlib.Path(draft, name).write_bytes(data)
+    except (ValueError, OSError, FailedError) as error:
+        if isinstance(error, UnavailableError) or getattr(error, "errno", 0) in _UNWRITABLE:
+            raise  # ends the command
+        return error
+    return "written"
+
+
+class _OnWorkers:
+    """Stands in for a `Client`: Dask's workers do the work, each with a client of its own."""
+
+    def __init__(self, workers, target, settings):
+        self.workers = workers
+        self.target = os.path.abspath(target) if os.path.exists(target) else target
+        self.settings = tuple(settings.items())
+
+    def __getstate__(self):
+        return {**self.__dict__, "workers": None}
+
+    def inpaint(self, *args):
+        return _client(self.target, self.settings).inpaint(*args)
+
+    def map(self, function, items):
+        from distributed import KilledWorker
+
+        for _, future in cluster.submitted(self.workers, function, items):
+            try:
+                yield future.result()
+            except KilledWorker:
+                yield ChildProcessError("Each worker that began it ended. Has it enough memory?")
+
+
+@functools.lru_cache(maxsize=1)
+def _client(target, settings):
+    return Client(target, **dict(settings))
 
 
 def encode(found):

@@ -18,7 +18,7 @@ from keras_uai.fields.files.series import FileSeries
 from keras_uai.fields.files.storage import Encoding, StoredArray
 from keras_uai.fields.files.tiff import TiffFile
 
-__all__ = ["Encoding", "FieldFile", "StoredArray", "format_of", "open_field"]
+__all__ = ["Encoding", "FieldFile", "StoredArray", "format_of", "open_field", "open_scene"]
 
 #: Formats by their extensions, lower case.
 _FORMATS = {
@@ -81,6 +81,20 @@ def open_field(*paths, mask=None, never_fill=None, **options):
             names = ", ".join(array.name for array in arrays)
             raise ValueError(f"Some values must be observed. Received: none in {names}")
     return field
+
+
+def open_scene(paths, nodata=None, **others):
+    """Opens a GeoTIFF file without reading it, for work by windows; else returns None.
+
+    Args:
+        paths: List of one file.
+        nodata: See `GeotiffFile`.
+        **others: Options that need the file as a whole: None for a scene.
+    """
+    given = any(value is not None for value in others.values())
+    if given or len(paths) > 1 or _class_of(paths[0]) is not GeotiffFile:
+        return None
+    return GeotiffFile(paths[0], nodata)
 
 
 def _open(path, mask, never_fill, options):

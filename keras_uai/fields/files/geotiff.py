@@ -1,6 +1,7 @@
 """GeoTIFF files."""
 
 import contextlib
+import copy
 import os
 import shutil
 import warnings
@@ -94,6 +95,13 @@ class GeotiffFile(FieldFile):
             return StoredArray(stored[0], self.encoding, missing[0], self.path)
         stored, missing = (np.moveaxis(a, 0, -1).copy() for a in (stored, missing))
         return StoredArray(stored, self.encoding, missing, self.path)
+
+    def window(self, rows, columns):
+        """Returns a `GeotiffFile` of a window, two slices: its array is read now."""
+        part = copy.copy(self)
+        sides = rows.stop - rows.start, columns.stop - columns.start
+        part._array = self.read(rows.start, columns.start, *sides)
+        return part
 
     def write(self, out, result, command, save_samples=False):
         """Writes the result; `command` goes into the tag KERAS_UAI."""
