@@ -151,7 +151,8 @@ def train(stacks, held_out, settings, steps=STEPS, minutes=None, seed=0, report=
         report: Function of a line of text.
 
     Returns:
-        `(model, training, calibration)`.
+        `(model, training, calibration)`; after too little training for a calibration, the last one
+        holds only the `"warnings"` that say so.
     """
     kept = [
         dataclasses.replace(stack, observed=stack.observed & ~held)
@@ -182,7 +183,10 @@ def train(stacks, held_out, settings, steps=STEPS, minutes=None, seed=0, report=
     model.fit(
         Crops(rounds, EPOCH, seed), epochs=-(-steps // EPOCH), callbacks=[training], verbose=0
     )
-    calibration = model.calibrate_spread([validation])
+    try:
+        calibration = model.calibrate_spread([validation])
+    except ValueError as error:  # no reason to lose a training
+        calibration = {"warnings": [f"The spread is not calibrated: {error}"]}
     return model, training, calibration
 
 
