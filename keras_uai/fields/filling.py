@@ -130,7 +130,7 @@ def fill(
         found = _report(model, stacks, held, notes, num_samples, seed, location, scale)
         report(str(found))
         if found["best"] != "model":
-            best = _classical(found["best"], stacks, location, scale)
+            best = _classical(found["best"], model, stacks, location, scale)
     return Result(
         given.filled(units),
         given.deviations(stds),
@@ -231,15 +231,18 @@ def _report(model, stacks, held, notes, num_samples, seed, location, scale):
     )
 
 
-def _classical(name, stacks, location, scale):
-    """Returns the fill of the classical method called `name`, in the user's units."""
+def _classical(name, model, stacks, location, scale):
+    """Returns the fill of the method called `name` beside the model, in the user's units."""
     fills = []
     for stack in stacks:
         frames = np.flatnonzero(stack.missing.any(axis=(1, 2, 3)))
-        methods = dict(reports.classical(stack, stack.observed, frames))
+        if name == "low rank":
+            method = Inputs(stack, stack.observed, model.settings).base
+        else:
+            method = dict(reports.classical(stack, stack.observed, frames))[name]
         out = np.zeros(stack.values.shape)
         for t in frames:
-            out[t] = methods[name](t)
+            out[t] = method(t)
         fills.append(out * scale + location)
     return fills
 
