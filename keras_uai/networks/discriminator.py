@@ -16,8 +16,9 @@ class Discriminator(keras.Model):
 
     Args:
         image_shape: `(height, width, channels)`, or `(None, None, channels)` for any size.
-        mask_channels, width, max_width, levels, depth, space_to_depth, normalization,
-            spectral_normalization, attention_level, efficient_resampling: As in `Generator`.
+        mask_channels, width, max_width, levels, depth, space_to_depth: As in `Generator`.
+        normalization, spectral_normalization, attention_level: As in `Generator`.
+        efficient_resampling: As in `Generator`.
         input_fill: `"push_pull"` shows the network a push-pull fill instead of the observation.
             Where few pixels are observed, convolutions then compare neighbours that were far apart.
         mask_input: Whether the mask is an input beside y. (It is recoverable from y as T(y), but

@@ -19,8 +19,8 @@ class Encoder(keras.Model):
     Args:
         image_shape: `(height, width, channels)`, or `(None, None, channels)` for any size.
         latent_dim: Length of the style.
-        mask_channels, width, max_width, levels, depth, space_to_depth, normalization,
-            efficient_resampling: As in `Generator`.
+        mask_channels, width, max_width, levels, depth, space_to_depth: As in `Generator`.
+        normalization, efficient_resampling: As in `Generator`.
         input_fill, mask_input: As in `Discriminator`.
 
     Call arguments:
