@@ -145,7 +145,7 @@ def truncated_svd(values, seen, ranks=(1, 2, 3, 4, 5, 6)):
     return out.reshape(values.shape), rank
 
 
-def rivals(stack, seen, frames):
+def rivals(stack, seen):
     """Yields `(name, fill of frame t)` of methods outside of the package, where installed."""
     if len(stack.values) > 3:
         filled, rank = truncated_svd(stack.values, seen)
@@ -221,11 +221,10 @@ def main(_):
             for mean, drawn in zip(means, samples, strict=True)
         ]
     }
-    for stack, mask, hidden in zip(stacks, masks, kept_out, strict=True):
-        frames = np.flatnonzero(hidden.any(axis=(1, 2, 3)))
+    for stack, mask in zip(stacks, masks, strict=True):
         for name, fill in [
-            *reports.classical(stack, mask, frames),
-            *rivals(stack, mask, frames),
+            *reports.classical(stack, mask),
+            *rivals(stack, mask),
         ]:
             fills.setdefault(name, []).append(lambda t, fill=fill: (fill(t), None))
     methods = {

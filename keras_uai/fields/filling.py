@@ -13,7 +13,7 @@ from keras_uai.fields import report as reports
 from keras_uai.fields import tiles
 from keras_uai.fields.data import Data
 from keras_uai.fields.gaps import hide
-from keras_uai.fields.model import FieldModel, Inputs
+from keras_uai.fields.model import FieldModel, Inputs, spread_by_distance
 from keras_uai.fields.training import STEPS, train
 
 
@@ -229,6 +229,7 @@ def _predict(model, inputs, t, num_samples, seed, origin=None):
     values = np.where(seen > 0.5, values, 0.0)
     mean = model.predict_mean(values, seen)[0, ..., :c]
     drawn = model.inpaint(values, seen, num_samples, seed=seed + int(t), origin=origin)[0, ..., :c]
+    drawn = mean + spread_by_distance(inputs.seen[t], settings["spread"]) * (drawn - mean)
     return mean * scale + base, drawn * scale + base
 
 
@@ -246,8 +247,7 @@ def _report(model, stacks, held, notes, num_samples, seed, location, scale):
         seen = stack.observed & ~hidden
         inputs = Inputs(stack, seen, model.settings)
         fills["model"].append(lambda t, i=inputs: _predict(model, i, t, num_samples, seed))
-        frames = np.flatnonzero(hidden.any(axis=(1, 2, 3)))
-        for name, fill in reports.classical(stack, seen, frames, inputs.fills):
+        for name, fill in reports.classical(stack, seen, inputs.fills):
             fills.setdefault(name, []).append(lambda t, f=fill: (f(t), None))
     methods = {
         name: reports.score(stacks, kept, functions, location, scale)
@@ -282,7 +282,7 @@ def classical(name, inputs, location, scale):
     for one in inputs:
         stack = one.stack
         frames = np.flatnonzero(stack.missing.any(axis=(1, 2, 3)))
-        fill = dict(reports.classical(stack, stack.observed, frames, one.fills))[name]
+        fill = dict(reports.classical(stack, stack.observed, one.fills))[name]
         out = np.zeros(stack.values.shape)
         for t in frames:
             out[t] = fill(t)

@@ -2,10 +2,14 @@
 
 import keras
 import numpy as np
+from scipy import ndimage
 
 from keras_uai import measurements
 from keras_uai.fields.low_rank import LowRank
 from keras_uai.models import UAI, recommended
+
+#: Distances in pixels to the nearest seen value at which the spread is fitted.
+DISTANCES = (1.0, 3.0, 9.0, 25.0)
 
 
 @keras.saving.register_keras_serializable("keras_uai")
@@ -20,7 +24,7 @@ class FieldModel(UAI):
     Args:
         settings: Dict: `channels` (C), `ranks` (of the fills, empty for none), `window` (number of
             frames seen, odd), `context` (number of further channels), `location` and `scale` (per
-            channel, of the values), `residual_scale`.
+            channel, of the values), `residual_scale`, and `spread` (see `spread_by_distance`).
         **kwargs: Of `UAI`.
     """
 
@@ -56,6 +60,20 @@ def input_channels(settings):
     c, ranks = settings["channels"], len(settings["ranks"])
     fills = c * (ranks + 1) if ranks else 0
     return c + fills + 2 * c * (settings["window"] - 1) + settings["context"]
+
+
+def spread_by_distance(seen, factors):
+    """Returns factors of the samples' deviations from their mean, float32 `(H, W, C)`.
+
+    Args:
+        seen: bool `(H, W, C)`.
+        factors: One at each of `DISTANCES`; between them the logarithm of the distance to the
+            nearest seen value counts.
+    """
+    maps = [ndimage.distance_transform_edt(~known) for known in np.moveaxis(seen, -1, 0)]
+    distance = np.where(seen.any(axis=(0, 1)), np.stack(maps, axis=-1), DISTANCES[-1])
+    distance = np.log(np.clip(distance, DISTANCES[0], DISTANCES[-1]))
+    return np.interp(distance, np.log(DISTANCES), factors).astype("float32")
 
 
 class Inputs:

@@ -50,13 +50,12 @@ class Report(dict):
     __repr__ = __str__
 
 
-def classical(stack, seen, frames, low_rank=()):
+def classical(stack, seen, low_rank=()):
     """Yields `(name, fill)` of the methods that apply; `fill(t)` is a frame `(H, W, C)`.
 
     Args:
         stack: A `Stack`.
         seen: bool `(T, H, W, C)`: the values that may be used.
-        frames: The frames that will be asked for.
         low_rank: The `LowRank` fills of the stack, of which the first is yielded.
     """
     if low_rank:
@@ -71,8 +70,7 @@ def classical(stack, seen, frames, low_rank=()):
         return lambda t: method(values[t][None], seen[t][None].astype("float32"))[0]
 
     yield "linear in space", in_space(baselines.linear_interpolation)
-    holes = [int((~seen[t]).any(axis=-1).sum()) for t in frames]
-    if max(holes, default=0) <= BIHARMONIC:
+    if (~seen).any(axis=-1).sum(axis=(1, 2)).max() <= BIHARMONIC:
         yield "biharmonic", in_space(baselines.biharmonic)
     if len(values) < 2:
         return

@@ -10,7 +10,8 @@ import numpy as np
 from keras_uai import checks
 from keras_uai.fields.gaps import hide
 from keras_uai.fields.low_rank import RANKS, choose_rank
-from keras_uai.fields.model import FieldModel, Inputs
+from keras_uai.fields.model import DISTANCES, FieldModel, Inputs
+from keras_uai.metrics.calibration import distance_bins
 from keras_uai.metrics.errors import crps
 
 CROP, BATCH = 64, 16
@@ -19,6 +20,8 @@ ROUNDS = 24
 #: Updates at most, and between two validations; validations without progress until the end.
 STEPS, EPOCH, PATIENCE = 6000, 200, 5
 VALIDATION_CROPS, VALIDATION_SAMPLES = 64, 4
+#: Values at a distance by which half of what they say about the spread is believed.
+FEW_VALUES = 200
 
 
 class Crops(keras.utils.PyDataset):
@@ -159,6 +162,7 @@ def train(stacks, held_out, settings, steps=STEPS, minutes=None, seed=0, report=
         for stack, held in zip(stacks, held_out, strict=True)
     ]
     settings = {**settings, "ranks": _ranks(kept, seed), "residual_scale": 1.0}
+    settings["spread"] = [1.0] * len(DISTANCES)
     report(f"Low-rank fills of the stack: {settings['ranks'] or 'none (fewer than 4 frames)'}.")
     rounds = []
     for k in range(ROUNDS):
@@ -188,7 +192,32 @@ def train(stacks, held_out, settings, steps=STEPS, minutes=None, seed=0, report=
     except ValueError as error:  # after very little training
         checks.warn(f"The spread of the samples is not calibrated. {error}")
         calibration = {"warnings": [f"The spread of the samples is not calibrated. {error}"]}
+    settings["spread"] = model.settings["spread"] = _spread(model, validation)
     return model, training, calibration
+
+
+def _spread(model, batch):
+    """Returns how far samples are to be moved from their mean, at each of `DISTANCES`.
+
+    Near seen values, samples hardly differ, though noise of the data does not end there.
+    """
+    y, mask, seen = (batch[name] for name in ("observation", "mask", "seen"))
+    c = model.settings["channels"]
+    shown = np.where(seen > 0.5, y, 0)
+    mean = model.predict_mean(shown, seen)[..., :c]
+    samples = model.inpaint(shown, seen, VALIDATION_SAMPLES)[..., :c]
+    hidden = ((mask > 0.5) & (seen <= 0.5))[..., :c]
+    bins = np.stack([distance_bins(one) for one in seen[..., :c] > 0.5])
+    variance = np.square(samples - mean[:, None]).mean(axis=1)
+    squares = np.square(y[..., :c] - mean)
+    factors = []
+    for i in range(len(DISTANCES)):
+        there = hidden & (bins == i)
+        found = squares[there].sum() / max(variance[there].sum(), 1e-12)
+        # Of few values, little is known: as many again are taken to be right as they are.
+        weight = there.sum() / (there.sum() + FEW_VALUES)
+        factors.append(float(np.clip(found ** (0.5 * weight), 0.3, 4.0)) if there.any() else 1.0)
+    return factors
 
 
 def _ranks(stacks, seed):
