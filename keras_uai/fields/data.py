@@ -17,6 +17,7 @@ class Data:
     Args:
         data: See `fill`.
         mask, never_fill, context: See `fill`.
+        is_tile: Whether `data` may be without observed values, as a part of a field.
 
     Attributes:
         arrays: List of arrays `(T, H, W, C)` in the user's dtype, NaN replaced by 0.
@@ -26,7 +27,7 @@ class Data:
         channels: List of names.
     """
 
-    def __init__(self, data, mask=None, never_fill=None, context=None):
+    def __init__(self, data, mask=None, never_fill=None, context=None, is_tile=False):
         self.given = data
         self.order = None
         if isinstance(data, (list, tuple)):
@@ -64,6 +65,8 @@ class Data:
             self._add(array, known, never_one, context_one)
         if self.form not in ("dataset", "dataarray"):
             self.times = [np.arange(len(array), dtype="float64") for array in self.arrays]
+        if not (is_tile or any(seen.any() for seen in self.observed)):
+            raise ValueError("`data` must have observed values. Received: none")
 
     def _add(self, array, mask, never_fill, context):
         shape = array.shape

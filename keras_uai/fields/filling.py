@@ -109,8 +109,6 @@ def fill(
         outputs = tiles.fill(source, model, better(found), num_samples, seed)
         return Result(**outputs, report=found, model=model)
     given = Data(data, mask, never_fill, context)
-    if not any(seen.any() for seen in given.observed):
-        raise ValueError("`data` must have observed values. Received: none")
     model, found = _load(model), None
     if model is None:
         model, found = fit(given, window, minutes, num_samples, seed, report)

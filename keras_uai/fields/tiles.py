@@ -174,7 +174,7 @@ def load_some(source, seed, report):
         windows, count = [(slice(None), slice(None))], 1
     found = []
     for i in np.random.default_rng(seed).permutation(len(windows)):
-        given = Data(**dask.compute(source.cut(*windows[i]))[0])
+        given = Data(**dask.compute(source.cut(*windows[i]))[0], is_tile=True)
         if given.observed[0].any():
             found.append(given)
         if len(found) == count:
@@ -234,7 +234,7 @@ def fill(source, model, best, num_samples, seed):
 def fit_scores(parts, content):
     """Returns the low-rank fills of a subsample of the pixels, a list of `LowRank`."""
     settings = pickle.loads(content)[0]["config"]["settings"]
-    stack = _stack(Data(**parts), settings)
+    stack = _stack(Data(**parts, is_tile=True), settings)
     return [
         LowRank.fit(stack.values, stack.observed, stack.time, rank) for rank in settings["ranks"]
     ]
@@ -258,13 +258,13 @@ def fill_tile(window, inside, content, scores, parts, best, num_samples, seed):
     origin = [part.start for part in window]
     model = unpacked(content, *(part.stop - part.start for part in window))
     location, scale = (np.array(model.settings[name]) for name in ("location", "scale"))
-    stack = _stack(Data(**parts), model.settings)
+    stack = _stack(Data(**parts, is_tile=True), model.settings)
     inputs = Inputs(stack, stack.observed, model.settings, scores)
     with _LOCK:  # the threads of a process share the model
         mean, drawn = predict(model, inputs, num_samples, seed, inside, origin)
     tile = Source(**parts)
     axes, names = tile.axes, tile.names or [None]
-    tile = Data(**tile.cut(*inside))
+    tile = Data(**tile.cut(*inside), is_tile=True)
     mean = mean * scale + location
     found = {
         "mean": tile.filled([mean]),
