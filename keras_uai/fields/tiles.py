@@ -199,8 +199,8 @@ def fill(source, model, best, num_samples, seed):
     Tiles lie on a fixed grid and know their place, so that results have the same bits whatever the
     chunks of the data, the number of workers and the order. What is global is computed once: the
     scores of the low-rank fills, on a regular subsample of the pixels. All else, such as the fill in
-    space, sees a tile and `HALO` pixels around it: where gaps are smaller, results differ from those
-    of the whole image by rounding and by little more (a few thousandths of a standard deviation).
+    space, sees a tile and `HALO` pixels around it: where gaps are smaller, results are close to those
+    of the whole image, but not equal (a wide network sees up to 128 pixels far).
 
     Args:
         source: A `Source`.
