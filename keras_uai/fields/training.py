@@ -149,7 +149,7 @@ def train(stacks, held_out, settings, steps=STEPS, minutes=None, seed=0, report=
         stacks: List of `Stack`s in network units.
         held_out: List of bool `(T, H, W, C)`: observed values that score the training. They are
             never trained on.
-        settings: Settings of `FieldModel` without `ranks` and `residual_scale`.
+        settings: Settings of `FieldModel` without `ranks`, `residual_scale` and `spread`.
         steps, minutes: Updates and minutes at most.
         seed: Integer.
         report: Function of a line of text.

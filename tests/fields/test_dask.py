@@ -53,7 +53,7 @@ def small_tiles(monkeypatch):
 def build(ranks, window, scale):
     """A tiny model whose weights are random, also where they start with zeros."""
     settings = {"channels": 1, "ranks": ranks, "window": window, "context": 0, "location": [10.0]}
-    settings |= {"scale": [scale], "residual_scale": 1.0}
+    settings |= {"scale": [scale], "residual_scale": 1.0, "spread": [1.0] * 4}
     channels = input_channels(settings)
     measurement = Empirical(np.ones((1, 16, 16, channels), "uint8"))
     networks = {name: {**TINY, "levels": 2} for name in ("generator", "discriminator", "encoder")}
