@@ -1,4 +1,4 @@
-"""What users give to `fill`, as stacks of frames, and fills in the same form."""
+"""Conversion of users' arrays and xarray objects to stacks of frames, and back."""
 
 import numpy as np
 
@@ -20,16 +20,13 @@ class Data:
         is_tile: Whether `data` may be without observed values, as a part of a field.
 
     Attributes:
-        arrays: List of arrays `(T, H, W, C)` in the user's dtype, NaN replaced by 0.
+        arrays: List of arrays `(T, H, W, C)` in the user's dtype, in ascending order of time.
         observed, fillable: Lists of bools of these shapes.
         times: List of float64 `(T,)`, in days where times are known.
-        related: Whether the frames of an array are of one place.
-        channels: List of names.
     """
 
     def __init__(self, data, mask=None, never_fill=None, context=None, is_tile=False):
         self.given = data
-        self.order = None
         if isinstance(data, (list, tuple)):
             self.form = "list"
             arrays = [
@@ -94,10 +91,10 @@ class Data:
     def _of_xarray(self, data, mask, never_fill, context):
         names = [data.name] if self.form == "dataarray" else _variables(data)
         fields = [data] if self.form == "dataarray" else [data[name] for name in names]
-        self.names, dims = names, fields[0].dims
+        self.names = names
         rows, columns, self.time_dim, self.band_dim = _roles(fields[0])
         order = [d for d in (self.time_dim, rows, columns, self.band_dim) if d]
-        self.order, self.dims = order, dims
+        self.order = order
 
         def array(field):
             found = field.transpose(*(d for d in order if d in field.dims))

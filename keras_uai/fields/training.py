@@ -170,9 +170,7 @@ def train(stacks, held_out, settings, steps=STEPS, minutes=None, seed=0, report=
             hidden = hide(stack.observed, stack.fillable, (seed, 1, k, i), 1 / 3)
             if hidden.any():
                 rounds.append((Inputs(stack, stack.observed & ~hidden, settings), hidden))
-    settings["residual_scale"] = _residual_scale(rounds)
-    for inputs, _ in rounds:
-        inputs.settings = settings
+    settings["residual_scale"] = _residual_scale(rounds)  # of the inputs above, too
     scored = [
         (Inputs(stack, stack.observed & ~held, settings), held)
         for stack, held in zip(stacks, held_out, strict=True)
@@ -192,7 +190,7 @@ def train(stacks, held_out, settings, steps=STEPS, minutes=None, seed=0, report=
     except ValueError as error:  # after very little training
         checks.warn(f"The spread of the samples is not calibrated. {error}")
         calibration = {"warnings": [f"The spread of the samples is not calibrated. {error}"]}
-    settings["spread"] = model.settings["spread"] = _spread(model, validation)
+    model.settings["spread"] = _spread(model, validation)
     return model, training, calibration
 
 

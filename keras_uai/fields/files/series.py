@@ -86,7 +86,7 @@ class FileSeries(FieldFile):
 
 
 def _grid(field, data):
-    """What the files of a series share, as a string."""
+    """Returns format, shape and place of a file as text, which all files of a series must share."""
     shape = _first(data).shape[1:]
     return " ".join(filter(None, [type(field).__name__, str(shape), field.place]))
 
